@@ -1,0 +1,43 @@
+/*
+ * What a place gives up last, each enforced by the kernel alone: capabilities, Landlock, system
+ * calls. Nothing here can be taken back. All steps fail closed.
+ */
+#ifndef CELL_BELTS_H
+#define CELL_BELTS_H
+
+#include "policy/roles.h"
+
+/*
+ * A user namespace where the caller's own ids stand for themselves and no others exist
+ * (user_namespaces(7)). Should: be the first act after the clone.
+ */
+int belts_map_ids(uid_t uid, gid_t gid, struct err *err) __attribute__((warn_unused_result));
+
+/* All five capability sets empty, for this process and what it executes (capabilities(7)). */
+int belts_drop_caps(struct err *err) __attribute__((warn_unused_result));
+
+/* No privilege by execve(2), ever: PR_SET_NO_NEW_PRIVS. */
+int belts_no_new_privs(struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Landlock of a cell (landlock(7), Linux 5.13): reads and executes below /, writes where the plan
+ * says so. A file opened elsewhere and passed in cannot be opened anew. On a kernel without
+ * Landlock: 0, nothing done; the mounts stand alone.
+ */
+int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Landlock of the agent context: only these files can be executed. As above without Landlock. */
+int belts_landlock_agent(const char *const *files, size_t n, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* The cell's filters, made by seccomp_gen.c. userns: those of `[sandbox] userns = yes`. */
+int belts_seccomp_cell(bool userns, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * The agent's filter: execve and execveat are the warden's to answer, and with has_kept the calls of
+ * warden/kept.h. The listener or -errno.
+ */
+int belts_seccomp_agent(bool has_kept, struct err *err) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,61 @@
+/* Identity and capabilities. Runs in the first process of a cell or of the agent context. */
+#include "cell/belts.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+static int write_proc(const char *path, const char *text, struct err *err)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return err_set(err, errno, "%s", path);
+	return 0;
+}
+
+int belts_map_ids(uid_t uid, gid_t gid, struct err *err)
+{
+	char map[64];
+
+	if (write_proc("/proc/self/setgroups", "deny", err) < 0)
+		return -err->code;
+	(void)snprintf(map, sizeof(map), "%u %u 1", uid, uid);
+	if (write_proc("/proc/self/uid_map", map, err) < 0)
+		return -err->code;
+	(void)snprintf(map, sizeof(map), "%u %u 1", gid, gid);
+	return write_proc("/proc/self/gid_map", map, err);
+}
+
+int belts_drop_caps(struct err *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_set(err, errno, "clear ambient capabilities");
+	/* The kernel's last capability is wherever the drop says EINVAL. */
+	for (unsigned long cap = 0; cap < 64; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL && cap > CAP_AUDIT_READ)
+			break;
+		return err_set(err, errno, "drop capability %lu from the bounding set", cap);
+	}
+	if (syscall(SYS_capset, &head, none) < 0)
+		return err_set(err, errno, "capset");
+	return 0;
+}
+
+int belts_no_new_privs(struct err *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(err, errno, "no_new_privs");
+	return 0;
+}

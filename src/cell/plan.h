@@ -1,0 +1,38 @@
+/*
+ * From policy to mounts: which paths are bound, masked and protected in a cell and in the agent
+ * context. Runs in the warden, once a session.
+ */
+#ifndef CELL_PLAN_H
+#define CELL_PLAN_H
+
+#include "policy/roles.h"
+
+/*
+ * Expands every [files] and [agent] entry that stands for something that exists, walks the project
+ * for name rules, and sorts: parents before children. 0 or -errno with err; mount_plan_done() it.
+ */
+int plan_mounts(const struct run_plan *run, struct mount_plan *ret, struct err *err);
+void plan_done(struct mount_plan *plan);
+
+/* Adds one entry; path is copied. 0 or -ENOMEM with err. */
+int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err);
+
+bool plan_is_below(const char *path, const char *dir); /* dir itself counts */
+
+/*
+ * Adds what the project's tree asks for: name rules of the policy, other names (hard links) of
+ * hidden files, sockets, and the repositories in it. Symbolic links are never followed.
+ */
+int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
+/*
+ * A project whose .git is a file (worktree, submodule) works in a directory elsewhere: adds it
+ * when it is provably this project's, so that a planted .git file cannot open anything else.
+ */
+int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
+/* Adds what protects one git directory: pinned, configuration and hooks read-only. */
+int plan_add_repository(struct mount_plan *plan, const char *gitdir, bool in_project,
+	struct err *err);
+
+#endif

@@ -1,0 +1,212 @@
+/*
+ * The walk over the project at the start of a session. Runs in the warden, with the user's own
+ * rights. Hostile: every name, link and depth in the tree; nothing is followed, all is bounded.
+ */
+#include "cell/plan.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Rationale: PATH_MAX has no room for deeper trees, and each level holds one descriptor. */
+#define WALK_DEPTH_MAX 200
+/* Rationale: hidden files with several names are rare; each costs a compare for each linked file. */
+#define WALK_LINKED_MAX 256
+
+struct walk {
+	const struct run_plan *run;
+	struct mount_plan *plan;
+	struct err *err;
+	struct buf path;
+	bool protects_git;
+	bool looks_for_links; /* second pass: other names of hidden inodes */
+	struct {
+		dev_t dev;
+		ino_t ino;
+	} linked[WALK_LINKED_MAX];
+	size_t n_linked;
+};
+
+static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT };
+
+static int note_linked(struct walk *w, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+		return 0;
+	if (w->n_linked == WALK_LINKED_MAX)
+		return err_set(w->err, 0, "more than %d hidden files with several hard links in %s",
+			WALK_LINKED_MAX, w->run->project);
+	w->linked[w->n_linked].dev = st->st_dev;
+	w->linked[w->n_linked++].ino = st->st_ino;
+	return 0;
+}
+
+static int add_here(struct walk *w, enum mount_kind kind, const struct stat *st,
+	const struct policy_item *item)
+{
+	struct mount_entry entry = { .path = w->path.data,
+		.kind = kind,
+		.is_dir = S_ISDIR(st->st_mode),
+		.is_in_project = true,
+		.item = item };
+
+	if (kind == MOUNT_HIDE && note_linked(w, st) < 0)
+		return -w->err->code;
+	return plan_add(w->plan, entry, w->err);
+}
+
+static bool name_has_rule(const struct walk *w, const char *name)
+{
+	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
+		size_t n;
+		const struct policy_item *items = policy_list(w->run->policy, name_keys[k], &n);
+
+		for (size_t i = 0; i < n; i++)
+			if (items[i].value[0] != '/' ? str_glob(items[i].value, name)
+						     : strstr(items[i].value, "**") != NULL)
+				return true;
+	}
+	return false;
+}
+
+/* What the policy says of this very name; a rule of a directory above it is mounted up there. */
+static int judge_name(struct walk *w, const char *name, const struct stat *st)
+{
+	struct policy_question question = { .action = POLICY_READ, .path = w->path.data };
+	struct policy_answer answer;
+
+	if (S_ISSOCK(st->st_mode))
+		return add_here(w, MOUNT_HIDE, st, NULL);
+	if (!name_has_rule(w, name))
+		return 0;
+	policy_decide(w->run->policy, &question, &answer);
+	if (answer.file_kind == POLICY_FILE_HIDE)
+		return add_here(w, MOUNT_HIDE, st, answer.item);
+	if (answer.file_kind == POLICY_FILE_PROTECT)
+		return add_here(w, MOUNT_PROTECT, st, answer.item);
+	return 0;
+}
+
+static int judge_link(struct walk *w, const struct stat *st)
+{
+	if (st->st_nlink < 2 || S_ISDIR(st->st_mode))
+		return 0;
+	for (size_t i = 0; i < w->n_linked; i++)
+		if (w->linked[i].dev == st->st_dev && w->linked[i].ino == st->st_ino) {
+			struct mount_entry entry = { .path = w->path.data,
+				.kind = MOUNT_HIDE,
+				.is_in_project = true };
+
+			return plan_add(w->plan, entry, w->err);
+		}
+	return 0;
+}
+
+static int walk_dir(struct walk *w, int fd, unsigned depth);
+
+/* Steps into a directory; takes fd. Object stores hold no names of a user's and are left out. */
+static int walk_into(struct walk *w, int parent, const char *name, unsigned depth)
+{
+	int fd;
+
+	if (strcmp(name, "objects") == 0 && str_ends(w->path.data, "/.git/objects"))
+		return 0;
+	if (depth >= WALK_DEPTH_MAX)
+		return err_set(w->err, 0, "%s is nested deeper than %d directories", w->run->project,
+			WALK_DEPTH_MAX);
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* not readable for the user: not for the cell either */
+	return walk_dir(w, fd, depth + 1);
+}
+
+static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned depth)
+{
+	bool is_plain = e->d_type == DT_REG || e->d_type == DT_LNK;
+	size_t before = w->plan->n;
+	struct stat st;
+
+	/* The common case costs no system call: a plain file whose name no rule knows. */
+	if (is_plain && !w->looks_for_links && !name_has_rule(w, e->d_name))
+		return 0;
+	if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (w->looks_for_links) {
+		if (judge_link(w, &st) < 0)
+			return -w->err->code;
+	} else if (judge_name(w, e->d_name, &st) < 0) {
+		return -w->err->code;
+	}
+	if (!S_ISDIR(st.st_mode) || (w->plan->n != before && !w->looks_for_links))
+		return 0; /* a hidden directory hides what is in it */
+	if (!w->looks_for_links && w->protects_git && strcmp(e->d_name, ".git") == 0 &&
+		plan_add_repository(w->plan, w->path.data, true, w->err) < 0)
+		return -w->err->code;
+	return walk_into(w, dir, e->d_name, depth);
+}
+
+static int walk_dir(struct walk *w, int fd, unsigned depth)
+{
+	size_t len = w->path.len;
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (d == NULL) {
+		(void)close(fd);
+		return err_set(w->err, errno, "read %s", w->path.data);
+	}
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		buf_addf(&w->path, "/%s", e->d_name);
+		if (w->path.failed)
+			r = err_set(w->err, ENOMEM, "walk");
+		else
+			r = walk_entry(w, dirfd(d), e, depth);
+		if (w->path.data != NULL) {
+			w->path.len = len;
+			w->path.data[len] = '\0';
+		}
+	}
+	closedir(d);
+	return r;
+}
+
+static int walk_once(struct walk *w)
+{
+	int fd = open(w->run->project, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(w->err, errno, "open project %s", w->run->project);
+	w->path.len = 0;
+	buf_adds(&w->path, w->run->project);
+	return walk_dir(w, fd, 0);
+}
+
+int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	struct policy_question question = { .action = POLICY_WRITE };
+	struct policy_answer answer;
+	AUTO_BUF struct buf config = { 0 };
+	struct walk w = { .run = run, .plan = plan, .err = err };
+	int r;
+
+	buf_addf(&config, "%s/.git/config", run->project);
+	question.path = config.data;
+	policy_decide(run->policy, &question, &answer);
+	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
+	r = walk_once(&w);
+	if (r == 0 && w.n_linked > 0) {
+		w.looks_for_links = true;
+		r = walk_once(&w);
+	}
+	buf_done(&w.path);
+	return r;
+}

@@ -1,0 +1,155 @@
+/*
+ * Installs the filters. Runs in the first process of a cell (its own, made at build time) and in
+ * the process that becomes the agent (exec notification).
+ */
+#include "cell/belts.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "seccomp_blob.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
+#endif
+
+static int install(const struct sock_filter *filter, size_t n, struct err *err)
+{
+	struct sock_fprog prog = { .len = (unsigned short)n,
+		.filter = (struct sock_filter *)(size_t)filter };
+
+	/* SPEC_ALLOW: without it every command pays for the speculation switch (seccomp(2)). */
+	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0)
+		return err_set(err, errno, "seccomp");
+	return 0;
+}
+
+int belts_seccomp_cell(bool userns, struct err *err)
+{
+	if (userns) {
+		if (install(seccomp_userns_args, ARRAY_LEN(seccomp_userns_args), err) < 0)
+			return -err->code;
+		return install(seccomp_userns_list, ARRAY_LEN(seccomp_userns_list), err);
+	}
+	if (install(seccomp_cell_args, ARRAY_LEN(seccomp_cell_args), err) < 0)
+		return -err->code;
+	return install(seccomp_cell_list, ARRAY_LEN(seccomp_cell_list), err);
+}
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#define OTHER_ARCH AUDIT_ARCH_I386
+#define OTHER_EXECVE 11
+#define OTHER_EXECVEAT 358
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#define OTHER_ARCH AUDIT_ARCH_ARM
+#define OTHER_EXECVE 11
+#define OTHER_EXECVEAT 387
+#else
+#error "agentjail knows the exec calls of x86-64 and aarch64"
+#endif
+
+/* Calls by which a program replaces a file of its own; see warden/kept.h. */
+static const unsigned kept_calls[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
+	SYS_utimensat, SYS_fchmodat,
+#ifdef SYS_mkdir
+	SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_creat, SYS_utimes, SYS_chmod,
+#endif
+};
+
+/* An open is one of them when it can write. */
+static const struct {
+	unsigned nr, flags_arg;
+} kept_opens[] = {
+	{ SYS_openat, 2 },
+#ifdef SYS_open
+	{ SYS_open, 1 },
+#endif
+};
+
+#define OPEN_WRITES (01u | 02u | 0100u) /* O_WRONLY, O_RDWR, O_CREAT: equal on both architectures */
+#define LOW_WORD(arg) (offsetof(struct seccomp_data, args) + 8 * (arg))
+
+/* Rationale: the fixed part, two for each call, five for each open, and the end. */
+#define FILTER_MAX (18 + 2 * ARRAY_LEN(kept_calls) + 5 * ARRAY_LEN(kept_opens))
+
+struct filter {
+	struct sock_filter code[FILTER_MAX];
+	unsigned short n;
+};
+
+static void emit(struct filter *f, unsigned short code, uint8_t jt, uint8_t jf, uint32_t k)
+{
+	assert(f->n < FILTER_MAX);
+	f->code[f->n++] = (struct sock_filter){ code, jt, jf, k };
+}
+
+static void emit_return(struct filter *f, uint32_t action)
+{
+	emit(f, BPF_RET | BPF_K, 0, 0, action);
+}
+
+/* If the number is nr, notify. */
+static void emit_call(struct filter *f, unsigned nr)
+{
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr);
+	emit_return(f, SECCOMP_RET_USER_NOTIF);
+}
+
+static void emit_kept(struct filter *f)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kept_calls); i++)
+		emit_call(f, kept_calls[i]);
+	for (size_t i = 0; i < ARRAY_LEN(kept_opens); i++) {
+		emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, kept_opens[i].nr);
+		emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)LOW_WORD(kept_opens[i].flags_arg));
+		emit(f, BPF_JMP | BPF_JSET | BPF_K, 0, 1, OPEN_WRITES);
+		emit_return(f, SECCOMP_RET_USER_NOTIF);
+		emit_return(f, SECCOMP_RET_ALLOW);
+	}
+}
+
+static void make_agent_filter(struct filter *f, bool has_kept)
+{
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 7, 0, NATIVE_ARCH);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, OTHER_ARCH);
+	emit_return(f, SECCOMP_RET_KILL_PROCESS);
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, OTHER_EXECVE);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, OTHER_EXECVEAT);
+	emit_return(f, SECCOMP_RET_USER_NOTIF);
+	emit_return(f, SECCOMP_RET_ALLOW);
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	/* x32, where there is such a thing */
+	emit(f, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000);
+	emit_return(f, SECCOMP_RET_ERRNO | ENOSYS);
+	emit_call(f, SYS_execve);
+	emit_call(f, SYS_execveat);
+	if (has_kept)
+		emit_kept(f);
+	emit_return(f, SECCOMP_RET_ALLOW);
+}
+
+int belts_seccomp_agent(bool has_kept, struct err *err)
+{
+	struct filter f = { .n = 0 };
+	struct sock_fprog prog = { .filter = f.code };
+	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+		SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	int listener;
+
+	make_agent_filter(&f, has_kept);
+	prog.len = f.n;
+	listener = sys_seccomp(SECCOMP_SET_MODE_FILTER, flags, &prog);
+	if (listener < 0)
+		return err_set(err, errno,
+			errno == EINVAL ? "seccomp notification needs Linux 5.19" : "seccomp listener");
+	return listener;
+}

@@ -1,0 +1,91 @@
+/*
+ * What both views share. Runs in the first process of a cell or of the agent context, with
+ * capabilities in its own user namespace. Hostile: names inside the project.
+ */
+#include "cell/view.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "cell/mnt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* Where a masked file's link points: nowhere, and it says why. */
+#define MASK_TARGET "/proc/0/hidden-by-agentjail"
+
+int view_masks_init(struct masks *m, int at, struct err *err)
+{
+	AUTO_CLOSE int tree = mnt_tmpfs("755", "64k", MNT_NOEXEC_, err);
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	if (tree < 0)
+		return err_prefix(err, "masks");
+	if (symlinkat(MASK_TARGET, tree, "file") < 0 || mkdirat(tree, "dir", 0555) < 0)
+		return err_set(err, errno, "masks");
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &read_only) < 0)
+		return err_set(err, errno, "masks: mount_setattr");
+	/* Attached, since a copy of a detached tree needs Linux 6.15; later mounts cover it. */
+	if (mnt_attach(tree, at, err) < 0)
+		return err_prefix(err, "masks");
+	m->file = openat(tree, "file", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	m->dir = openat(tree, "dir", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	if (m->file < 0 || m->dir < 0)
+		return err_set(err, errno, "masks");
+	return 0;
+}
+
+void view_masks_done(struct masks *m)
+{
+	cleanup_close(&m->file);
+	cleanup_close(&m->dir);
+}
+
+int view_hide(const struct masks *m, int target, struct err *err)
+{
+	struct stat st, mask;
+	int tree, r;
+
+	if (fstat(target, &st) < 0 || fstat(m->file, &mask) < 0)
+		return err_set(err, errno, "hide");
+	if (st.st_dev == mask.st_dev)
+		return 0;
+	tree = mnt_clone(S_ISDIR(st.st_mode) ? m->dir : m->file, MNT_RDONLY_ | MNT_NOEXEC_, err);
+	if (tree < 0)
+		return err_prefix(err, "hide");
+	r = mnt_attach(tree, target, err);
+	(void)close(tree);
+	return r < 0 ? err_prefix(err, "hide") : 0;
+}
+
+int view_protect(int target, enum mount_kind kind, unsigned flags, struct err *err)
+{
+	int tree = mnt_clone(target, flags | (kind == MOUNT_PIN ? 0 : MNT_RDONLY_), err);
+	int r;
+
+	if (tree < 0)
+		return err_prefix(err, "protect");
+	r = mnt_attach(tree, target, err);
+	(void)close(tree);
+	return r < 0 ? err_prefix(err, "protect") : 0;
+}
+
+int view_target(int root, const struct mount_entry *entry, struct err *err)
+{
+	const char *path = entry->path;
+	uint64_t resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT |
+		(entry->is_in_project ? (uint64_t)RESOLVE_NO_SYMLINKS : 0);
+	int fd;
+
+	while (*path == '/')
+		path++;
+	fd = sys_openat2(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, resolve);
+	if (fd < 0)
+		/* A link or a file where the plan saw a directory: the name itself is gone. */
+		return err_set(err, errno == ELOOP || errno == ENOTDIR ? ENOENT : errno, "open %s",
+			entry->path);
+	return fd;
+}

@@ -1,0 +1,56 @@
+/*
+ * The two views of the file system: a cell's own root, and the agent context's copy of the host's.
+ * Both are made in a fresh user and mount namespace by its first process.
+ */
+#ifndef CELL_VIEW_H
+#define CELL_VIEW_H
+
+#include "policy/roles.h"
+
+/* What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory. */
+struct masks {
+	int file, dir; /* O_PATH */
+};
+
+/* Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount. */
+int view_masks_init(struct masks *m, int at, struct err *err) __attribute__((warn_unused_result));
+void view_masks_done(struct masks *m);
+
+/*
+ * Hides what target (O_PATH | O_NOFOLLOW) names; a target that is a mask already is left alone.
+ * 0 or -errno.
+ */
+int view_hide(const struct masks *m, int target, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Read-only (MOUNT_PROTECT, MOUNT_READ) or merely pinned (MOUNT_PIN), mounted onto itself. */
+int view_protect(int target, enum mount_kind kind, unsigned flags, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Opens a planned path below root as a mount point, O_PATH | O_NOFOLLOW; no symbolic link is
+ * followed for a path inside the project. -1 with err->code ENOENT when it is not there.
+ */
+int view_target(int root, const struct mount_entry *entry, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The cell's root, in the order of the plan. On success the process stands in it, the host's tree
+ * is gone, and the descriptors CELL_FD_ROOT, CELL_FD_TMP_AGENT and CELL_FD_TMP_SPARE are filled.
+ * Should: run with CAP_SYS_ADMIN in new user, mount and pid namespaces, mounts made private.
+ * Mustn't: leave any descriptor of the host's tree open but the three named.
+ */
+int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The agent's view: all read-only but project, /tmp and [agent] keep; what a cell can write is
+ * noexec; hidden paths masked. Should: as above. Mustn't: change anything on the host.
+ */
+int view_enter_agent(const struct agent_request *request, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Writes the cell's own resolv.conf, nsswitch.conf and hosts, and mounts them below root. */
+int view_etc(int root, struct err *err) __attribute__((warn_unused_result));
+
+#endif

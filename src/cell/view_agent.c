@@ -1,0 +1,235 @@
+/*
+ * The agent's view: the host's tree as it is, read-only, with what the cell may not see masked too.
+ * Runs in the first process of the agent context, with capabilities in its own user namespace.
+ * Hostile: names inside the project.
+ */
+#include "cell/view.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "cell/mnt.h"
+#include "cell/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Where a fresh tmpfs stands for a directory of the host that both sides could write. */
+#define AGENT_TMP "/tmp"
+
+struct agent_view {
+	const struct agent_request *request;
+	int root;
+	int *trees; /* one for each writable entry of the plan, made before all turns read-only */
+	struct masks masks;
+	int home, program; /* trees of those that the new /tmp would cover, or -1 */
+};
+
+/* A single file that the agent keeps is replaced by rename: not by a mount, but by the warden. */
+static bool is_kept_file(const struct mount_entry *e)
+{
+	return e->kind == MOUNT_WRITE && e->agent_only && !e->is_dir;
+}
+
+static bool is_writable_here(const struct mount_entry *e)
+{
+	return e->kind == MOUNT_WRITE && !e->cell_only && !is_kept_file(e);
+}
+
+/* "The cell's hides less `keep`": what the agent keeps, it sees. */
+static bool is_kept(const struct mount_plan *plan, const struct mount_entry *hidden)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct mount_entry *e = &plan->entries[i];
+
+		if (e->agent_only && e->kind == MOUNT_WRITE && plan_is_below(hidden->path, e->path))
+			return true;
+	}
+	return false;
+}
+
+static int open_tree_of(const char *path, unsigned flags, struct err *err)
+{
+	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, errno, "open %s", path);
+	return mnt_clone(fd, flags, err);
+}
+
+/* A cell can write what is not the agent's alone: then nothing in it is executable here. */
+static int open_trees(struct agent_view *v, struct err *err)
+{
+	const struct mount_plan *plan = v->request->mounts;
+
+	v->trees = malloc((plan->n + 1) * sizeof(v->trees[0]));
+	if (v->trees == NULL)
+		return err_set(err, ENOMEM, "mount plan");
+	for (size_t i = 0; i < plan->n; i++)
+		v->trees[i] = -1;
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct mount_entry *e = &plan->entries[i];
+
+		if (!is_writable_here(e))
+			continue;
+		v->trees[i] = open_tree_of(e->path, e->agent_only ? 0 : MNT_NOEXEC_, err);
+		if (v->trees[i] < 0 && err->code != ENOENT)
+			return err_prefix(err, "%s", e->path);
+	}
+	return 0;
+}
+
+/* HOME, project and program in the host's /tmp must stay visible under the session's own. */
+static int open_covered(struct agent_view *v, struct err *err)
+{
+	const struct run_plan *plan = v->request->plan;
+	const char *program = v->request->program;
+
+	if (plan_is_below(plan->home, AGENT_TMP) &&
+		(v->home = open_tree_of(plan->home, MNT_RDONLY_, err)) < 0)
+		return err_prefix(err, "%s", plan->home);
+	if (plan_is_below(program, AGENT_TMP) && !plan_is_below(program, plan->home) &&
+		(v->program = open_tree_of(program, MNT_RDONLY_, err)) < 0)
+		return err_prefix(err, "%s", program);
+	return 0;
+}
+
+static int attach_at(struct agent_view *v, int tree, const char *path, int is_dir,
+	struct err *err)
+{
+	AUTO_CLOSE int owned = tree, target = -1;
+
+	if (owned < 0)
+		return err_prefix(err, "%s", path);
+	target = mnt_point(v->root, path, is_dir, err);
+	if (target < 0 || mnt_attach(owned, target, err) < 0)
+		return err_prefix(err, "%s", path);
+	return 0;
+}
+
+static int attach_tmp(struct agent_view *v, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			MOUNT_ATTR_NOEXEC | 0x00200000 /* MOUNT_ATTR_NOSYMFOLLOW, Linux 5.14 */ };
+	AUTO_CLOSE int tree = v->request->tmp_tree;
+	int r;
+
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr) < 0)
+		return err_set(err, errno, "/tmp: mount_setattr");
+	r = attach_at(v, take_fd(&tree), AGENT_TMP, 1, err);
+	if (r == 0 && v->home >= 0)
+		r = attach_at(v, take_fd(&v->home), v->request->plan->home, 1, err);
+	if (r == 0 && v->program >= 0)
+		r = attach_at(v, take_fd(&v->program), v->request->program, 0, err);
+	return r;
+}
+
+/* Other places of the host that everybody can write: the agent gets empty ones of its own. */
+static int attach_own_dirs(struct agent_view *v, struct err *err)
+{
+	const char *tmp = policy_value(v->request->plan->policy, PK_AGENT_TMP)->value;
+	bool is_private = strcmp(tmp, "private") == 0;
+	static const char *const dirs[] = { "/dev/shm", "/var/tmp" };
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		struct stat st;
+		bool is_tmp = strcmp(dirs[i], "/var/tmp") == 0;
+
+		/* The project may stand below it; then the directory stays the host's, read-only. */
+		if (lstat(dirs[i], &st) < 0 || !S_ISDIR(st.st_mode) ||
+			plan_is_below(v->request->plan->project, dirs[i]) ||
+			plan_is_below(v->request->plan->home, dirs[i]))
+			continue;
+		if (attach_at(v,
+			    mnt_tmpfs("1777", "50%", is_tmp && is_private ? 0 : MNT_NOEXEC_, err),
+			    dirs[i], 1, err) < 0)
+			return -err->code;
+	}
+	return 0;
+}
+
+static int mount_entry(struct agent_view *v, size_t i, struct err *err)
+{
+	const struct mount_entry *e = &v->request->mounts->entries[i];
+	AUTO_CLOSE int target = -1;
+
+	if (e->cell_only)
+		return 0;
+	if (e->kind == MOUNT_WRITE)
+		return v->trees[i] < 0 ? 0
+				       : attach_at(v, take_fd(&v->trees[i]), e->path, e->is_dir, err);
+	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN)
+		return 0;
+	if (e->kind == MOUNT_HIDE && !e->agent_only && is_kept(v->request->mounts, e))
+		return 0;
+	target = view_target(v->root, e, err);
+	if (target < 0)
+		return err->code == ENOENT || err->code == EACCES ? 0 : -err->code;
+	if (e->kind == MOUNT_HIDE)
+		return view_hide(&v->masks, target, err);
+	return view_protect(target, e->kind, MNT_NOEXEC_, err);
+}
+
+/* [agent] private: directories in /tmp (or elsewhere) that only the agent has. */
+static int attach_private(struct agent_view *v, struct err *err)
+{
+	size_t n;
+	const struct policy_item *items =
+		policy_list(v->request->plan->policy, PK_AGENT_PRIVATE, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strpbrk(items[i].value, "*?") == NULL && items[i].value[0] == '/' &&
+			attach_at(v, mnt_tmpfs("700", "50%", MNT_NOEXEC_, err), items[i].value, 1,
+				err) < 0)
+			return -err->code;
+	return 0;
+}
+
+static int build(struct agent_view *v, struct err *err)
+{
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
+	uint64_t proc_attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	AUTO_CLOSE int at = -1;
+
+	v->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	at = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (v->root < 0 || at < 0)
+		return err_set(err, errno, "open /");
+	if (open_trees(v, err) < 0 || open_covered(v, err) < 0)
+		return -err->code;
+	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only) < 0)
+		return err_set(err, errno, "read-only view");
+	if (view_masks_init(&v->masks, at, err) < 0 || attach_tmp(v, err) < 0 ||
+		attach_own_dirs(v, err) < 0)
+		return -err->code;
+	for (size_t i = 0; i < v->request->mounts->n; i++)
+		if (mount_entry(v, i, err) < 0)
+			return err_prefix(err, "%s", v->request->mounts->entries[i].path);
+	if (attach_private(v, err) < 0)
+		return -err->code;
+	return attach_at(v, mnt_new("proc", NULL, proc_attrs, err), "/proc", 1, err);
+}
+
+int view_enter_agent(const struct agent_request *request, struct err *err)
+{
+	struct agent_view v = { .request = request,
+		.root = -1,
+		.masks = { -1, -1 },
+		.home = -1,
+		.program = -1 };
+	int r = build(&v, err);
+
+	for (size_t i = 0; v.trees != NULL && i < request->mounts->n; i++)
+		cleanup_close(&v.trees[i]);
+	free(v.trees);
+	cleanup_close(&v.root);
+	cleanup_close(&v.home);
+	cleanup_close(&v.program);
+	view_masks_done(&v.masks);
+	/* The directory we stood in is the host's: stand in the view's of the same name. */
+	if (r == 0 && chdir(request->plan->cwd) < 0)
+		return err_set(err, errno, "chdir %s", request->plan->cwd);
+	return r;
+}

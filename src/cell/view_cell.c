@@ -1,0 +1,380 @@
+/*
+ * A cell's own root, mount by mount. Runs in a cell's first process, with capabilities in its own
+ * user namespace. Hostile: names inside the project.
+ */
+#include "cell/view.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "cell/mnt.h"
+#include "cell/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+struct view {
+	const struct cell_request *request;
+	struct cell *cell;
+	int root; /* of the new tree */
+	int *sources; /* one for each entry of the plan, -1: none */
+	struct masks masks;
+	unsigned n_overlays;
+};
+
+/* Device files a program expects; all else in /dev is the host's business. */
+static const char *const device_names[] = { "null", "zero", "full", "random", "urandom", "tty" };
+
+static const struct {
+	const char *target, *name;
+} root_links[] = {
+	{ "../tmp", "var/tmp" },
+	{ "../run", "var/run" },
+	{ "../run/lock", "var/lock" },
+	{ "/proc/self/fd", "dev/fd" },
+	{ "/proc/self/fd/0", "dev/stdin" },
+	{ "/proc/self/fd/1", "dev/stdout" },
+	{ "/proc/self/fd/2", "dev/stderr" },
+	{ "pts/ptmx", "dev/ptmx" },
+};
+
+/* Parts of /sys that runtimes read to size themselves. */
+static const char *const sys_parts[] = { "/sys/devices/system/cpu", "/sys/devices/system/node",
+	"/sys/kernel/mm/transparent_hugepage" };
+
+/*
+ * /proc is fresh and knows only the cell's processes, but some of its files speak to the whole
+ * machine and are guarded by file ownership alone: a cell started by root would own them.
+ */
+static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "scsi",
+	"acpi", "asound", "mtrr" };
+static const char *const proc_hidden[] = { "kcore", "keys", "key-users", "kmsg", "timer_list",
+	"sched_debug", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
+
+static bool needs_source(const struct mount_entry *e)
+{
+	return !e->agent_only &&
+		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY);
+}
+
+/* All sources are opened before the new root covers /tmp, where some may be. */
+static int open_sources(struct view *v, struct err *err)
+{
+	const struct mount_plan *plan = v->request->mounts;
+
+	v->sources = malloc((plan->n + 1) * sizeof(v->sources[0]));
+	if (v->sources == NULL)
+		return err_set(err, ENOMEM, "mount plan");
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct mount_entry *e = &plan->entries[i];
+		uint64_t resolve = e->is_in_project ? RESOLVE_NO_SYMLINKS : 0;
+
+		v->sources[i] = -1;
+		if (!needs_source(e))
+			continue;
+		v->sources[i] = sys_openat2(AT_FDCWD, e->path, O_PATH | O_CLOEXEC, resolve);
+		if (v->sources[i] < 0 && errno != ENOENT && errno != EACCES && errno != ELOOP)
+			return err_set(err, errno, "open %s", e->path);
+	}
+	return 0;
+}
+
+static int attach_new(struct view *v, int tree, const char *path, int is_dir, struct err *err)
+{
+	AUTO_CLOSE int target = -1, owned = tree;
+
+	if (owned < 0)
+		return err_prefix(err, "%s", path);
+	target = mnt_point(v->root, path, is_dir, err);
+	if (target < 0 || mnt_attach(owned, target, err) < 0)
+		return err_prefix(err, "%s", path);
+	return 0;
+}
+
+/* The entry that shows or hides e's place so far: its nearest ancestor in the cell's view. */
+static const struct mount_entry *covering(const struct mount_plan *plan, size_t i)
+{
+	for (size_t k = i; k-- > 0;) {
+		const struct mount_entry *e = &plan->entries[k];
+
+		if (!e->agent_only && plan_is_below(plan->entries[i].path, e->path))
+			return e;
+	}
+	return NULL;
+}
+
+/* A top-level link such as /bin -> usr/bin stays a link. True when it was one. */
+static int copy_root_link(struct view *v, const char *path, struct err *err)
+{
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (strchr(path + 1, '/') != NULL)
+		return 0;
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return 0;
+	target[n] = '\0';
+	if (symlinkat(target, v->root, path + 1) < 0 && errno != EEXIST)
+		return err_set(err, errno, "symlink %s", path);
+	return 1;
+}
+
+static int mount_overlay(struct view *v, int source, const char *path, struct err *err)
+{
+	char lower[64], upper[96], work[96], name[32];
+	const char *options[] = { "lowerdir", lower, "upperdir", upper, "workdir", work, "userxattr",
+		NULL, NULL };
+
+	(void)snprintf(name, sizeof(name), ".agentjail/%u", v->n_overlays++);
+	if ((mkdirat(v->root, ".agentjail", 0700) < 0 && errno != EEXIST) ||
+		mkdirat(v->root, name, 0700) < 0)
+		return err_set(err, errno, "overlay %s", path);
+	(void)snprintf(lower, sizeof(lower), "/proc/self/fd/%d", source);
+	(void)snprintf(upper, sizeof(upper), "/proc/self/fd/%d/%s/upper", v->root, name);
+	(void)snprintf(work, sizeof(work), "/proc/self/fd/%d/%s/work", v->root, name);
+	if (mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0)
+		return err_set(err, errno, "overlay %s", path);
+	return attach_new(v, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
+		path, 1, err);
+}
+
+/* A hidden directory with shown ones below it: an empty tmpfs instead of the common mask. */
+static bool has_shown_child(const struct mount_plan *plan, size_t i)
+{
+	for (size_t k = i + 1; k < plan->n; k++) {
+		if (!plan_is_below(plan->entries[k].path, plan->entries[i].path))
+			return false;
+		if (needs_source(&plan->entries[k]))
+			return true;
+	}
+	return false;
+}
+
+static int mount_over(struct view *v, size_t i, struct err *err)
+{
+	const struct mount_entry *e = &v->request->mounts->entries[i];
+	AUTO_CLOSE int target = view_target(v->root, e, err);
+
+	if (target < 0)
+		return err->code == ENOENT ? 0 : -err->code;
+	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
+		return attach_new(v, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
+	if (e->kind == MOUNT_HIDE)
+		return view_hide(&v->masks, target, err);
+	return view_protect(target, e->kind, 0, err);
+}
+
+static int mount_entry(struct view *v, size_t i, struct err *err)
+{
+	const struct mount_entry *e = &v->request->mounts->entries[i];
+	const struct mount_entry *above = covering(v->request->mounts, i);
+	int r;
+
+	switch (e->kind) {
+	case MOUNT_HIDE:
+	case MOUNT_PROTECT:
+	case MOUNT_PIN:
+		r = mount_over(v, i, err);
+		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
+	case MOUNT_EMPTY:
+		return attach_new(v, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
+	case MOUNT_READ:
+	case MOUNT_WRITE:
+	case MOUNT_OVERLAY:
+		break;
+	case MOUNT_KIND_COUNT:
+		return err_set(err, EINVAL, "mount kind");
+	}
+	if (v->sources[i] < 0 || (above != NULL && above->kind == e->kind && e->kind != MOUNT_OVERLAY))
+		return 0;
+	r = copy_root_link(v, e->path, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (e->kind == MOUNT_OVERLAY && e->is_dir)
+		return mount_overlay(v, v->sources[i], e->path, err);
+	return attach_new(v,
+		mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e->path,
+		e->is_dir, err);
+}
+
+static int mount_dev(struct view *v, struct err *err)
+{
+	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
+
+	if (attach_new(v, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
+		return -err->code;
+	for (size_t i = 0; i < ARRAY_LEN(device_names); i++) {
+		char host[32];
+		AUTO_CLOSE int source = -1;
+
+		(void)snprintf(host, sizeof(host), "/dev/%s", device_names[i]);
+		source = open(host, O_PATH | O_CLOEXEC);
+		if (source < 0)
+			return err_set(err, errno, "open %s", host);
+		if (attach_new(v, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host + 1, 0,
+			    err) < 0)
+			return -err->code;
+	}
+	if (attach_new(v, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
+		    "dev/pts", 1, err) < 0)
+		return -err->code;
+	return attach_new(v, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+}
+
+/* One of /proc's files; kernels differ in which they have. */
+static int guard_proc(struct view *v, const char *name, bool hide, struct err *err)
+{
+	char path[64];
+	AUTO_CLOSE int target = -1;
+
+	(void)snprintf(path, sizeof(path), "proc/%s", name);
+	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0)
+		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
+	return hide ? view_hide(&v->masks, target, err)
+		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
+}
+
+static int mount_proc(struct view *v, struct err *err)
+{
+	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+	if (attach_new(v, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
+		return -err->code;
+	for (size_t i = 0; i < ARRAY_LEN(proc_read_only); i++)
+		if (guard_proc(v, proc_read_only[i], false, err) < 0)
+			return err_prefix(err, "/proc/%s", proc_read_only[i]);
+	for (size_t i = 0; i < ARRAY_LEN(proc_hidden); i++)
+		if (guard_proc(v, proc_hidden[i], true, err) < 0)
+			return err_prefix(err, "/proc/%s", proc_hidden[i]);
+	return 0;
+}
+
+static int mount_sys(struct view *v, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sys_parts); i++) {
+		AUTO_CLOSE int source = open(sys_parts[i], O_PATH | O_CLOEXEC);
+
+		if (source < 0)
+			continue; /* an architecture or a container without it */
+		if (attach_new(v, mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err), sys_parts[i], 1,
+			    err) < 0)
+			return -err->code;
+	}
+	return 0;
+}
+
+/* The session's /tmp: a new tmpfs, or the one an earlier cell of the session left. */
+static int mount_tmp(struct view *v, struct err *err)
+{
+	int *fds = v->cell->fds;
+	AUTO_CLOSE int at = -1;
+
+	if (v->request->tmp_tree >= 0) {
+		at = mnt_point(v->root, "tmp", 1, err);
+		if (at < 0 || mnt_attach(v->request->tmp_tree, at, err) < 0)
+			return err_prefix(err, "/tmp");
+	} else if (attach_new(v, mnt_tmpfs("1777", "50%", 0, err), "tmp", 1, err) < 0) {
+		return -err->code;
+	}
+	for (int i = CELL_FD_TMP_AGENT; i <= CELL_FD_TMP_SPARE; i++) {
+		fds[i] = sys_open_tree(v->root, "tmp", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (fds[i] < 0)
+			return err_set(err, errno, "open_tree /tmp");
+	}
+	return 0;
+}
+
+static int mount_base(struct view *v, struct err *err)
+{
+	static const char *const dirs[] = { "var", "run", "proc", "etc" };
+	AUTO_CLOSE int at = -1;
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (mkdirat(v->root, dirs[i], 0755) < 0)
+			return err_set(err, errno, "mkdir %s", dirs[i]);
+	if (attach_new(v, mnt_tmpfs("755", "10%", 0, err), "run", 1, err) < 0)
+		return -err->code;
+	if (mkdirat(v->root, "run/lock", 01777) < 0)
+		return err_set(err, errno, "mkdir run/lock");
+	/* The masks lie below what becomes /proc: nobody can name them there. */
+	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
+	if (at < 0)
+		return err_set(err, errno, "open proc");
+	return view_masks_init(&v->masks, at, err);
+}
+
+static int make_links(struct view *v, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(root_links); i++)
+		if (symlinkat(root_links[i].target, v->root, root_links[i].name) < 0 &&
+			errno != EEXIST && errno != EROFS)
+			return err_set(err, errno, "symlink %s", root_links[i].name);
+	return 0;
+}
+
+static int open_root(struct view *v, struct err *err)
+{
+	AUTO_CLOSE int tree = mnt_tmpfs("755", "50%", 0, err), at = -1;
+
+	if (tree < 0)
+		return -err->code;
+	at = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return err_set(err, errno, "open /tmp");
+	if (mnt_attach(tree, at, err) < 0)
+		return err_prefix(err, "root");
+	v->root = take_fd(&tree);
+	return 0;
+}
+
+/* Leaves the host's tree: nothing of it stays reachable (pivot_root(2), NOTES: "." twice). */
+static int pivot(struct view *v, struct err *err)
+{
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	if (fchdir(v->root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+		chdir("/") < 0)
+		return err_set(err, errno, "pivot_root");
+	if (sys_mount_setattr(AT_FDCWD, "/", 0, &read_only) < 0)
+		return err_set(err, errno, "read-only root");
+	v->cell->fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (v->cell->fds[CELL_FD_ROOT] < 0)
+		return err_set(err, errno, "open /");
+	return 0;
+}
+
+static int build(struct view *v, struct err *err)
+{
+	const struct mount_plan *plan = v->request->mounts;
+
+	if (open_sources(v, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
+		mount_tmp(v, err) < 0)
+		return -err->code;
+	for (size_t i = 0; i < plan->n; i++)
+		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
+			return -err->code;
+	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
+		make_links(v, err) < 0 || mount_proc(v, err) < 0)
+		return -err->code;
+	return pivot(v, err);
+}
+
+int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
+{
+	struct view v = { .request = request, .cell = cell, .root = -1, .masks = { -1, -1 } };
+	int r = build(&v, err);
+
+	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
+		cleanup_close(&v.sources[i]);
+	free(v.sources);
+	cleanup_close(&v.root);
+	view_masks_done(&v.masks);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* From parsed options to a run plan with its policy. */
+#ifndef CLI_LAUNCH_H
+#define CLI_LAUNCH_H
+
+#include "base/err.h"
+#include "cli/options.h"
+#include "cli/paths.h"
+#include "policy/runplan.h"
+
+/* Owns everything that its plan points to, but for argv. Starts as {0}. */
+struct launch {
+	struct run_plan plan;
+	struct options options;
+	struct paths paths;
+	struct policy *policy;
+	char *program;
+};
+
+/*
+ * Finds the places, loads the policy for `agent` (a profile's name or NULL) as launch->options
+ * say, and fills the plan but for argv and program. Prints what the policy warns of. 0 or -errno
+ * with err.
+ */
+int launch_load(struct launch *launch, const char *agent, struct err *err);
+
+/*
+ * The whole plan of a running verb, from launch->options. 0, -errno with err, or an exit status of
+ * 125 and above after a line on stderr: the program is missing (127), cannot be executed (126) or
+ * is a misspelt verb (125).
+ */
+int launch_prepare(struct launch *launch, struct err *err);
+void launch_done(struct launch *launch);
+
+#endif

@@ -1,0 +1,23 @@
+/* Effective policy lines for people: what `show` and --explain have in common. */
+#ifndef CLI_LISTING_H
+#define CLI_LISTING_H
+
+#include "base/buf.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+
+/* Calls each(key, item, context) for every effective item, in the order of the keys. */
+typedef void listing_each(enum policy_key key, const struct policy_item *item, void *context);
+void listing_walk(const struct policy *policy, listing_each *each, void *context);
+
+/* Appends the items of one key, one line each: "  NAME = VALUE   FILE:LINE". False: it has none. */
+bool listing_add_key(const struct policy *policy, enum policy_key key, struct buf *out);
+
+/* Appends foreign text fit for a terminal (log_quote()). */
+void listing_add_quoted(struct buf *out, const char *text);
+
+/* Writes out to stdout. 0 or -errno with err. */
+int listing_print(const struct buf *out, struct err *err);
+
+#endif

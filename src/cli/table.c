@@ -1,0 +1,229 @@
+/* The tables of options and verbs, and one small handler for each kind of option. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/entry.h"
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Rationale: a quoted word in a message that is one line; longer ones are cut with "...". */
+#define QUOTE_BYTES 128
+
+static int keep_override(struct options *o, char *text, struct err *err)
+{
+	if (text == NULL)
+		return err_set(err, ENOMEM, "command line");
+	o->overrides[o->n_overrides++] = text; /* room for argc of them */
+	return 0;
+}
+
+static int on_profile(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	(void)option;
+	if (value[0] == '\0')
+		return err_set(err, 0, "--profile: a NAME or a PATH is needed");
+	o->profile = value;
+	return 0;
+}
+
+static int on_project(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	(void)option;
+	if (value[0] == '\0')
+		return err_set(err, 0, "--project: a directory is needed");
+	o->project = value;
+	return 0;
+}
+
+static int on_mode(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum run_mode mode;
+		bool later;
+	} modes[] = {
+		{ "none", RUN_NONE, false },
+		{ "inject", RUN_INJECT, true },
+		{ "shared", RUN_SHARED, true },
+		{ "split", RUN_SPLIT, false },
+	};
+	char quoted[QUOTE_BYTES];
+
+	(void)option;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		if (strcmp(modes[i].name, value) != 0)
+			continue;
+		if (modes[i].later)
+			return err_set(err, 0, "--mode %s is not supported yet; there are none and split",
+				value);
+		o->mode = modes[i].mode;
+		return 0;
+	}
+	return err_set(err, 0, "--mode %s: no such mode; there are none and split",
+		log_quote(value, strlen(value), quoted, sizeof(quoted)));
+}
+
+/* --allow HOST[:PORT]: a line of [egress] allow as it stands. */
+static int on_value(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	char *text = NULL;
+
+	if (value[0] == '\0')
+		return err_set(err, 0, "--%s: a %s is needed", option->name, option->arg);
+	if (asprintf(&text, "%s=%s", option->key, value) < 0)
+		text = NULL;
+	return keep_override(o, text, err);
+}
+
+/* --hide PATH and its like: a relative path means the working directory, not the project. */
+static int on_path(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	AUTO_FREE char *entry = NULL;
+	char *text = NULL;
+	int r;
+
+	if (value[0] == '\0')
+		return err_set(err, 0, "--%s: a PATH is needed", option->name);
+	r = entry_from_path(value, &entry, err);
+	if (r < 0)
+		return err_prefix(err, "--%s", option->name);
+	if (asprintf(&text, "%s=%s", option->key, entry) < 0)
+		text = NULL;
+	return keep_override(o, text, err);
+}
+
+static int on_set(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	const char *equals = strchr(value, '=');
+	const char *dot = strchr(value, '.');
+	char quoted[QUOTE_BYTES];
+
+	(void)option;
+	if (equals == NULL || dot == NULL || dot > equals || dot == value || dot + 1 == equals)
+		return err_set(err, 0, "--set %s: SECTION.KEY=VALUE is needed",
+			log_quote(value, strlen(value), quoted, sizeof(quoted)));
+	return keep_override(o, strdup(value), err);
+}
+
+static bool is_env_name(const char *name, size_t n)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+	static const char more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+
+	return n > 0 && strchr(letters, name[0]) != NULL && strspn(name, more) == n;
+}
+
+static int on_env(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	size_t n = strcspn(value, "=");
+	char quoted[QUOTE_BYTES];
+
+	(void)option;
+	/* Only the name is quoted: the value may be a secret. */
+	if (!is_env_name(value, n))
+		return err_set(err, 0, "--env %s: no name of a variable",
+			log_quote(value, n, quoted, sizeof(quoted)));
+	o->env[o->n_env++] = value; /* room for argc of them */
+	return 0;
+}
+
+#define FLAG_HANDLER(member)                                                                       \
+	static int on_##member(                                                                    \
+		struct options *o, const struct option *option, const char *value, struct err *err)  \
+	{                                                                                          \
+		(void)option;                                                                      \
+		(void)value;                                                                       \
+		(void)err;                                                                         \
+		o->member = true;                                                                  \
+		return 0;                                                                          \
+	}
+
+FLAG_HANDLER(explain)
+FLAG_HANDLER(quiet)
+FLAG_HANDLER(verbose)
+FLAG_HANDLER(json)
+FLAG_HANDLER(want_help)
+FLAG_HANDLER(want_version)
+
+/* The verbs that load a policy take what the policy is made of. */
+#define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW))
+
+/* clang-format off: one line an option reads better than what the tool makes of it */
+const struct option options_table[] = {
+	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY, NULL,
+	  "use this profile; with a slash it is a path", on_profile },
+	{ "project", 0, false, "DIR", FOR_POLICY, NULL,
+	  "the project, instead of the git top level or the working directory", on_project },
+	{ "mode", 0, false, "none|split", FOR_RUNNING, NULL,
+	  "split (the default) or none: run the agent as it is", on_mode },
+	{ "allow", 0, false, "HOST[:PORT]", FOR_POLICY, "egress.allow",
+	  "let commands reach HOST (*.NAME for all below it; ports 443 and 80)", on_value },
+	{ "hide", 0, false, "PATH", FOR_POLICY, "files.hide",
+	  "PATH is absent for commands", on_path },
+	{ "read", 0, false, "PATH", FOR_POLICY, "files.read",
+	  "PATH is there, read-only", on_path },
+	{ "write", 0, false, "PATH", FOR_POLICY, "files.write",
+	  "PATH is there, writable", on_path },
+	{ "protect", 0, false, "PATH", FOR_POLICY, "files.protect",
+	  "PATH is readable and cannot be changed", on_path },
+	{ "overlay", 0, false, "PATH", FOR_POLICY, "files.overlay",
+	  "PATH is copy-on-write, changes are dropped at the end", on_path },
+	{ "env", 0, false, "NAME[=VALUE]", FOR_RUNNING, NULL,
+	  "pass a variable on to commands, or set it", on_env },
+	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY, NULL,
+	  "one more line of profile, after all the others", on_set },
+	{ "explain", 0, false, NULL, FOR_RUNNING, NULL,
+	  "print the plan and run nothing", on_explain },
+	{ "json", 0, false, NULL, FOR(VERB_DOCTOR) | FOR(VERB_SHOW), NULL,
+	  "print JSON", on_json },
+	{ "quiet", 'q', false, NULL, FOR_ALL, NULL,
+	  "errors only", on_quiet },
+	{ "verbose", 'v', false, NULL, FOR_ALL, NULL,
+	  "say more on stderr", on_verbose },
+	{ "help", 'h', false, NULL, FOR_ALL, NULL,
+	  "print this and exit", on_want_help },
+	{ "version", 0, false, NULL, FOR_ALL, NULL,
+	  "print the version and exit", on_want_version },
+	{ "fresh", 0, true, NULL, FOR_RUNNING, NULL,
+	  "a new cell for every command", NULL },
+	{ "inject", 0, true, "RULE", FOR_RUNNING, NULL,
+	  "switch an [inject RULE] on", NULL },
+	{ "publish", 0, true, "PORT", FOR_RUNNING, NULL,
+	  "let the host reach PORT of the cell", NULL },
+};
+
+const struct verb_name options_verbs[] = {
+	{ "run", VERB_RUN, "[OPTION...] -- COMMAND [ARG...]", "run one command in a cell" },
+	{ "doctor", VERB_DOCTOR, "[--json]", "what this machine can and cannot do, and the exact fix" },
+	{ "show", VERB_SHOW, "[OPTION...] [AGENT]",
+	  "the effective policy and where each line came from" },
+	{ "check", VERB_CHECK, "FILE...", "is this profile valid" },
+	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
+	{ "help", VERB_HELP, "", "print this" },
+	{ "try", VERB_LATER, "ACTION TARGET", "would it be allowed, and which line says so" },
+	{ "log", VERB_LATER, "[SESSION]", "what happened" },
+	{ "why", VERB_LATER, "ID|HOST|FILE|PID", "why it was allowed or denied" },
+	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },
+	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
+	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
+	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },
+	{ "import", VERB_LATER, "FILE", "another tool's settings as a profile" },
+	{ "status", VERB_LATER, "", "sessions that run" },
+	{ "cache", VERB_LATER, "list|clean", "kept caches of projects" },
+	{ "trust", VERB_LATER, "[DIR]", "let the project's own profile loosen" },
+	{ "alias", VERB_LATER, "[SHELL]", "shell lines that put agentjail before each agent" },
+};
+/* clang-format on */
+
+const size_t options_count = ARRAY_LEN(options_table);
+const size_t options_verb_count = ARRAY_LEN(options_verbs);

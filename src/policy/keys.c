@@ -1,0 +1,337 @@
+/*
+ * Runs wherever a profile is read, with the user's own rights. Section and key names may come from
+ * a hostile project: they are only compared here, and quoted before they are shown.
+ */
+#include "policy/keys.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/nearest.h"
+#include "policy/values.h"
+
+#include <string.h>
+
+static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
+static const struct keys_word words_only_no[] = { { "no", false }, { "yes", true }, { 0 } };
+static const struct keys_word words_tmp[] = { { "shared", false }, { "private", false }, { 0 } };
+static const struct keys_word words_isolation[] = { { "session", false }, { "command", true },
+	{ 0 } };
+static const struct keys_word words_home[] = { { "closed", false }, { "open", false }, { 0 } };
+static const struct keys_word words_tty[] = { { "relay", false }, { "filter", true }, { 0 } };
+static const struct keys_word words_level[] = { { "decisions", false }, { "denials", true },
+	{ "all", true }, { 0 } };
+static const struct keys_word words_else[] = { { "pass", true }, { 0 } };
+
+/* Paths that the agent or the cell may write, and the rest. */
+#define WRITES KEYS_WRITABLE
+#define TIGHT (KEYS_TIGHTENS | KEYS_PROJECT)
+#define LATER KEYS_UNSUPPORTED
+
+static const struct keys_info main_table[] = {
+	[PK_PROFILE_NAME] = { "profile", "name", KEYS_SINGLE, values_name, KEYS_NO_OVERRIDE, NULL,
+		"" },
+	[PK_PROFILE_INHERIT] = { "profile", "inherit", KEYS_SINGLE, values_name, KEYS_NO_OVERRIDE,
+		NULL, "" },
+	[PK_PROFILE_DESCRIPTION] = { "profile", "description", KEYS_SINGLE, values_text,
+		KEYS_NO_OVERRIDE, NULL, "" },
+	[PK_AGENT_KEEP] = { "agent", "keep", KEYS_LIST, values_path, WRITES, NULL, NULL },
+	[PK_AGENT_KEEP_ENV] = { "agent", "keep-env", KEYS_LIST, values_env_glob, 0, NULL, NULL },
+	[PK_AGENT_HIDE] = { "agent", "hide", KEYS_LIST, values_path, TIGHT | KEYS_NAME_RULES, NULL,
+		NULL },
+	[PK_AGENT_PRIVATE] = { "agent", "private", KEYS_LIST, values_path, KEYS_TIGHTENS, NULL,
+		NULL },
+	[PK_AGENT_SHARE] = { "agent", "share", KEYS_LIST, values_path, WRITES, NULL, NULL },
+	[PK_AGENT_TRUSTED] = { "agent", "trusted", KEYS_LINE, values_trusted, 0, NULL, NULL },
+	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_ONLY_STAR, NULL, NULL },
+	[PK_AGENT_TMP] = { "agent", "tmp", KEYS_SINGLE, NULL, 0, words_tmp, "shared" },
+	[PK_SANDBOX_ISOLATION] = { "sandbox", "isolation", KEYS_SINGLE, NULL, 0, words_isolation,
+		"session" },
+	[PK_SANDBOX_HOME] = { "sandbox", "home", KEYS_SINGLE, NULL, 0, words_home, "closed" },
+	[PK_SANDBOX_USERNS] = { "sandbox", "userns", KEYS_SINGLE, NULL, 0, words_no_yes, "no" },
+	[PK_SANDBOX_TTY] = { "sandbox", "tty", KEYS_SINGLE, NULL, 0, words_tty, "relay" },
+	[PK_FILES_WRITE] = { "files", "write", KEYS_LIST, values_path, WRITES | KEYS_NAME_RULES,
+		NULL, NULL },
+	[PK_FILES_READ] = { "files", "read", KEYS_LIST, values_path, KEYS_SHOWS | KEYS_NAME_RULES,
+		NULL, NULL },
+	[PK_FILES_HIDE] = { "files", "hide", KEYS_LIST, values_path, TIGHT | KEYS_NAME_RULES, NULL,
+		NULL },
+	[PK_FILES_PROTECT] = { "files", "protect", KEYS_LIST, values_path, TIGHT | KEYS_NAME_RULES,
+		NULL, NULL },
+	[PK_FILES_HOLD] = { "files", "hold", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL,
+		NULL },
+	[PK_FILES_OVERLAY] = { "files", "overlay", KEYS_LIST, values_path, WRITES, NULL, NULL },
+	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, LATER | WRITES, NULL, NULL },
+	[PK_FILES_HONEY] = { "files", "honey", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
+	[PK_ENV_KEEP] = { "env", "keep", KEYS_LIST, values_env_glob, 0, NULL, NULL },
+	[PK_ENV_HIDE] = { "env", "hide", KEYS_LIST, values_env_glob, TIGHT, NULL, NULL },
+	[PK_ENV_SET] = { "env", "set", KEYS_LINE, values_env_set, 0, NULL, NULL },
+	[PK_EGRESS_ALLOW] = { "egress", "allow", KEYS_LIST, values_host, KEYS_NEEDS_PORT, NULL,
+		NULL },
+	[PK_EGRESS_DENY] = { "egress", "deny", KEYS_LIST, values_host, TIGHT, NULL, NULL },
+	[PK_EGRESS_ASK] = { "egress", "ask", KEYS_LIST, values_host, LATER, NULL, NULL },
+	[PK_EGRESS_PRIVATE] = { "egress", "private", KEYS_LIST, values_host, KEYS_NO_STAR, NULL,
+		NULL },
+	[PK_EGRESS_PUBLISH] = { "egress", "publish", KEYS_LIST, values_port, LATER, NULL, NULL },
+	[PK_EGRESS_PARENT_PROXY] = { "egress", "parent-proxy", KEYS_SINGLE, values_text, LATER,
+		NULL, "" },
+	[PK_EGRESS_PROXY_ENV] = { "egress", "proxy-env", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
+	[PK_LIMITS_MEMORY] = { "limits", "memory", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_LIMITS_PIDS] = { "limits", "pids", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_LIMITS_CPU] = { "limits", "cpu", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_LIMITS_FILES] = { "limits", "files", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_LIMITS_TIME] = { "limits", "time", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_AUDIT_PATH] = { "audit", "path", KEYS_SINGLE, values_audit_path, 0, NULL, "" },
+	[PK_AUDIT_LEVEL] = { "audit", "level", KEYS_SINGLE, NULL, 0, words_level, "decisions" },
+	[PK_LOCKED_KEY] = { "locked", "key", KEYS_LIST, values_key_name,
+		KEYS_TIGHTENS | KEYS_SYSTEM_ONLY, NULL, NULL },
+};
+_Static_assert(ARRAY_LEN(main_table) == PK_COUNT, "one row a key");
+
+static const struct keys_info inject_table[] = {
+	{ "inject", "host", KEYS_SINGLE, values_host, LATER, NULL, NULL },
+	{ "inject", "port", KEYS_LIST, values_port, LATER, NULL, NULL },
+	{ "inject", "method", KEYS_LIST, values_method, LATER, NULL, NULL },
+	{ "inject", "path", KEYS_LIST, values_url_path, LATER, NULL, NULL },
+	{ "inject", "header", KEYS_LINE, values_header, LATER, NULL, NULL },
+	{ "inject", "remove", KEYS_LIST, values_token, LATER, NULL, NULL },
+	{ "inject", "query", KEYS_LINE, values_text, LATER, NULL, NULL },
+	{ "inject", "basic", KEYS_SINGLE, values_text, LATER, NULL, NULL },
+	{ "inject", "secret", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
+	{ "inject", "ttl", KEYS_SINGLE, values_amount, LATER, NULL, NULL },
+	{ "inject", "ca", KEYS_SINGLE, values_path, LATER, NULL, NULL },
+	{ "inject", "client-cert", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
+	{ "inject", "client-key", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
+	{ "inject", "plain", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
+	{ "inject", "env", KEYS_LIST, values_env_glob, LATER, NULL, NULL },
+	{ "inject", "redact", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
+	{ "inject", "strip-response", KEYS_LIST, values_token, LATER, NULL, NULL },
+	{ "inject", "limits", KEYS_LIST, values_text, LATER, NULL, NULL },
+	{ "inject", "else", KEYS_SINGLE, NULL, LATER, words_else, NULL },
+};
+
+static const struct keys_info tool_table[] = {
+	{ "tool", "match", KEYS_LINE, values_text, LATER, NULL, NULL },
+	{ "tool", "command", KEYS_SINGLE, values_text, LATER, NULL, NULL },
+	{ "tool", "args", KEYS_SINGLE, values_text, LATER, NULL, NULL },
+	{ "tool", "egress", KEYS_LIST, values_host, LATER | KEYS_NEEDS_PORT, NULL, NULL },
+	{ "tool", "inject", KEYS_LIST, values_name, LATER, NULL, NULL },
+	{ "tool", "keep-env", KEYS_LIST, values_env_glob, LATER, NULL, NULL },
+	{ "tool", "secret-env", KEYS_LINE, values_text, LATER, NULL, NULL },
+	{ "tool", "files", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL, NULL },
+	{ "tool", "limits", KEYS_LIST, values_text, LATER, NULL, NULL },
+	{ "tool", "ask", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
+};
+
+static const struct keys_table {
+	const struct keys_info *rows;
+	size_t n;
+	bool is_named; /* its sections carry a name of their own */
+} tables[] = {
+	{ main_table, ARRAY_LEN(main_table), false },
+	{ inject_table, ARRAY_LEN(inject_table), true },
+	{ tool_table, ARRAY_LEN(tool_table), true },
+};
+
+/* Rationale: the longest section word is shorter by far; inih itself cuts at 49. */
+#define SECTION_MAX 50
+
+/* Calls nothing twice: rows of one section stand together in their table. */
+static bool starts_section(const struct keys_table *table, size_t row)
+{
+	return row == 0 || strcmp(table->rows[row].section, table->rows[row - 1].section) != 0;
+}
+
+static const struct keys_table *find_table(const char *section)
+{
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+		for (size_t i = 0; i < tables[t].n; i++)
+			if (starts_section(&tables[t], i) &&
+				strcmp(tables[t].rows[i].section, section) == 0)
+				return &tables[t];
+	return NULL;
+}
+
+static int no_section(const char *section, struct err *err)
+{
+	struct nearest nearest = { .word = section };
+	AUTO_BUF struct buf all = { 0 };
+	char quoted[64];
+
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+		for (size_t i = 0; i < tables[t].n; i++) {
+			if (!starts_section(&tables[t], i))
+				continue;
+			nearest_try(&nearest, tables[t].rows[i].section);
+			buf_addf(&all, " %s", tables[t].rows[i].section);
+		}
+	(void)log_quote(section, strlen(section), quoted, sizeof(quoted));
+	if (nearest_best(&nearest) != NULL)
+		return err_set(err, 0, "unknown section [%s]; did you mean [%s]?", quoted,
+			nearest_best(&nearest));
+	return err_set(err, 0, "unknown section [%s]; there are:%s", quoted,
+		all.data != NULL ? all.data : "");
+}
+
+/* Splits "inject github" into its word and whether a valid name follows. */
+static int split_section(const char *text, char word[SECTION_MAX], struct err *err)
+{
+	size_t n = strcspn(text, " \t");
+	const char *name = text + n + strspn(text + n, " \t");
+	const struct keys_table *table;
+	AUTO_BUF struct buf ignored = { 0 };
+
+	if (n >= SECTION_MAX)
+		n = SECTION_MAX - 1;
+	memcpy(word, text, n);
+	word[n] = '\0';
+	table = find_table(word);
+	if (table == NULL)
+		return no_section(word, err);
+	if (!table->is_named && *name != '\0')
+		return err_set(err, 0, "[%s] takes no name; write [%s]", word, word);
+	if (table->is_named && *name == '\0')
+		return err_set(err, 0, "[%s] needs a name; write [%s NAME]", word, word);
+	if (table->is_named && values_name(NULL, NULL, name, &ignored, err) < 0)
+		return err_prefix(err, "[%s NAME]", word);
+	return 0;
+}
+
+int keys_check_section(const char *text, struct err *err)
+{
+	char word[SECTION_MAX];
+
+	return split_section(text, word, err);
+}
+
+static const char *other_section(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(main_table); i++)
+		if (strcmp(main_table[i].name, name) == 0)
+			return main_table[i].section;
+	return NULL;
+}
+
+static int no_key(const struct keys_table *table, const char *section, const char *name,
+	struct err *err)
+{
+	struct nearest nearest = { .word = name };
+	AUTO_BUF struct buf all = { 0 };
+	char quoted[64];
+
+	for (size_t i = 0; i < table->n; i++) {
+		if (strcmp(table->rows[i].section, section) != 0)
+			continue;
+		nearest_try(&nearest, table->rows[i].name);
+		buf_addf(&all, " %s", table->rows[i].name);
+	}
+	(void)log_quote(name, strlen(name), quoted, sizeof(quoted));
+	if (nearest_best(&nearest) != NULL)
+		return err_set(err, 0, "unknown key '%s' in [%s]; did you mean '%s'?", quoted,
+			section, nearest_best(&nearest));
+	if (other_section(name) != NULL)
+		return err_set(err, 0, "unknown key '%s' in [%s]; it belongs into [%s]", quoted,
+			section, other_section(name));
+	return err_set(err, 0, "unknown key '%s' in [%s]; there are:%s", quoted, section,
+		all.data != NULL ? all.data : "");
+}
+
+int keys_find(const char *section, const char *name, const struct keys_info **ret,
+	enum policy_key *ret_key, struct err *err)
+{
+	const struct keys_table *table;
+	char word[SECTION_MAX];
+	int r = split_section(section, word, err);
+
+	if (r < 0)
+		return r;
+	table = find_table(word);
+	for (size_t i = 0; i < table->n; i++) {
+		if (strcmp(table->rows[i].section, word) != 0 ||
+			strcmp(table->rows[i].name, name) != 0)
+			continue;
+		*ret = &table->rows[i];
+		*ret_key = table->rows == main_table ? (enum policy_key)i : PK_COUNT;
+		return 0;
+	}
+	return no_key(table, word, name, err);
+}
+
+const struct keys_info *keys_get(enum policy_key key)
+{
+	return &main_table[key];
+}
+
+bool keys_is_unsupported(const struct keys_info *info, const char *value)
+{
+	if ((info->flags & KEYS_UNSUPPORTED) != 0)
+		return true;
+	if ((info->flags & KEYS_ONLY_STAR) != 0 && strcmp(value, "*") != 0)
+		return true;
+	for (const struct keys_word *w = info->words; w != NULL && w->word != NULL; w++)
+		if (w->unsupported && strcmp(w->word, value) == 0)
+			return true;
+	return false;
+}
+
+const char *policy_key_name(enum policy_key key)
+{
+	static const char *const names[] = {
+		[PK_PROFILE_NAME] = "profile.name",
+		[PK_PROFILE_INHERIT] = "profile.inherit",
+		[PK_PROFILE_DESCRIPTION] = "profile.description",
+		[PK_AGENT_KEEP] = "agent.keep",
+		[PK_AGENT_KEEP_ENV] = "agent.keep-env",
+		[PK_AGENT_HIDE] = "agent.hide",
+		[PK_AGENT_PRIVATE] = "agent.private",
+		[PK_AGENT_SHARE] = "agent.share",
+		[PK_AGENT_TRUSTED] = "agent.trusted",
+		[PK_AGENT_EGRESS] = "agent.egress",
+		[PK_AGENT_TMP] = "agent.tmp",
+		[PK_SANDBOX_ISOLATION] = "sandbox.isolation",
+		[PK_SANDBOX_HOME] = "sandbox.home",
+		[PK_SANDBOX_USERNS] = "sandbox.userns",
+		[PK_SANDBOX_TTY] = "sandbox.tty",
+		[PK_FILES_WRITE] = "files.write",
+		[PK_FILES_READ] = "files.read",
+		[PK_FILES_HIDE] = "files.hide",
+		[PK_FILES_PROTECT] = "files.protect",
+		[PK_FILES_HOLD] = "files.hold",
+		[PK_FILES_OVERLAY] = "files.overlay",
+		[PK_FILES_CACHE] = "files.cache",
+		[PK_FILES_HONEY] = "files.honey",
+		[PK_ENV_KEEP] = "env.keep",
+		[PK_ENV_HIDE] = "env.hide",
+		[PK_ENV_SET] = "env.set",
+		[PK_EGRESS_ALLOW] = "egress.allow",
+		[PK_EGRESS_DENY] = "egress.deny",
+		[PK_EGRESS_ASK] = "egress.ask",
+		[PK_EGRESS_PRIVATE] = "egress.private",
+		[PK_EGRESS_PUBLISH] = "egress.publish",
+		[PK_EGRESS_PARENT_PROXY] = "egress.parent-proxy",
+		[PK_EGRESS_PROXY_ENV] = "egress.proxy-env",
+		[PK_LIMITS_MEMORY] = "limits.memory",
+		[PK_LIMITS_PIDS] = "limits.pids",
+		[PK_LIMITS_CPU] = "limits.cpu",
+		[PK_LIMITS_FILES] = "limits.files",
+		[PK_LIMITS_TIME] = "limits.time",
+		[PK_AUDIT_PATH] = "audit.path",
+		[PK_AUDIT_LEVEL] = "audit.level",
+		[PK_LOCKED_KEY] = "locked.key",
+	};
+	_Static_assert(ARRAY_LEN(names) == PK_COUNT, "one name a key");
+
+	return (size_t)key < PK_COUNT ? names[key] : "";
+}
+
+bool policy_key_is_list(enum policy_key key)
+{
+	return main_table[key].kind != KEYS_SINGLE;
+}
+
+enum policy_key policy_key_find(const char *section_key)
+{
+	for (size_t i = 0; i < PK_COUNT; i++)
+		if (strcmp(policy_key_name((enum policy_key)i), section_key) == 0)
+			return (enum policy_key)i;
+	return PK_COUNT;
+}

@@ -1,0 +1,262 @@
+/*
+ * Runs where profiles are read. A layer of kind LAYER_PROJECT is hostile: whatever it says, the
+ * policy may only become tighter by it.
+ */
+#include "policy/layer.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/entries.h"
+#include "policy/nearest.h"
+#include "policy/pathmatch.h"
+#include "policy/values.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One line with its key looked up. */
+struct job {
+	struct layer *layer;
+	const struct lines_entry *entry;
+	const struct keys_info *info;
+	enum policy_key key; /* PK_COUNT: of [inject NAME] or [tool NAME] */
+	bool is_skipped;
+};
+
+static struct policy_origin origin_of(const struct job *job)
+{
+	return (struct policy_origin){ .file = job->layer->file, .line = job->entry->line };
+}
+
+static int check_value(const struct job *job, const char *text, struct buf *out, struct err *err)
+{
+	keys_check *check = job->info->words != NULL ? values_word : job->info->check;
+	int r = check(job->info, &job->layer->places, text, out, err);
+
+	if (r == 0 && out->failed)
+		return err_set(err, ENOMEM, "read a value");
+	if (r < 0)
+		(void)err_prefix(err, "[%s] %s", job->entry->section, job->info->name);
+	return r;
+}
+
+static void note_unsupported(struct job *job, const char *value)
+{
+	struct layer *layer = job->layer;
+	char shown[24];
+
+	if (layer->has_unsupported || !keys_is_unsupported(job->info, value))
+		return;
+	layer->has_unsupported = true;
+	layer->unsupported_line = job->entry->line;
+	(void)log_quote(value, strlen(value), shown, sizeof(shown));
+	if (job->key == PK_COUNT)
+		(void)snprintf(layer->unsupported, sizeof(layer->unsupported), "[%s]",
+			job->entry->section);
+	else if ((job->info->flags & KEYS_UNSUPPORTED) != 0)
+		(void)snprintf(layer->unsupported, sizeof(layer->unsupported), "[%s] %s",
+			job->info->section, job->info->name);
+	else
+		(void)snprintf(layer->unsupported, sizeof(layer->unsupported), "[%s] %s = %s",
+			job->info->section, job->info->name, shown);
+}
+
+static bool is_locked(const struct policy *policy, enum policy_key key)
+{
+	const struct store_list *locked = &policy->lists[PK_LOCKED_KEY];
+
+	for (size_t i = 0; i < locked->n; i++)
+		if (strcmp(locked->items[i].value, policy_key_name(key)) == 0)
+			return true;
+	return false;
+}
+
+/* May this layer change the key in that way? tightens: it can only take away. */
+static int check_lock(const struct job *job, bool tightens, struct err *err)
+{
+	enum layer_kind kind = job->layer->kind;
+
+	if (kind == LAYER_INSTALLED || kind == LAYER_SYSTEM || tightens ||
+		!is_locked(job->layer->policy, job->key))
+		return 0;
+	return err_set(err, 0,
+		"[%s] %s is locked by %s; take the line out or ask your administrator",
+		job->info->section, job->info->name,
+		job->layer->policy->lists[PK_LOCKED_KEY].items[0].origin.file);
+}
+
+static int single(struct job *job, const char *text, struct err *err)
+{
+	struct layer *layer = job->layer;
+	AUTO_BUF struct buf value = { 0 };
+	int r = check_value(job, text, &value, err);
+
+	if (r < 0 || job->is_skipped)
+		return r;
+	note_unsupported(job, text);
+	if (job->key == PK_COUNT)
+		return 0;
+	if (layer->kind != LAYER_COMMAND_LINE && layer->set_at[job->key] != 0)
+		return err_set(err, 0, "[%s] %s is set on line %u already; delete one of the two",
+			job->info->section, job->info->name, layer->set_at[job->key]);
+	layer->set_at[job->key] = job->entry->line;
+	r = check_lock(job, strcmp(value.data, layer->policy->values[job->key].value) == 0, err);
+	if (r < 0)
+		return r;
+	return store_set(layer->policy, job->key, value.data, origin_of(job), err);
+}
+
+static int no_such_entry(const struct job *job, const char *value, struct err *err)
+{
+	const struct store_list *list = &job->layer->policy->lists[job->key];
+	struct nearest nearest = { .word = value };
+	char shown[100], other[100];
+
+	for (size_t i = 0; i < list->n; i++)
+		nearest_try(&nearest, list->items[i].value);
+	(void)log_quote(value, strlen(value), shown, sizeof(shown));
+	if (nearest_best(&nearest) == NULL)
+		return err_set(err, 0,
+			"[%s] %s: '!%s' takes away what no earlier line has; delete it",
+			job->info->section, job->info->name, shown);
+	(void)log_quote(nearest.best, strlen(nearest.best), other, sizeof(other));
+	return err_set(err, 0,
+		"[%s] %s: '!%s' takes away what no earlier line has; did you mean '!%s'?",
+		job->info->section, job->info->name, shown, other);
+}
+
+/* An untrusted project speaks of its own files alone: hiding others could hide a guard. */
+static bool project_may_add(const struct job *job, const char *value)
+{
+	if ((job->info->flags & KEYS_PROJECT) == 0)
+		return false;
+	return job->info->check != values_path || value[0] != '/' ||
+		pathmatch_is_within(value, job->layer->places.project);
+}
+
+static int one_entry(struct job *job, const char *value, bool is_removal, struct err *err)
+{
+	struct layer *layer = job->layer;
+	bool tightens = (job->info->flags & KEYS_TIGHTENS) != 0;
+	int r;
+
+	if (layer->kind == LAYER_PROJECT && (is_removal || !project_may_add(job, value)))
+		job->is_skipped = true;
+	if (job->is_skipped)
+		return 0;
+	if (!is_removal)
+		note_unsupported(job, value);
+	if (job->key == PK_COUNT)
+		return 0;
+	r = check_lock(job, tightens != is_removal, err);
+	if (r < 0)
+		return r;
+	if (!is_removal)
+		return store_append(layer->policy, job->key, value, origin_of(job), err);
+	/* An installed profile cannot know what the administrator took away before it. */
+	if (store_remove(layer->policy, job->key, value) == 0 && layer->kind != LAYER_CHECK &&
+		layer->kind != LAYER_INSTALLED)
+		return no_such_entry(job, value, err);
+	return 0;
+}
+
+static int list(struct job *job, const char *text, struct err *err)
+{
+	AUTO_ENTRIES struct entries e = { .rest = text };
+	size_t n = 0;
+	int r;
+
+	while ((r = entries_next(&e, err)) > 0) {
+		AUTO_BUF struct buf value = { 0 };
+
+		n++;
+		r = check_value(job, e.text.data, &value, err);
+		if (r == 0)
+			r = one_entry(job, value.data, e.is_removal, err);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return err_prefix(err, "[%s] %s", job->entry->section, job->info->name);
+	if (n == 0)
+		return err_set(err, 0,
+			"[%s] %s has no entry; write one, or !ENTRY to take one of an earlier line away",
+			job->entry->section, job->info->name);
+	return 0;
+}
+
+static int whole_line(struct job *job, const char *text, struct err *err)
+{
+	AUTO_BUF struct buf value = { 0 };
+	bool is_removal = *text == '!';
+	int r;
+
+	if (is_removal)
+		text += 1 + strspn(text + 1, " \t");
+	r = check_value(job, text, &value, err);
+	if (r < 0)
+		return r;
+	return one_entry(job, value.data, is_removal, err);
+}
+
+static int check_place(const struct job *job, struct err *err)
+{
+	enum layer_kind kind = job->layer->kind;
+
+	if ((job->info->flags & KEYS_SYSTEM_ONLY) != 0 && kind != LAYER_SYSTEM &&
+		kind != LAYER_CHECK)
+		return err_set(err, 0, "[%s] counts in the system's file only; take it out",
+			job->info->section);
+	if ((job->info->flags & KEYS_NO_OVERRIDE) != 0 && kind == LAYER_COMMAND_LINE)
+		return err_set(err, 0, "[%s] %s is for files; use -p PROFILE", job->info->section,
+			job->info->name);
+	return 0;
+}
+
+static int apply(struct job *job, struct err *err)
+{
+	struct layer *layer = job->layer;
+	const struct lines_entry *entry = job->entry;
+	int r;
+
+	if (entry->key == NULL)
+		return keys_check_section(entry->section, err);
+	r = keys_find(entry->section, entry->key, &job->info, &job->key, err);
+	if (r == 0)
+		r = check_place(job, err);
+	if (r < 0)
+		return r;
+	if (layer->kind == LAYER_PROJECT && (job->info->flags & KEYS_PROJECT) == 0)
+		job->is_skipped = true;
+	switch (job->info->kind) {
+	case KEYS_SINGLE:
+		return single(job, entry->value, err);
+	case KEYS_LIST:
+		return list(job, entry->value, err);
+	case KEYS_LINE:
+		return whole_line(job, entry->value, err);
+	}
+	return 0;
+}
+
+int layer_line(struct layer *layer, const struct lines_entry *entry, struct err *err)
+{
+	struct job job = { .layer = layer, .entry = entry, .key = PK_COUNT };
+	int r = apply(&job, err);
+
+	if (r < 0)
+		return lines_at(err, layer->file, entry->line);
+	if (!job.is_skipped)
+		return 0;
+	if (layer->skipped_lines++ == 0)
+		layer->first_skipped = entry->line;
+	return 0;
+}
+
+int layer_end(struct layer *layer, struct err *err)
+{
+	if (!layer->has_unsupported)
+		return 0;
+	(void)err_set(err, 0, "%s is not supported yet; take it out", layer->unsupported);
+	return lines_at(err, layer->file, layer->unsupported_line);
+}

@@ -1,0 +1,353 @@
+/*
+ * All layers, in order, into one policy. Runs in the verbs and the warden with the user's own
+ * rights; the project's file is the hostile one.
+ */
+#include "policy/policy.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/layer.h"
+#include "policy/profilefile.h"
+#include "policy/values.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Rationale: a chain of profiles longer than this is a mistake, not a design. */
+#define INHERIT_MAX 8
+
+struct load {
+	const struct policy_request *request;
+	struct policy *policy;
+	struct keys_places places;
+	const char *chain[INHERIT_MAX]; /* names of the profiles that are being read */
+	size_t depth;
+	struct buf done; /* "NAME\n" of those that were read */
+	size_t n_found; /* profile files read */
+};
+
+static int read_named(struct load *load, const char *name, struct err *err);
+
+/* The line of [profile] inherit in a file, or NULL. */
+static const struct lines_entry *inherit_of(const struct lines *lines)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		const struct lines_entry *e = &lines->entries[i];
+
+		if (e->key != NULL && strcmp(e->section, "profile") == 0 &&
+			strcmp(e->key, "inherit") == 0)
+			return e;
+	}
+	return NULL;
+}
+
+static bool is_done(const struct load *load, const char *name)
+{
+	AUTO_BUF struct buf line = { 0 };
+
+	buf_addf(&line, "\n%s\n", name);
+	return load->done.data != NULL && line.data != NULL &&
+		strstr(load->done.data, line.data) != NULL;
+}
+
+static void set_done(struct load *load, const char *name)
+{
+	if (load->done.len == 0)
+		buf_adds(&load->done, "\n");
+	buf_addf(&load->done, "%s\n", name);
+}
+
+static int check_parent(const struct load *load, const char *name, struct err *err)
+{
+	AUTO_BUF struct buf ignored = { 0 };
+	int r = values_name(NULL, NULL, name, &ignored, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < load->depth; i++)
+		if (strcmp(load->chain[i], name) == 0)
+			return err_set(err, 0, "'%s' inherits itself; take the line out", name);
+	if (load->depth == INHERIT_MAX)
+		return err_set(err, 0, "more than %d profiles deep; put some into one", INHERIT_MAX);
+	return 0;
+}
+
+/* Errors of the parent's own lines carry their own file and line, all others get this one's. */
+static int inherit(struct load *load, const struct layer *layer, const struct lines_entry *line,
+	struct err *err)
+{
+	size_t found = load->n_found;
+	int r;
+
+	if (is_done(load, line->value))
+		return 0;
+	r = check_parent(load, line->value, err);
+	if (r == 0) {
+		r = read_named(load, line->value, err);
+		if (r < 0 || load->n_found > found)
+			return r;
+		r = err_set(err, 0, "there is no profile '%s'; look into %s", line->value,
+			load->request->profiles_dir != NULL ? load->request->profiles_dir
+							    : "agentjail(1)");
+	}
+	(void)err_prefix(err, "[profile] inherit");
+	(void)lines_at(err, layer->file, line->line);
+	return r;
+}
+
+static int apply_lines(struct load *load, struct layer *layer, const struct lines *lines,
+	struct err *err)
+{
+	const struct lines_entry *parent = inherit_of(lines);
+	int r = 0;
+
+	if (parent != NULL && layer->kind != LAYER_PROJECT && layer->kind != LAYER_CHECK)
+		r = inherit(load, layer, parent, err);
+	for (size_t i = 0; i < lines->n && r == 0; i++)
+		r = layer_line(layer, &lines->entries[i], err);
+	return r < 0 ? r : layer_end(layer, err);
+}
+
+static int warn_skipped(const struct layer *layer, struct err *err)
+{
+	AUTO_BUF struct buf text = { 0 };
+	char shown[160];
+
+	if (layer->skipped_lines == 0)
+		return 0;
+	(void)log_quote(layer->file, strlen(layer->file), shown, sizeof(shown));
+	buf_addf(&text,
+		"%s:%u: %u line%s skipped: a project may only tighten its own files until "
+		"'agentjail trust' has seen it (not available yet); copy them to your own profile",
+		shown, layer->first_skipped, layer->skipped_lines,
+		layer->skipped_lines == 1 ? "" : "s");
+	if (text.failed)
+		return err_set(err, ENOMEM, "keep a warning");
+	return store_warn(layer->policy, text.data, err);
+}
+
+/* 1: read; 0: not there; -errno. */
+static int read_layer(struct load *load, const char *path, enum layer_kind kind, struct err *err)
+{
+	AUTO_BUF struct buf text = { 0 };
+	AUTO_LINES struct lines lines = { 0 };
+	struct layer layer = { .policy = load->policy, .kind = kind, .places = load->places };
+	int r = profilefile_read(path, kind == LAYER_PROJECT, &text, err);
+
+	if (r <= 0)
+		return r;
+	layer.file = store_keep(load->policy, path);
+	if (layer.file == NULL)
+		return err_set(err, ENOMEM, "%s", path);
+	layer.places.is_installed = kind == LAYER_INSTALLED;
+	r = lines_parse(&lines, path, text.data, text.len, err);
+	if (r == 0)
+		r = apply_lines(load, &layer, &lines, err);
+	if (r == 0)
+		r = warn_skipped(&layer, err);
+	return r < 0 ? r : 1;
+}
+
+/* dir may be NULL: then there is nothing to read. */
+static int read_from(struct load *load, const char *dir, const char *file, enum layer_kind kind,
+	struct err *err)
+{
+	AUTO_BUF struct buf path = { 0 };
+
+	if (dir == NULL)
+		return 0;
+	buf_addf(&path, "%s/%s", dir, file);
+	if (path.failed)
+		return err_set(err, ENOMEM, "%s", file);
+	return read_layer(load, path.data, kind, err);
+}
+
+/* NAME.ini as installed, then the user's; both count. */
+static int read_named(struct load *load, const char *name, struct err *err)
+{
+	AUTO_BUF struct buf installed = { 0 };
+	AUTO_BUF struct buf own = { 0 };
+	int r;
+
+	if (is_done(load, name))
+		return 0;
+	buf_addf(&installed, "%s.ini", name);
+	buf_addf(&own, "profiles/%s.ini", name);
+	if (installed.failed || own.failed)
+		return err_set(err, ENOMEM, "%s", name);
+	load->chain[load->depth++] = name;
+	r = read_from(load, load->request->profiles_dir, installed.data, LAYER_INSTALLED, err);
+	if (r > 0)
+		load->n_found++;
+	if (r >= 0)
+		r = read_from(load, load->request->config_dir, own.data, LAYER_USER, err);
+	if (r > 0)
+		load->n_found++;
+	load->depth--;
+	set_done(load, name);
+	if (load->done.failed)
+		return err_set(err, ENOMEM, "%s", name);
+	return r < 0 ? r : 0;
+}
+
+static int no_profile(const struct policy_request *request, struct err *err)
+{
+	char shown[100];
+
+	return err_set(err, 0, "-p %s: there is no such profile; it was looked for in %s and %s%s",
+		log_quote(request->profile, strlen(request->profile), shown, sizeof(shown)),
+		request->profiles_dir != NULL ? request->profiles_dir : "(no directory)",
+		request->config_dir != NULL ? request->config_dir : "(no directory)",
+		request->config_dir != NULL ? "/profiles" : "");
+}
+
+/* -p NAME, -p PATH, or the agent's own. */
+static int read_profile(struct load *load, struct err *err)
+{
+	const struct policy_request *request = load->request;
+	const char *name = request->profile != NULL ? request->profile : request->agent;
+	AUTO_BUF struct buf ignored = { 0 };
+	int r;
+
+	if (name == NULL)
+		return 0;
+	if (request->profile != NULL && strchr(name, '/') != NULL) {
+		r = read_layer(load, name, LAYER_USER, err);
+		if (r == 0)
+			return err_set(err, ENOENT, "-p %s", name);
+		load->policy->has_agent_profile = r > 0;
+		return r < 0 ? r : 0;
+	}
+	if (values_name(NULL, NULL, name, &ignored, err) < 0)
+		return request->profile != NULL ? err_prefix(err, "-p") : 0;
+	if (strcmp(name, "default") == 0) {
+		load->policy->has_agent_profile = request->profile != NULL;
+		return 0;
+	}
+	r = read_named(load, name, err);
+	if (r < 0)
+		return r;
+	load->policy->has_agent_profile = load->n_found > 0;
+	return load->n_found == 0 && request->profile != NULL ? no_profile(request, err) : 0;
+}
+
+static int read_default(struct load *load, struct err *err)
+{
+	int r = read_from(load, load->request->profiles_dir, "default.ini", LAYER_INSTALLED, err);
+
+	set_done(load, "default");
+	if (r != 0 || load->request->profiles_dir == NULL)
+		return r < 0 ? r : 0;
+	return err_set(err, ENOENT,
+		"%s/default.ini: the profile that everything rests on is missing; reinstall",
+		load->request->profiles_dir);
+}
+
+/* "SECTION.KEY=VALUE" as a layer of one line. */
+static int apply_override(struct layer *layer, const char *text, struct err *err)
+{
+	const char *equals = strchr(text, '='), *dot = strchr(text, '.');
+	AUTO_FREE char *section = NULL;
+	AUTO_FREE char *key = NULL;
+	AUTO_FREE char *value = NULL;
+	struct lines_entry entry = { 0 };
+	char shown[100];
+
+	(void)log_quote(text, strlen(text), shown, sizeof(shown));
+	if (equals == NULL || dot == NULL || dot > equals)
+		return err_set(err, 0, "(command line): '%s' is no SECTION.KEY=VALUE", shown);
+	for (const char *s = equals; *s != '\0'; s++)
+		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
+			return err_set(err, 0, "(command line): '%s' has a control character",
+				shown);
+	section = strndup(text, (size_t)(dot - text));
+	key = strndup(dot + 1, (size_t)(equals - dot - 1));
+	value = strdup(equals + 1);
+	if (section == NULL || key == NULL || value == NULL)
+		return err_set(err, ENOMEM, "(command line)");
+	entry.section = section;
+	entry.key = key;
+	entry.value = value;
+	return layer_line(layer, &entry, err);
+}
+
+static int apply_overrides(struct load *load, struct err *err)
+{
+	struct layer layer = { .policy = load->policy,
+		.kind = LAYER_COMMAND_LINE,
+		.file = "(command line)",
+		.places = load->places };
+	int r = 0;
+
+	for (size_t i = 0; i < load->request->n_overrides && r == 0; i++)
+		r = apply_override(&layer, load->request->overrides[i], err);
+	return r < 0 ? r : layer_end(&layer, err);
+}
+
+static int read_all(struct load *load, struct err *err)
+{
+	const struct policy_request *request = load->request;
+	int r = read_default(load, err);
+
+	if (r >= 0 && request->system_file != NULL)
+		r = read_layer(load, request->system_file, LAYER_SYSTEM, err);
+	if (r >= 0)
+		r = read_profile(load, err);
+	if (r >= 0)
+		r = read_from(load, request->config_dir, "agentjail.ini", LAYER_USER, err);
+	if (r >= 0)
+		r = read_from(load, request->project, ".agentjail.ini", LAYER_PROJECT, err);
+	if (r >= 0)
+		r = apply_overrides(load, err);
+	return r < 0 ? r : 0;
+}
+
+static int check_places(const struct policy_request *request, struct err *err)
+{
+	if (request->project == NULL || request->project[0] != '/')
+		return err_set(err, 0, "the project's directory is not known; use --project DIR");
+	if (request->home == NULL || request->home[0] != '/')
+		return err_set(err, 0, "HOME is not an absolute path; set it");
+	return 0;
+}
+
+int policy_load(const struct policy_request *request, struct policy **ret, struct err *err)
+{
+	struct load load = { .request = request,
+		.places = { .home = request->home, .project = request->project } };
+	int r = check_places(request, err);
+
+	if (r < 0)
+		return r;
+	load.policy = store_new(request->project, request->home);
+	if (load.policy == NULL)
+		return err_set(err, ENOMEM, "read the profiles");
+	r = read_all(&load, err);
+	buf_done(&load.done);
+	if (r < 0) {
+		policy_free(load.policy);
+		return r;
+	}
+	*ret = load.policy;
+	return 0;
+}
+
+int policy_check_file(const char *path, struct err *err)
+{
+	const char *home = getenv("HOME");
+	struct policy_request request = { .home = home != NULL && home[0] == '/' ? home : "/home",
+		.project = "/project" };
+	struct load load = { .request = &request,
+		.places = { .home = request.home, .project = request.project } };
+	int r;
+
+	load.policy = store_new(request.project, request.home);
+	if (load.policy == NULL)
+		return err_set(err, ENOMEM, "%s", path);
+	r = read_layer(&load, path, LAYER_CHECK, err);
+	policy_free(load.policy);
+	if (r == 0)
+		return err_set(err, ENOENT, "%s", path);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * Runs in the verbs and the warden with the user's own rights. The project's file is hostile: it may
+ * be a FIFO, a link to somewhere else, or huge.
+ */
+#include "policy/profilefile.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int check_stat(const struct stat *st, struct err *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return err_set(err, 0, "is no regular file; replace it or delete it");
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return err_set(err, 0, "belongs to user %u, who could change it; chown it to yourself",
+			st->st_uid);
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return err_set(err, 0, "can be written by %s; chmod go-w it",
+			(st->st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
+	if (st->st_size > PROFILEFILE_MAX)
+		return err_set(err, 0, "is larger than %d KiB; split it", PROFILEFILE_MAX / 1024);
+	return 0;
+}
+
+static int read_checked(int fd, struct buf *out, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(err, errno, "stat");
+	r = check_stat(&st, err);
+	if (r < 0)
+		return r;
+	r = buf_read_fd(out, fd, PROFILEFILE_MAX);
+	if (r < 0)
+		return err_set(err, -r, "read");
+	return 1;
+}
+
+int profilefile_read(const char *path, bool no_link, struct buf *out, struct err *err)
+{
+	/* O_NONBLOCK: a FIFO is opened and then refused, not waited for. */
+	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (no_link ? O_NOFOLLOW : 0);
+	AUTO_CLOSE int fd = open(path, flags);
+	char shown[160];
+	int r;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd < 0 && errno == ELOOP && no_link)
+		r = err_set(err, 0, "is a symbolic link; replace it by a file");
+	else if (fd < 0)
+		r = err_set(err, errno, "cannot be read");
+	else
+		r = read_checked(fd, out, err);
+	if (r < 0)
+		return err_prefix(err, "%s", log_quote(path, strlen(path), shown, sizeof(shown)));
+	return r;
+}

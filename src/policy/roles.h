@@ -1,0 +1,117 @@
+/*
+ * What the warden asks the cell's code to start, without including it: main.c hands the functions
+ * in. A place is a process with namespaces of its own; both kinds are children of the warden.
+ */
+#ifndef POLICY_ROLES_H
+#define POLICY_ROLES_H
+
+#include "policy/runplan.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Rationale: two for each localhost:PORT entry; more ports than this are refused at load. */
+#define PLACE_LOCALHOST_MAX 16
+
+/* Kinds of mounts, from the policy's file kinds and a few of our own. */
+enum mount_kind {
+	MOUNT_READ, /* the real file, read-only */
+	MOUNT_WRITE, /* the real file, writable */
+	MOUNT_PROTECT, /* as MOUNT_READ; the reason differs */
+	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
+	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
+	MOUNT_HIDE, /* absent */
+	MOUNT_EMPTY, /* a writable tmpfs of its own: the closed HOME */
+	MOUNT_KIND_COUNT
+};
+
+struct mount_entry {
+	char *path; /* absolute; as the cell and the host name it */
+	enum mount_kind kind;
+	bool is_dir;
+	bool is_in_project; /* resolved without following symbolic links */
+	bool agent_only, cell_only; /* which of the two views it is for */
+	const struct policy_item *item; /* the line behind it; NULL: a built-in */
+};
+
+/* The mounts of a session, parents before children. Made once, in the warden. */
+struct mount_plan {
+	struct mount_entry *entries;
+	size_t n, cap;
+};
+
+/* Indexes of a cell's descriptors in struct cell.fds. */
+enum cell_fd {
+	CELL_FD_ROOT, /* O_PATH of its root directory */
+	CELL_FD_TMP_AGENT, /* a detached mount of its /tmp for the agent context */
+	CELL_FD_TMP_SPARE, /* another one, for the next cell of this session */
+	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
+	CELL_FD_TCP6,
+	CELL_FD_UDP4,
+	CELL_FD_UDP6,
+	CELL_FD_DNS4,
+	CELL_FD_DNS6,
+	CELL_FD_PROXY, /* CONNECT and SOCKS, for programs that insist */
+	CELL_FD_NFLOG,
+	CELL_FD_DIAG, /* NETLINK_SOCK_DIAG, for the warden: which command is it */
+	CELL_FD_LOCALHOST,
+	CELL_FD_COUNT = CELL_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX
+};
+
+struct cell_request {
+	const struct run_plan *plan;
+	const struct mount_plan *mounts;
+	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+};
+
+struct cell {
+	pid_t pid; /* its first process, as the warden sees it; 0: none */
+	int ctl; /* SOCK_SEQPACKET, struct cell_msg from the cell */
+	int jobs; /* SOCK_SEQPACKET, struct job_head to the cell */
+	int fds[CELL_FD_COUNT]; /* -1: not there */
+	size_t n_localhost;
+};
+
+struct agent_request {
+	const struct run_plan *plan;
+	const struct mount_plan *mounts;
+	int tmp_tree; /* the session's /tmp */
+	const char *program; /* file to execute */
+	const char *const *argv, *const *envp;
+	const char *const *exec_files; /* what Landlock lets the context execute */
+	size_t n_exec_files;
+	const char *shim; /* path of the shim's descriptor, for Landlock */
+	int terminal; /* the user's, where the agent gets a group of its own; -1: none */
+	bool is_foreground; /* and that group the foreground */
+	sigset_t signals; /* the mask to restore */
+	bool has_kept_files; /* single files that the agent replaces: the warden carries it out */
+};
+
+/* What the agent's first process tells the warden, SOCK_SEQPACKET. */
+enum agent_msg_type {
+	AGENT_MSG_ERROR = 1, /* text */
+	AGENT_MSG_LISTENER, /* a descriptor comes along: the seccomp notifications */
+	AGENT_MSG_STOPPED, /* value: signal */
+	AGENT_MSG_EXIT, /* value: wait status */
+};
+
+struct agent_msg {
+	uint32_t type, value;
+	char text[ERR_TEXT_BYTES];
+};
+
+struct agent {
+	pid_t init; /* first process of its pid namespace */
+	pid_t pid; /* the agent, as the warden sees it; 0 until known */
+	int ctl;
+};
+
+struct role_starters {
+	int (*plan_mounts)(const struct run_plan *plan, struct mount_plan *ret, struct err *err);
+	int (*start_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
+	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
+};
+
+#endif

@@ -1,0 +1,158 @@
+/* Memory of a policy. No input is read here. */
+#include "policy/store.h"
+
+#include "base/cleanup.h"
+#include "policy/keys.h"
+
+#include <string.h>
+
+/* Doubles an array when it is full. 0 or -ENOMEM. */
+static int grow(void **array, size_t n, size_t *cap, size_t item_bytes)
+{
+	size_t wanted = *cap > 0 ? *cap * 2 : 16;
+	void *p;
+
+	if (n < *cap)
+		return 0;
+	p = reallocarray(*array, wanted, item_bytes);
+	if (p == NULL)
+		return -ENOMEM;
+	*array = p;
+	*cap = wanted;
+	return 0;
+}
+
+const char *store_keep(struct policy *policy, const char *text)
+{
+	void *array = policy->strings;
+	AUTO_FREE char *copy = strdup(text);
+
+	if (copy == NULL || grow(&array, policy->n_strings, &policy->cap_strings, sizeof(char *)) < 0)
+		return NULL;
+	policy->strings = array;
+	policy->strings[policy->n_strings] = take_ptr(&copy);
+	return policy->strings[policy->n_strings++];
+}
+
+struct policy *store_new(const char *project, const char *home)
+{
+	struct policy *policy = calloc(1, sizeof(*policy));
+
+	if (policy == NULL)
+		return NULL;
+	policy->project = store_keep(policy, project);
+	policy->home = store_keep(policy, home);
+	if (policy->project == NULL || policy->home == NULL) {
+		policy_free(policy);
+		return NULL;
+	}
+	for (size_t i = 0; i < PK_COUNT; i++) {
+		policy->values[i].value = keys_get((enum policy_key)i)->built_in;
+		policy->values[i].origin.file = "(built-in)";
+	}
+	return policy;
+}
+
+void policy_free(struct policy *policy)
+{
+	if (policy == NULL)
+		return;
+	for (size_t i = 0; i < PK_COUNT; i++)
+		free(policy->lists[i].items);
+	for (size_t i = 0; i < policy->n_strings; i++)
+		free(policy->strings[i]);
+	free(policy->strings);
+	free(policy->warnings);
+	free(policy);
+}
+
+int store_set(struct policy *policy, enum policy_key key, const char *value,
+	struct policy_origin origin, struct err *err)
+{
+	const char *kept = store_keep(policy, value);
+
+	if (kept == NULL)
+		return err_set(err, ENOMEM, "keep %s", policy_key_name(key));
+	policy->values[key] = (struct policy_item){ .value = kept, .origin = origin };
+	return 0;
+}
+
+int store_append(struct policy *policy, enum policy_key key, const char *value,
+	struct policy_origin origin, struct err *err)
+{
+	struct store_list *list = &policy->lists[key];
+	void *array = list->items;
+	const char *kept = store_keep(policy, value);
+
+	if (policy->n_items >= STORE_ITEMS_MAX)
+		return err_set(err, 0, "more than %d entries in all layers; use wildcards",
+			STORE_ITEMS_MAX);
+	if (kept == NULL || grow(&array, list->n, &list->cap, sizeof(*list->items)) < 0)
+		return err_set(err, ENOMEM, "keep %s", policy_key_name(key));
+	list->items = array;
+	list->items[list->n++] = (struct policy_item){ .value = kept, .origin = origin };
+	policy->n_items++;
+	return 0;
+}
+
+size_t store_remove(struct policy *policy, enum policy_key key, const char *value)
+{
+	struct store_list *list = &policy->lists[key];
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->items[i].value, value) != 0)
+			list->items[n++] = list->items[i];
+	value = NULL; /* may have been one of the items */
+	policy->n_items -= list->n - n;
+	n = list->n - n;
+	list->n -= n;
+	return n;
+}
+
+int store_warn(struct policy *policy, const char *text, struct err *err)
+{
+	const char *kept = store_keep(policy, text);
+	const char **array;
+
+	array = reallocarray(policy->warnings, policy->n_warnings + 1, sizeof(*array));
+	if (array != NULL)
+		policy->warnings = array;
+	if (kept == NULL || array == NULL)
+		return err_set(err, ENOMEM, "keep a warning");
+	policy->warnings[policy->n_warnings++] = kept;
+	return 0;
+}
+
+bool policy_has_agent_profile(const struct policy *policy)
+{
+	return policy->has_agent_profile;
+}
+
+size_t policy_warnings(const struct policy *policy, const char *const **ret_lines)
+{
+	*ret_lines = policy->warnings;
+	return policy->n_warnings;
+}
+
+const struct policy_item *policy_list(const struct policy *policy, enum policy_key key,
+	size_t *ret_n)
+{
+	*ret_n = policy->lists[key].n;
+	return policy->lists[key].items;
+}
+
+const struct policy_item *policy_value(const struct policy *policy, enum policy_key key)
+{
+	return &policy->values[key];
+}
+
+const char *policy_project(const struct policy *policy)
+{
+	return policy->project;
+}
+
+const char *policy_home(const struct policy *policy)
+{
+	return policy->home;
+}

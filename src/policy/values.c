@@ -1,0 +1,253 @@
+/* Checks of values other than paths and hosts. Pure; the text may be a hostile project's. */
+#include "policy/values.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/nearest.h"
+#include "policy/trusted.h"
+
+#include <string.h>
+
+#define SHOWN_BYTES 100
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* RFC 9110 section 5.6.2 */
+#define TOKEN LETTERS DIGITS "!#$%&'*+-.^_`|~"
+
+static const char *show(const char *text, char out[SHOWN_BYTES])
+{
+	return log_quote(text, strlen(text), out, SHOWN_BYTES);
+}
+
+static bool consists_of(const char *text, const char *bytes)
+{
+	return *text != '\0' && text[strspn(text, bytes)] == '\0';
+}
+
+int values_text(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	(void)info;
+	(void)places;
+	if (*text == '\0')
+		return err_set(err, 0, "no value; write one or delete the line");
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_name(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (!consists_of(text, LETTERS DIGITS "._-") || *text == '.' || *text == '-' ||
+		strlen(text) > 32)
+		return err_set(err, 0,
+			"'%s' is no name; use up to 32 letters, digits, '.', '_' and '-'",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_word(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	struct nearest nearest = { .word = text };
+	AUTO_BUF struct buf all = { 0 };
+	char shown[SHOWN_BYTES];
+
+	(void)places;
+	for (const struct keys_word *w = info->words; w->word != NULL; w++) {
+		if (strcmp(w->word, text) == 0) {
+			buf_adds(out, text);
+			return 0;
+		}
+		nearest_try(&nearest, w->word);
+		buf_addf(&all, "%s%s", all.len > 0 ? " or " : "", w->word);
+	}
+	return err_set(err, 0, "'%s' is not valid; write %s", show(text, shown),
+		all.data != NULL ? all.data : "");
+}
+
+int values_env_glob(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (strchr(text, '=') != NULL)
+		return err_set(err, 0, "'%s' has a value; write the name here, the value as [env] set",
+			show(text, shown));
+	if (!consists_of(text, LETTERS DIGITS "_*?") || strchr(DIGITS, *text) != NULL)
+		return err_set(err, 0,
+			"'%s' is no name of a variable; use letters, digits and '_', '*' and '?' as "
+			"wildcards",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_env_set(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	size_t n = strspn(text, LETTERS DIGITS "_");
+	const char *value = text + n + 1;
+	bool is_quoted;
+	size_t m;
+
+	(void)info;
+	(void)places;
+	if (n == 0 || text[n] != '=' || strchr(DIGITS, *text) != NULL)
+		return err_set(err, 0, "no NAME=VALUE; write set = NAME=VALUE, one a line");
+	m = strlen(value);
+	is_quoted = m >= 2 && value[0] == '"' && value[m - 1] == '"';
+	if (!is_quoted && strstr(value, " #") != NULL)
+		return err_set(err, 0,
+			"' #' looks like a comment; put it on a line of its own, or the value in "
+			"double quotes");
+	buf_add(out, text, n + 1);
+	buf_add(out, value + is_quoted, is_quoted ? m - 2 : m);
+	return 0;
+}
+
+int values_port(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	unsigned long port;
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (!str_to_ulong(text, 65535, &port) || port == 0)
+		return err_set(err, 0, "'%s' is no port; write a number from 1 to 65535",
+			show(text, shown));
+	buf_addf(out, "%lu", port);
+	return 0;
+}
+
+int values_amount(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	size_t n = strspn(text, DIGITS ".");
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (n == 0 || text[n + strspn(text + n, LETTERS "%")] != '\0')
+		return err_set(err, 0, "'%s' is no amount; write a number, perhaps with a unit",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_trusted(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	int r = trusted_check(text, err);
+
+	(void)info;
+	(void)places;
+	if (r == 0)
+		buf_adds(out, text);
+	return r;
+}
+
+int values_key_name(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	struct nearest nearest = { .word = text };
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (policy_key_find(text) < PK_COUNT) {
+		buf_adds(out, text);
+		return 0;
+	}
+	for (size_t i = 0; i < PK_COUNT; i++)
+		nearest_try(&nearest, policy_key_name((enum policy_key)i));
+	if (nearest_best(&nearest) != NULL)
+		return err_set(err, 0, "'%s' is no SECTION.KEY; did you mean '%s'?",
+			show(text, shown), nearest_best(&nearest));
+	return err_set(err, 0, "'%s' is no SECTION.KEY; write for example files.hide",
+		show(text, shown));
+}
+
+int values_method(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (!consists_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") && strcmp(text, "*") != 0)
+		return err_set(err, 0, "'%s' is no method; write GET, POST ... in capitals",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_url_path(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (*text != '/' && strcmp(text, "*") != 0)
+		return err_set(err, 0, "'%s' is no path of a request; start it with '/'",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_token(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	(void)info;
+	(void)places;
+	if (!consists_of(text, TOKEN))
+		return err_set(err, 0, "'%s' is no name of a header; see RFC 9110 section 5.1",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_header(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	size_t n = strspn(text, TOKEN);
+
+	(void)info;
+	(void)places;
+	if (n == 0 || text[n] != ':' || text[n + 1] == '\0')
+		return err_set(err, 0, "no NAME: VALUE; write header = Authorization: Bearer {secret}");
+	buf_adds(out, text);
+	return 0;
+}
+
+int values_secret(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	static const char *const sources[] = { "env:", "file:", "command:", "keyring:" };
+
+	(void)info;
+	(void)places;
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+		if (str_starts(text, sources[i]) && text[strlen(sources[i])] != '\0') {
+			buf_adds(out, text);
+			return 0;
+		}
+	}
+	/* The text is not shown: whoever is here may have written the secret itself. */
+	return err_set(err, 0,
+		"a secret is named, not written; use env:NAME, file:PATH, command:LINE or "
+		"keyring:SERVICE/ACCOUNT");
+}

@@ -1,0 +1,29 @@
+/*
+ * Checks of single values and list entries, one function a kind of value, all of the type
+ * keys_check. They also give the normal form that the rest of the program works with:
+ * absolute paths, lower-case hosts. Applied to a normal form they accept it again.
+ */
+#ifndef POLICY_VALUES_H
+#define POLICY_VALUES_H
+
+#include "policy/keys.h"
+
+keys_check values_text; /* anything but nothing */
+keys_check values_name; /* profile, rule and tool names; info may be NULL */
+keys_check values_word; /* one of info->words */
+keys_check values_path; /* a path pattern, or a name rule where info allows it */
+keys_check values_audit_path;
+keys_check values_env_glob;
+keys_check values_env_set; /* NAME=VALUE; one pair of double quotes around VALUE is taken off */
+keys_check values_host; /* HOST[:PORT] */
+keys_check values_port;
+keys_check values_amount; /* a number with an optional unit */
+keys_check values_trusted; /* a line of [agent] trusted */
+keys_check values_key_name; /* SECTION.KEY */
+keys_check values_method;
+keys_check values_url_path;
+keys_check values_header;
+keys_check values_token;
+keys_check values_secret;
+
+#endif

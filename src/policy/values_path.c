@@ -1,0 +1,135 @@
+/*
+ * Path entries of profiles -> absolute patterns or name rules. Pure: no file is looked at. The text
+ * may be a hostile project's.
+ */
+#include "policy/values.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/pathmatch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define SHOWN_BYTES 100
+
+static const char *show(const char *text, char out[SHOWN_BYTES])
+{
+	return log_quote(text, strlen(text), out, SHOWN_BYTES);
+}
+
+/* Appends the components of text to out, each with its '/', without empty ones and ".". */
+static int add_components(const char *text, struct buf *out, struct err *err)
+{
+	for (const char *s = text; *s != '\0';) {
+		size_t n = strcspn(s, "/");
+
+		if (n == 2 && s[0] == '.' && s[1] == '.')
+			return err_set(err, 0, "'..' in a path; write the path without it");
+		if (n > 0 && !(n == 1 && s[0] == '.')) {
+			buf_adds(out, "/");
+			buf_add(out, s, n);
+		}
+		s += n + (s[n] == '/');
+	}
+	return 0;
+}
+
+static int name_rule(const struct keys_info *info, const char *text, struct buf *out,
+	struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	if ((info->flags & KEYS_NAME_RULES) == 0)
+		return err_set(err, 0, "'%s' is not a path; write './%s', '~/%s' or an absolute one",
+			show(text, shown), shown, shown);
+	if (strcmp(text, "..") == 0)
+		return err_set(err, 0, "'..' in a path; write the path without it");
+	if (strspn(text, "*?") == strlen(text))
+		return err_set(err, 0, "'%s' is a rule for every name; write '.' for the project",
+			show(text, shown));
+	buf_adds(out, text);
+	return 0;
+}
+
+/* The pattern covers all of HOME: HOME itself, what is above it, or every name in it. */
+static bool is_whole_home(const char *pattern, const char *home)
+{
+	AUTO_BUF struct buf any = { 0 };
+
+	/* A name that no pattern spells out: only wildcards can match it. */
+	buf_addf(&any, "%s/\x01", strcmp(home, "/") == 0 ? "" : home);
+	return any.data == NULL || policy_path_matches(pattern, any.data, "/");
+}
+
+static int check_breadth(const struct keys_info *info, const struct keys_places *places,
+	const char *pattern, struct err *err)
+{
+	char shown[SHOWN_BYTES];
+
+	if (strcmp(pattern, "/") == 0)
+		return err_set(err, 0, "'/' is everything; name the directories");
+	if ((info->flags & (KEYS_WRITABLE | KEYS_SHOWS)) == 0 ||
+		!is_whole_home(pattern, places->home))
+		return 0;
+	if ((info->flags & KEYS_SHOWS) != 0 && places->is_installed)
+		return 0; /* HOME below /opt, say: a closed HOME is closed there as well */
+	if ((info->flags & KEYS_SHOWS) != 0)
+		return err_set(err, 0, "'%s' shows all of HOME; say [sandbox] home = open instead",
+			show(pattern, shown));
+	return err_set(err, 0, "'%s' is HOME or more; name the directories in it",
+		show(pattern, shown));
+}
+
+int values_path(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	AUTO_BUF struct buf path = { 0 };
+	char shown[SHOWN_BYTES];
+	int r;
+
+	if (text[0] == '~' && text[1] != '/' && text[1] != '\0')
+		return err_set(err, 0, "'%s' names another user's home; write its absolute path",
+			show(text, shown));
+	if (strchr(text, '/') == NULL && strcmp(text, "~") != 0 && strcmp(text, ".") != 0)
+		return name_rule(info, text, out, err);
+	if (text[0] != '/' && text[0] != '~' && strncmp(text, "./", 2) != 0 &&
+		strncmp(text, "../", 3) != 0 && strcmp(text, ".") != 0)
+		return err_set(err, 0, "'%s' is relative to nothing; write './%s' for the project",
+			show(text, shown), shown);
+	if (text[0] == '~')
+		r = add_components(places->home, &path, err);
+	else
+		r = text[0] == '.' ? add_components(places->project, &path, err) : 0;
+	if (r == 0)
+		r = add_components(text[0] == '~' ? text + 1 : text, &path, err);
+	if (r < 0)
+		return r;
+	if (path.len == 0)
+		buf_adds(&path, "/");
+	if (path.failed)
+		return err_set(err, ENOMEM, "read a path");
+	if (path.len >= PATH_MAX)
+		return err_set(err, 0, "a path of %zu bytes; %d is the most", path.len, PATH_MAX - 1);
+	buf_add(out, path.data, path.len);
+	return check_breadth(info, places, path.data, err);
+}
+
+int values_audit_path(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+	char shown[SHOWN_BYTES];
+	int r;
+
+	if (strpbrk(text, "*?") != NULL || (text[0] != '/' && strncmp(text, "~/", 2) != 0))
+		return err_set(err, 0, "'%s' is no directory; write an absolute path or '~/...'",
+			show(text, shown));
+	r = values_path(info, places, text, out, err);
+	if (r == 0 && !out->failed && pathmatch_is_within(out->data + start, places->project))
+		return err_set(err, 0,
+			"'%s' is in the project, where the cell could change it; put it elsewhere",
+			show(text, shown));
+	return r;
+}

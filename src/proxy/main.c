@@ -1,0 +1,202 @@
+/*
+ * The proxy: answers for everything that a cell takes for the network. One process a cell, with the
+ * user's identity and the host's network, no secret, and no way back: see lockdown.c. Hostile
+ * input: every byte of the cell and of the servers it talks to.
+ */
+#include "proxy/main.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "policy/policy.h"
+#include "proxy/dnsd.h"
+#include "proxy/lockdown.h"
+#include "proxy/names.h"
+#include "proxy/nflog.h"
+#include "proxy/report.h"
+#include "proxy/resolver.h"
+#include "proxy/serve.h"
+#include "wire/proxymsg.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Rationale: two for each localhost port; SERVE_LISTENERS_MAX has room for the others beside. */
+#define LOCALHOST_MAX 40u
+
+/* Everything that lives as long as the process. */
+struct role {
+	struct proxy proxy;
+	struct dnsd *dnsd;
+	struct nflog *nflog;
+	struct policy *policy;
+	int fds[PROXY_FD_LOCALHOST + LOCALHOST_MAX]; /* by number; -1: was not inherited */
+	size_t n_fds;
+};
+
+/*
+ * Which descriptors are there, before any other is opened and takes a number that is free. All of
+ * them become non-blocking and close-on-exec; what is above them is closed.
+ */
+static int take_descriptors(struct role *role, const char *n_localhost, struct err *err)
+{
+	unsigned long n;
+
+	if (!str_to_ulong(n_localhost, LOCALHOST_MAX, &n))
+		return err_set(err, 0, "not a number of descriptors");
+	role->n_fds = PROXY_FD_LOCALHOST + n;
+	for (size_t fd = 0; fd < role->n_fds; fd++) {
+		int flags = fcntl((int)fd, F_GETFL);
+
+		role->fds[fd] = flags < 0 ? -1 : (int)fd;
+		if (flags < 0 || fd < PROXY_FD_POLICY)
+			continue;
+		if (fcntl((int)fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+			fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+			return err_set(err, errno, "descriptor %zu", fd);
+	}
+	if (role->fds[PROXY_FD_POLICY] < 0 || role->fds[PROXY_FD_WARDEN] < 0)
+		return err_set(err, 0, "this role is started by agentjail itself");
+	if (sys_close_range((unsigned)role->n_fds, ~0u, 0) < 0 && errno != ENOSYS)
+		return err_set(err, errno, "close_range");
+	return 0;
+}
+
+/* The terminal's signals are for the agent; the proxy ends when the warden does. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU };
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Six descriptors a connection do not fit the usual soft limit; without, accepting pauses earlier. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int make_parts(struct role *role, struct err *err)
+{
+	struct proxy *proxy = &role->proxy;
+
+	proxy->policy = role->policy;
+	proxy->base = event_base_new();
+	if (proxy->base != NULL) {
+		proxy->names = names_new(NAMES_MAX);
+		proxy->report = report_new(proxy->base, role->fds[PROXY_FD_WARDEN]);
+		proxy->resolver = resolver_new(proxy->base);
+		proxy->serve = serve_new(proxy);
+		role->dnsd = dnsd_new(proxy);
+	}
+	if (role->dnsd == NULL || proxy->names == NULL || proxy->report == NULL ||
+		proxy->resolver == NULL || proxy->serve == NULL)
+		return err_set(err, 0, "cannot set up the event loop or the resolver");
+	return 0;
+}
+
+static void free_parts(struct role *role)
+{
+	nflog_free(role->nflog);
+	dnsd_free(role->dnsd);
+	serve_free(role->proxy.serve);
+	resolver_free(role->proxy.resolver);
+	report_free(role->proxy.report);
+	names_free(role->proxy.names);
+	if (role->proxy.base != NULL)
+		event_base_free(role->proxy.base);
+	policy_free(role->policy);
+}
+
+static int add_listener(struct role *role, size_t fd)
+{
+	struct proxy *proxy = &role->proxy;
+
+	if (role->fds[fd] < 0)
+		return 0;
+	if (fd >= PROXY_FD_LOCALHOST)
+		return serve_add(proxy->serve, role->fds[fd], SERVE_LOCALHOST);
+	switch ((enum proxy_fd)fd) {
+	case PROXY_FD_TCP4:
+	case PROXY_FD_TCP6:
+		return serve_add(proxy->serve, role->fds[fd], SERVE_TRANSPARENT);
+	case PROXY_FD_PROXY:
+		return serve_add(proxy->serve, role->fds[fd], SERVE_PROXY);
+	case PROXY_FD_UDP4:
+	case PROXY_FD_UDP6:
+		return dnsd_add_udp(role->dnsd, role->fds[fd]);
+	case PROXY_FD_DNS4:
+	case PROXY_FD_DNS6:
+		return dnsd_add_tcp(role->dnsd, role->fds[fd]);
+	case PROXY_FD_NFLOG:
+		role->nflog = nflog_new(proxy, role->fds[fd]);
+		return role->nflog != NULL ? 0 : -ENOMEM;
+	case PROXY_FD_POLICY:
+	case PROXY_FD_WARDEN:
+	case PROXY_FD_LOCALHOST:
+		break;
+	}
+	return 0;
+}
+
+static int serve_all(struct role *role, struct err *err)
+{
+	for (size_t fd = PROXY_FD_TCP4; fd < role->n_fds; fd++) {
+		int r = add_listener(role, fd);
+
+		if (r < 0)
+			return err_set(err, -r, "serve descriptor %zu", fd);
+	}
+	return 0;
+}
+
+static int run(struct role *role, const char *n_localhost, struct err *err)
+{
+	int r = take_descriptors(role, n_localhost, err);
+
+	if (r < 0)
+		return r;
+	ignore_signals();
+	raise_descriptor_limit();
+	r = policy_undump(role->fds[PROXY_FD_POLICY], &role->policy, err);
+	cleanup_close(&role->fds[PROXY_FD_POLICY]);
+	if (r == 0)
+		r = make_parts(role, err);
+	if (r == 0)
+		r = serve_all(role, err);
+	if (r == 0)
+		r = lockdown_enter(err);
+	if (r < 0)
+		return r;
+	if (event_base_dispatch(role->proxy.base) < 0)
+		return err_set(err, 0, "event loop");
+	return 0;
+}
+
+int proxy_main(int argc, char **argv)
+{
+	struct role role = { .proxy = { .base = NULL } };
+	struct err err = { 0 };
+	int r;
+
+	log_init("proxy", LOG_WARN);
+	r = argc == 3 ? run(&role, argv[2], &err)
+		      : err_set(&err, 0, "this role is started by agentjail itself");
+	if (r < 0)
+		log_error("%s", err.text);
+	/* The connections that still live go with the process. */
+	free_parts(&role);
+	return r < 0 ? EXIT_AGENTJAIL : 0;
+}

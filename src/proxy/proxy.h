@@ -1,0 +1,44 @@
+/* What the parts of the proxy share: made in main.c, lives as long as the process. */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include "proxy/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Rationale: a build opens some hundred connections; each has at most two sockets, four pipe ends
+ * and 100 KiB of buffers. Above it the cell's connections wait in the listeners' backlog.
+ */
+#define PROXY_CONNECTIONS_MAX 1024u
+
+/* Rationale: a client that has sent a part of a head sends the rest within a round trip. */
+#define PROXY_HEAD_TIMEOUT_S 10
+
+struct event_base;
+struct policy;
+struct policy_answer;
+struct conn;
+
+struct proxy {
+	struct event_base *base;
+	const struct policy *policy;
+	struct names *names;
+	struct report *report;
+	struct resolver *resolver;
+	struct serve *serve;
+	size_t n_conns;
+	uint64_t last_connection; /* number given to the newest */
+};
+
+/*
+ * May a connection to target be made at all (address NULL), and to this address of it?
+ * proxy_rule_text(): the deciding line for the audit, "FILE:LINE SECTION.KEY ENTRY" or "".
+ */
+bool proxy_may_connect(const struct proxy *proxy, const struct target *target,
+	const struct target *address, struct policy_answer *ret);
+void proxy_rule_text(const struct policy_answer *answer, char *rule, size_t rule_bytes);
+
+#endif

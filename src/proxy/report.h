@@ -1,0 +1,16 @@
+/* Telling the warden what was decided, for the audit. Never blocks: what cannot be sent is dropped. */
+#ifndef PROXY_REPORT_H
+#define PROXY_REPORT_H
+
+#include "wire/proxymsg.h"
+
+struct event_base;
+struct report;
+
+/* sock: SOCK_SEQPACKET of the warden, borrowed. When it closes, base's loop ends. NULL: no memory. */
+struct report *report_new(struct event_base *base, int sock);
+void report_free(struct report *report);
+
+void report_send(struct report *report, const struct proxymsg *msg);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * Runs in the warden. Hostile: variables that the agent or a runtime in it took from the project.
+ */
+#include "warden/environ.h"
+
+#include "base/cleanup.h"
+#include "base/sha256.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Rationale: "1", "true" or a path are no secrets, and hiding every variable with one breaks all. */
+#define WITHHELD_BYTES_MIN 8
+
+static const char *const loader_names[] = { "LD_*", "NODE_OPTIONS", "NODE_PATH", "BUN_*", "DENO_*",
+	"PYTHON*", "PERL5*", "PERL_*", "RUBY*", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_*", "BASH_ENV",
+	"ENV", "SHELLOPTS", "BASHOPTS", "BASH_FUNC_*", "PROMPT_COMMAND", "ZDOTDIR", "GCONV_PATH",
+	"GETCONF_DIR", "GLIBC_TUNABLES", "LOCPATH", "MALLOC_*", "NLSPATH", "OPENSSL_*", "DOTNET_*",
+	"ELECTRON_*", "IFS" };
+
+static size_t name_len(const char *assignment)
+{
+	return strcspn(assignment, "=");
+}
+
+static bool name_matches(const char *pattern, const char *assignment)
+{
+	char name[256];
+	size_t n = name_len(assignment);
+
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, assignment, n);
+	name[n] = '\0';
+	return str_glob(pattern, name);
+}
+
+static bool list_matches(const struct policy *policy, enum policy_key key, const char *assignment)
+{
+	size_t n;
+	const struct policy_item *items = policy_list(policy, key, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (name_matches(items[i].value, assignment))
+			return true;
+	return false;
+}
+
+bool environ_is_loader(const char *assignment)
+{
+	for (size_t i = 0; i < ARRAY_LEN(loader_names); i++)
+		if (name_matches(loader_names[i], assignment))
+			return true;
+	return false;
+}
+
+static uint64_t hash_value(const struct environ *e, const char *assignment)
+{
+	unsigned char digest[SHA256_BYTES];
+	struct sha256 s;
+	uint64_t h;
+
+	sha256_init(&s);
+	sha256_add(&s, &e->key, sizeof(e->key));
+	sha256_add(&s, assignment + name_len(assignment), strlen(assignment + name_len(assignment)));
+	sha256_final(&s, digest);
+	memcpy(&h, digest, sizeof(h));
+	return h;
+}
+
+static int compare_hashes(const void *pa, const void *pb)
+{
+	const uint64_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static int compare_names(const void *pa, const void *pb)
+{
+	const char *const *a = pa, *const *b = pb;
+
+	return strcmp(*a, *b);
+}
+
+/* --env NAME or NAME=VALUE: given to the cell by the user's own word. */
+static bool is_asked_for(const struct environ *e, const char *assignment)
+{
+	size_t n = name_len(assignment);
+
+	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)
+		if (name_len(*v) == n && strncmp(*v, assignment, n) == 0)
+			return true;
+	return false;
+}
+
+/* May a variable of the user's environment go into the cell? */
+static bool is_kept(const struct environ *e, const char *assignment)
+{
+	if (is_asked_for(e, assignment))
+		return true;
+	return list_matches(e->plan->policy, PK_ENV_KEEP, assignment) &&
+		!list_matches(e->plan->policy, PK_ENV_HIDE, assignment);
+}
+
+int environ_init(struct environ *e, const struct run_plan *plan, char *const *env, struct err *err)
+{
+	size_t n = 0;
+
+	while (env[n] != NULL)
+		n++;
+	*e = (struct environ){ .plan = plan };
+	e->withheld = calloc(n + 1, sizeof(e->withheld[0]));
+	e->names = calloc(n + 1, sizeof(e->names[0]));
+	if (e->withheld == NULL || e->names == NULL ||
+		getrandom(&e->key, sizeof(e->key), 0) != (ssize_t)sizeof(e->key)) {
+		environ_done(e);
+		return err_set(err, ENOMEM, "environment");
+	}
+	for (size_t i = 0; i < n; i++) {
+		char *name = strndup(env[i], name_len(env[i]));
+
+		if (name == NULL) {
+			environ_done(e);
+			return err_set(err, ENOMEM, "environment");
+		}
+		e->names[e->n_names++] = name;
+		if (!is_kept(e, env[i]) && strlen(env[i]) > name_len(env[i]) + WITHHELD_BYTES_MIN)
+			e->withheld[e->n_withheld++] = hash_value(e, env[i]);
+	}
+	qsort(e->names, e->n_names, sizeof(e->names[0]), compare_names);
+	qsort(e->withheld, e->n_withheld, sizeof(e->withheld[0]), compare_hashes);
+	return 0;
+}
+
+void environ_done(struct environ *e)
+{
+	for (size_t i = 0; i < e->n_names; i++)
+		free(e->names[i]);
+	free(e->names);
+	free(e->withheld);
+	*e = (struct environ){ 0 };
+}
+
+char **environ_for_agent(const struct environ *e, char *const *env)
+{
+	size_t n = 0, out = 0;
+	char **list;
+
+	while (env[n] != NULL)
+		n++;
+	list = calloc(n + 1, sizeof(list[0]));
+	for (size_t i = 0; list != NULL && i < n; i++)
+		if (is_kept(e, env[i]) || list_matches(e->plan->policy, PK_AGENT_KEEP_ENV, env[i]))
+			list[out++] = env[i];
+	return list;
+}
+
+static bool was_the_users(const struct environ *e, const char *assignment)
+{
+	AUTO_FREE char *name = strndup(assignment, name_len(assignment));
+
+	return name == NULL ||
+		bsearch(&name, e->names, e->n_names, sizeof(e->names[0]), compare_names) != NULL;
+}
+
+static bool is_withheld_value(const struct environ *e, const char *assignment)
+{
+	uint64_t h;
+
+	if (e->n_withheld == 0 || strlen(assignment) <= name_len(assignment) + WITHHELD_BYTES_MIN)
+		return false;
+	h = hash_value(e, assignment);
+	return bsearch(&h, e->withheld, e->n_withheld, sizeof(h), compare_hashes) != NULL;
+}
+
+/* What the agent added by itself goes along, unless it looks like a secret or is one. */
+static bool goes_to_cell(const struct environ *e, const char *assignment)
+{
+	if (strchr(assignment, '=') == NULL)
+		return false;
+	if (is_asked_for(e, assignment))
+		return true;
+	if (list_matches(e->plan->policy, PK_ENV_HIDE, assignment) ||
+		is_withheld_value(e, assignment))
+		return false;
+	return list_matches(e->plan->policy, PK_ENV_KEEP, assignment) || !was_the_users(e, assignment);
+}
+
+/* Is the variable set by a later line, so that the earlier one must not go along? */
+static bool is_overridden(const struct environ *e, const char *assignment)
+{
+	size_t n, len = name_len(assignment);
+	const struct policy_item *items = policy_list(e->plan->policy, PK_ENV_SET, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (name_len(items[i].value) == len && strncmp(items[i].value, assignment, len) == 0)
+			return true;
+	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)
+		if (strchr(*v, '=') != NULL && name_len(*v) == len &&
+			strncmp(*v, assignment, len) == 0)
+			return true;
+	return false;
+}
+
+size_t environ_for_cell(const struct environ *e, const char *env, size_t n, struct buf *out)
+{
+	size_t count = 0, n_set;
+	const struct policy_item *set = policy_list(e->plan->policy, PK_ENV_SET, &n_set);
+
+	for (size_t i = 0; i < n; i++, env += strlen(env) + 1)
+		if (goes_to_cell(e, env) && !is_overridden(e, env)) {
+			buf_add(out, env, strlen(env) + 1);
+			count++;
+		}
+	for (size_t i = 0; i < n_set; i++, count++)
+		buf_add(out, set[i].value, strlen(set[i].value) + 1);
+	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)
+		if (strchr(*v, '=') != NULL) {
+			buf_add(out, *v, strlen(*v) + 1);
+			count++;
+		}
+	return count;
+}

@@ -1,0 +1,15 @@
+/*
+ * What an exec would fail with in the cell: the answer must come before the redirect, or a search
+ * along PATH would stop at its first directory and "not found" would become a program that fails.
+ */
+#ifndef WARDEN_LOOKUP_H
+#define WARDEN_LOOKUP_H
+
+/*
+ * path is absolute, in normal form or not; root is the cell's root directory (O_PATH). 0: the cell
+ * can execute it as far as can be told, or -ENOENT, -EACCES, -ENOTDIR, -ELOOP, -ENAMETOOLONG,
+ * -ENOEXEC as execve(2) would say.
+ */
+int lookup_exec(int root, const char *path);
+
+#endif

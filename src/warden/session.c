@@ -1,0 +1,557 @@
+/*
+ * The warden's loop. Runs as the user, outside of all places. It parses no byte of the network and
+ * holds no secret; what it is told by the agent context, the cell and the proxy is checked where it
+ * comes in. Its end is the end of the session: all its children die with it (PR_SET_PDEATHSIG).
+ */
+#include "warden/session.h"
+
+#include "warden/attend.h"
+#include "warden/keepdirs.h"
+#include "warden/terminal.h"
+#include "warden/warden.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "wire/fdpass.h"
+#include "wire/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+extern char **environ;
+extern const char shim_blob[], shim_blob_end[];
+
+/* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
+#define CELL_STARTS_MAX 64
+
+/* ---- start ---- */
+
+static int block_signals(struct warden *w, struct err *err)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	/* Faults of our own must end us, not wait. */
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGTRAP);
+	sigdelset(&all, SIGABRT);
+	if (sigprocmask(SIG_SETMASK, &all, &w->old_mask) < 0)
+		return err_set(err, errno, "sigprocmask");
+	w->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->signals < 0)
+		return err_set(err, errno, "signalfd");
+	return 0;
+}
+
+static int make_shim(struct warden *w, struct err *err)
+{
+	size_t n = (size_t)(shim_blob_end - shim_blob);
+	AUTO_CLOSE int fd = memfd_create("agentjail-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char path[64];
+	int r;
+
+	if (fd < 0)
+		return err_set(err, errno, "memfd_create");
+	r = write_all(fd, shim_blob, n);
+	if (r < 0)
+		return err_set(err, -r, "shim");
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_set(err, errno, "seal shim");
+	/* Open for reading alone: an executable file that is open for writing is ETXTBSY. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	w->shim = open(path, O_RDONLY | O_CLOEXEC);
+	if (w->shim < 0 || fstat(w->shim, &w->shim_stat) < 0)
+		return err_set(err, errno, "shim");
+	return 0;
+}
+
+static void record_masks(struct warden *w)
+{
+	for (size_t i = 0; i < w->mounts.n; i++) {
+		const struct mount_entry *e = &w->mounts.entries[i];
+		struct audit_record r;
+
+		if (e->kind != MOUNT_HIDE)
+			continue;
+		audit_begin(&w->audit, &r, "mask");
+		audit_string(&r, "path", e->path);
+		if (e->agent_only || e->cell_only)
+			audit_string(&r, "view", e->agent_only ? "agent" : "cell");
+		if (e->item != NULL) {
+			audit_string(&r, "rule_file", e->item->origin.file);
+			audit_number(&r, "rule_line", e->item->origin.line);
+		}
+		(void)audit_end(&r);
+	}
+}
+
+static int open_audit(struct warden *w, struct err *err)
+{
+	const char *path = policy_value(w->plan->policy, PK_AUDIT_PATH)->value;
+	AUTO_BUF struct buf dir = { 0 }, strings = { 0 };
+	struct audit_record r;
+	size_t n = 0;
+
+	if (path[0] != '\0')
+		buf_adds(&dir, path);
+	else
+		buf_addf(&dir, "%s/audit", w->plan->state_dir);
+	if (dir.failed)
+		return err_set(err, ENOMEM, "audit");
+	if (audit_open(&w->audit, dir.data, err) < 0)
+		return -err->code;
+	for (; w->plan->argv[n] != NULL; n++)
+		buf_add(&strings, w->plan->argv[n], strlen(w->plan->argv[n]) + 1);
+	audit_begin(&w->audit, &r, "session");
+	audit_string(&r, "version", AGENTJAIL_VERSION);
+	audit_string(&r, "mode", w->plan->is_run_verb ? "run" : "split");
+	audit_strings(&r, "argv", strings.data != NULL ? strings.data : "", n);
+	audit_string(&r, "project", w->plan->project);
+	audit_string(&r, "cwd", w->plan->cwd);
+	audit_number(&r, "uid", (int64_t)getuid());
+	(void)audit_end(&r);
+	record_masks(w);
+	return 0;
+}
+
+static void say_summary(const struct warden *w)
+{
+	size_t hidden = 0, hosts;
+
+	for (size_t i = 0; i < w->mounts.n; i++)
+		hidden += w->mounts.entries[i].kind == MOUNT_HIDE;
+	(void)policy_list(w->plan->policy, PK_EGRESS_ALLOW, &hosts);
+	log_info("profile %s, project %s, %zu hosts allowed, %zu paths hidden, audit %s",
+		policy_value(w->plan->policy, PK_PROFILE_NAME)->value, w->plan->project, hosts, hidden,
+		w->audit.path);
+}
+
+int warden_not_started(struct warden *w, const struct err *err)
+{
+	if (err->code == ENOENT || err->code == ENOTDIR)
+		w->exit_status = EXIT_NOT_FOUND;
+	else if (err->code == EACCES)
+		w->exit_status = EXIT_NOT_EXECUTABLE;
+	return -err->code;
+}
+
+int warden_need_cell(struct warden *w, struct err *err)
+{
+	static unsigned starts;
+	struct cell_request request = { .plan = w->plan,
+		.mounts = &w->mounts,
+		.tmp_tree = w->tmp_spare };
+	int flags;
+
+	if (w->cell.pid > 0)
+		return 0;
+	if (++starts > CELL_STARTS_MAX)
+		return err_set(err, 0, "the cell ended %d times; start a new session", CELL_STARTS_MAX);
+	if (w->start->start_cell(&request, &w->cell, err) < 0) {
+		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+		return -err->code;
+	}
+	cleanup_close(&w->tmp_spare);
+	w->tmp_spare = take_fd(&w->cell.fds[CELL_FD_TMP_SPARE]);
+	/* A full queue must not stop the warden: job.c keeps jobs for later. */
+	flags = fcntl(w->cell.jobs, F_GETFL);
+	if (flags < 0 || fcntl(w->cell.jobs, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_set(err, errno, "fcntl");
+	return 0;
+}
+
+/* ---- what comes in ---- */
+
+static void close_cell(struct warden *w)
+{
+	int status;
+
+	if (w->cell.pid <= 0)
+		return;
+	(void)kill(w->cell.pid, SIGKILL);
+	(void)waitpid(w->cell.pid, &status, 0);
+	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
+		cleanup_close(&w->cell.fds[i]);
+	cleanup_close(&w->cell.ctl);
+	cleanup_close(&w->cell.jobs);
+	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+	job_flush(w);
+}
+
+static void lost_cell(struct warden *w)
+{
+	struct audit_record r;
+
+	proxyctl_stop(w);
+	close_cell(w);
+	memset(w->commands, 0, sizeof(w->commands));
+	audit_begin(&w->audit, &r, "cell-lost");
+	(void)audit_end(&r);
+	if (!w->plan->is_run_verb)
+		log_warn("the cell ended with all its commands; the next command makes a new one");
+}
+
+static void record_exit(struct warden *w, const struct cell_msg *msg)
+{
+	struct command *command = &w->commands[msg->id % COMMANDS_MAX];
+	int status = (int)msg->value;
+	struct audit_record r;
+
+	if (command->id == msg->id)
+		command->cell_pid = 0;
+	audit_begin(&w->audit, &r, "exit");
+	audit_number(&r, "command", msg->id);
+	if (WIFSIGNALED(status))
+		audit_number(&r, "signal", WTERMSIG(status));
+	else
+		audit_number(&r, "status", WEXITSTATUS(status));
+	(void)audit_end(&r);
+}
+
+static void read_cell(struct warden *w)
+{
+	for (;;) {
+		struct cell_msg msg;
+		ssize_t n = recv(w->cell.ctl, &msg, sizeof(msg), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n != (ssize_t)sizeof(msg)) {
+			lost_cell(w);
+			return;
+		}
+		if (msg.type == CELL_MSG_STARTED && msg.id != 0) {
+			struct command *command = &w->commands[msg.id % COMMANDS_MAX];
+
+			if (command->id == msg.id)
+				command->cell_pid = (pid_t)msg.value;
+		} else if (msg.type == CELL_MSG_EXIT) {
+			record_exit(w, &msg);
+		}
+	}
+}
+
+/* The agent as the host sees it: the only child of the first process of its namespace. */
+static pid_t find_agent(pid_t init)
+{
+	char path[64];
+	pid_t pid = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", init, init);
+	f = fopen(path, "re");
+	if (f == NULL || fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f != NULL)
+		fclose(f);
+	return pid;
+}
+
+static void end_session(struct warden *w, int status)
+{
+	w->has_ended = true;
+	w->status = status;
+}
+
+static void read_agent(struct warden *w)
+{
+	struct agent_msg msg;
+	int fd = -1;
+	size_t n_fds = 0;
+	ssize_t n = fdpass_recv(w->agent.ctl, &msg, sizeof(msg), &fd, 1, &n_fds);
+
+	if (n != (ssize_t)sizeof(msg)) {
+		/* Its first process is gone without a word: killed, and all of it with it. */
+		end_session(w, SIGKILL);
+		return;
+	}
+	switch ((enum agent_msg_type)msg.type) {
+	case AGENT_MSG_LISTENER:
+		if (n_fds == 1 && w->listener < 0) {
+			w->listener = fd;
+			w->agent.pid = find_agent(w->agent.init);
+			return;
+		}
+		break;
+	case AGENT_MSG_STOPPED:
+		if (w->agent.pid > 0)
+			terminal_follow_stop(&w->terminal, w->agent.pid);
+		break;
+	case AGENT_MSG_EXIT:
+		end_session(w, (int)msg.value);
+		break;
+	case AGENT_MSG_ERROR:
+		msg.text[sizeof(msg.text) - 1] = '\0';
+		log_error("%s", msg.text);
+		end_session(w,
+			(msg.value == ENOENT ? EXIT_NOT_FOUND
+					: msg.value == EACCES ? EXIT_NOT_EXECUTABLE : EXIT_AGENTJAIL)
+				<< 8);
+		break;
+	}
+	cleanup_close(&fd);
+}
+
+/*
+ * A signal of the terminal reached the agent by itself, whether it stands in a group of its own or
+ * in ours. One that somebody sent to agentjail is meant for the agent.
+ */
+static void signal_agent(struct warden *w, const struct signalfd_siginfo *si)
+{
+	if (si->ssi_signo == SIGCHLD || si->ssi_signo == SIGCONT || si->ssi_signo == SIGWINCH ||
+		si->ssi_signo == SIGPIPE || si->ssi_code == SI_KERNEL || w->agent.pid <= 0)
+		return;
+	(void)kill(w->agent.pid, (int)si->ssi_signo);
+}
+
+static void read_signals(struct warden *w)
+{
+	struct signalfd_siginfo si;
+
+	while (read(w->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (w->attend != NULL)
+			attend_signal(w->attend, (int)si.ssi_signo, si.ssi_code, si.ssi_pid);
+		else
+			signal_agent(w, &si);
+	}
+}
+
+/* ---- the loop ---- */
+
+enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_NET };
+
+#define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
+#define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
+
+/* While no proxy runs, its listeners wake us: the first packet starts it. */
+static void watch_network(const struct warden *w, struct pollfd *fds)
+{
+	bool wants = w->cell.pid > 0 && w->proxy.pid == 0 && w->proxy.failures < 3;
+
+	for (unsigned i = 0; i < NET_SLOTS; i++) {
+		unsigned k = CELL_FD_TCP4 + i;
+
+		/* Not the netlink sockets: what is logged can wait for somebody to read it. */
+		fds[i].fd = wants && k != CELL_FD_DIAG && k != CELL_FD_NFLOG ? w->cell.fds[k] : -1;
+		fds[i].events = POLLIN;
+	}
+}
+
+static int fill_slots(struct warden *w, struct pollfd *fds)
+{
+	fds[SLOT_SIGNALS] = (struct pollfd){ .fd = w->signals, .events = POLLIN };
+	fds[SLOT_LISTENER] = (struct pollfd){ .fd = w->listener, .events = POLLIN };
+	fds[SLOT_AGENT] = (struct pollfd){ .fd = w->agent.ctl, .events = POLLIN };
+	fds[SLOT_CELL] = (struct pollfd){ .fd = w->cell.ctl, .events = POLLIN };
+	fds[SLOT_JOBS] = (struct pollfd){ .fd = w->queue != NULL ? w->cell.jobs : -1,
+		.events = POLLOUT };
+	fds[SLOT_PROXY] = (struct pollfd){ .fd = w->proxy.sock, .events = POLLIN };
+	watch_network(w, fds + SLOT_NET);
+	if (w->attend != NULL)
+		return attend_pollfds(w->attend, fds + SLOT_NET + NET_SLOTS);
+	for (unsigned i = 0; i < ATTEND_POLLFDS; i++)
+		fds[SLOT_NET + NET_SLOTS + i].fd = -1;
+	return -1;
+}
+
+static void dispatch(struct warden *w, const struct pollfd *fds)
+{
+	/* Execs first: a program of the agent waits for each. */
+	if ((fds[SLOT_LISTENER].revents & POLLIN) != 0)
+		exec_handle(w);
+	else if (fds[SLOT_LISTENER].revents != 0)
+		cleanup_close(&w->listener); /* nobody is left under the filter */
+	if (fds[SLOT_CELL].revents != 0)
+		read_cell(w);
+	if (fds[SLOT_JOBS].revents != 0)
+		job_flush(w);
+	if (fds[SLOT_AGENT].revents != 0)
+		read_agent(w);
+	if (fds[SLOT_SIGNALS].revents != 0)
+		read_signals(w);
+	if (fds[SLOT_PROXY].revents != 0)
+		proxyctl_read(w);
+	for (unsigned i = 0; i < NET_SLOTS && w->proxy.pid == 0; i++)
+		if (fds[SLOT_NET + i].fd >= 0 && fds[SLOT_NET + i].revents != 0)
+			proxyctl_start(w);
+	if (w->attend != NULL && attend_dispatch(w->attend, fds + SLOT_NET + NET_SLOTS))
+		w->has_ended = true;
+}
+
+static int loop(struct warden *w, struct err *err)
+{
+	while (!w->has_ended) {
+		struct pollfd fds[SLOTS];
+		int timeout = fill_slots(w, fds);
+
+		if (poll(fds, SLOTS, timeout) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_set(err, errno, "poll");
+		}
+		dispatch(w, fds);
+	}
+	return 0;
+}
+
+/* ---- agent and command ---- */
+
+static int start_agent(struct warden *w, struct err *err)
+{
+	char shim[64];
+	struct agent_request request = { .plan = w->plan,
+		.mounts = &w->mounts,
+		.tmp_tree = w->cell.fds[CELL_FD_TMP_AGENT],
+		.program = w->program.path,
+		.argv = (const char *const *)w->program.argv,
+		.exec_files = w->program.exec_paths,
+		.n_exec_files = w->program.n_exec_paths,
+		.shim = shim,
+		.terminal = w->terminal.fd,
+		.is_foreground = w->terminal.is_foreground,
+		.has_kept_files = w->kept.n > 0,
+		.signals = w->old_mask };
+	int r;
+
+	(void)snprintf(shim, sizeof(shim), "/proc/self/fd/%d", w->shim);
+	w->agent_env = environ_for_agent(&w->environ, environ);
+	if (w->agent_env == NULL)
+		return err_set(err, ENOMEM, "environment");
+	request.envp = (const char *const *)w->agent_env;
+	r = w->start->start_agent(&request, &w->agent, err);
+	cleanup_close(&w->cell.fds[CELL_FD_TMP_AGENT]);
+	return r;
+}
+
+static int prepare(struct warden *w, struct err *err)
+{
+	if (block_signals(w, err) < 0)
+		return -err->code;
+	if (!w->plan->is_run_verb) {
+		if (program_find(w->plan, &w->program, err) < 0)
+			return warden_not_started(w, err);
+		if (program_add_trusted(w->plan, &w->program, err) < 0 ||
+			keepdirs_make(w->plan, err) < 0 || kept_init(&w->kept, w->plan, err) < 0)
+			return -err->code;
+	}
+	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+		environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
+		return -err->code;
+	say_summary(w);
+	return warden_need_cell(w, err);
+}
+
+static int run(struct warden *w, struct err *err)
+{
+	if (prepare(w, err) < 0)
+		return -err->code;
+	terminal_init(&w->terminal);
+	if (w->plan->is_run_verb) {
+		if (attend_start(w, err) < 0)
+			return -err->code;
+	} else if (make_shim(w, err) < 0 || start_agent(w, err) < 0) {
+		return -err->code;
+	}
+	return loop(w, err);
+}
+
+static void tear_down(struct warden *w)
+{
+	struct audit_record r;
+
+	if (w->agent.init > 0) {
+		(void)kill(w->agent.init, SIGKILL);
+		(void)waitpid(w->agent.init, NULL, 0);
+	}
+	if (w->cell.ctl >= 0)
+		read_cell(w);
+	proxyctl_stop(w);
+	close_cell(w);
+	if (!w->plan->is_run_verb)
+		terminal_done(&w->terminal, WIFSIGNALED(w->status));
+	if (w->audit.fd >= 0) {
+		audit_begin(&w->audit, &r, "end");
+		if (WIFSIGNALED(w->status))
+			audit_number(&r, "signal", WTERMSIG(w->status));
+		else
+			audit_number(&r, "status", WEXITSTATUS(w->status));
+		(void)audit_end(&r);
+	}
+}
+
+/* Ends as the agent ended, so that the user's shell sees what it would have seen. */
+static int mirror(int status)
+{
+	struct rlimit none = { 0, 0 };
+	int sig = WTERMSIG(status);
+	sigset_t set;
+
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	(void)setrlimit(RLIMIT_CORE, &none); /* the core, if any, is the agent's, not ours */
+	(void)signal(sig, SIG_DFL);
+	(void)raise(sig);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return EXIT_SIGNAL_BASE + sig;
+}
+
+/* --mode none: no boundary at all, for comparison. */
+static int run_bare(const struct run_plan *plan, struct err *err)
+{
+	AUTO_FREE char *path = program_which(plan->argv[0], getenv("PATH"));
+
+	if (path == NULL) {
+		log_error("%s: %s", plan->argv[0], strerror(errno));
+		return errno == EACCES ? EXIT_NOT_EXECUTABLE : EXIT_NOT_FOUND;
+	}
+	execv(path, (char *const *)(size_t)plan->argv);
+	return err_set(err, errno, "%s", plan->argv[0]);
+}
+
+int session_run(const struct run_plan *plan, const struct role_starters *start, struct err *err)
+{
+	static struct warden w; /* large tables; one session a process */
+	int r;
+
+	if (plan->mode == RUN_NONE)
+		return run_bare(plan, err);
+	w = (struct warden){ .plan = plan,
+		.start = start,
+		.cell = { .ctl = -1, .jobs = -1 },
+		.agent = { .ctl = -1 },
+		.proxy = { .sock = -1 },
+		.audit = { .fd = -1 },
+		.listener = -1,
+		.shim = -1,
+		.signals = -1,
+		.tmp_spare = -1,
+		.terminal = { .fd = -1 } };
+	w.queue_end = &w.queue;
+	r = run(&w, err);
+	tear_down(&w);
+	audit_done(&w.audit);
+	if (r < 0 && w.exit_status != 0) {
+		log_error("%s", err->text);
+		return w.exit_status;
+	}
+	if (r < 0)
+		return r;
+	if (w.attend != NULL)
+		return attend_mirror(w.attend);
+	return mirror(w.status);
+}

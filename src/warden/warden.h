@@ -1,0 +1,123 @@
+/* The state of a session, shared by the files of this folder alone. */
+#ifndef WARDEN_WARDEN_H
+#define WARDEN_WARDEN_H
+
+#include "policy/roles.h"
+#include "warden/audit.h"
+#include "warden/environ.h"
+#include "warden/kept.h"
+#include "warden/program.h"
+#include "warden/terminal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/*
+ * Rationale: redirects whose shim has not said hello yet; each takes well under a millisecond, and
+ * every slot is one thread of the agent in exec at that moment. A lost one fails its command.
+ */
+#define PENDING_MAX 4096
+/* Rationale: commands whose pid a denial is told of; older ones are forgotten, the audit has them. */
+#define COMMANDS_MAX 1024
+/* Rationale: jobs that wait for a runner while the cell's socket is full. */
+#define QUEUE_MAX 1024
+
+struct pending {
+	pid_t pid; /* 0: free */
+	uint32_t stamp; /* of use, for the oldest */
+	char *path; /* what was asked for, absolute or as given */
+};
+
+struct command {
+	uint32_t id;
+	pid_t cell_pid; /* as the cell sees it; 0: not running */
+	uint64_t audit_id;
+};
+
+struct queued_job {
+	struct queued_job *next;
+	struct job_head *head;
+	char *body;
+	int sock;
+	int stdio[3];
+};
+
+struct proxy {
+	pid_t pid; /* 0: not running */
+	int sock; /* struct proxymsg from it; -1 */
+
+	unsigned failures;
+};
+
+struct warden {
+	const struct run_plan *plan;
+	const struct role_starters *start;
+	struct mount_plan mounts;
+	struct audit audit;
+	struct environ environ;
+	struct program program;
+	struct kept kept;
+	struct cell cell;
+	struct agent agent;
+	struct proxy proxy;
+	int listener; /* seccomp notifications; -1: none */
+	int shim; /* memfd */
+	struct stat shim_stat;
+	char **agent_env; /* NULL-terminated: what the agent was started with */
+	bool first_exec_done;
+	int signals; /* signalfd */
+	sigset_t old_mask;
+	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
+	struct terminal terminal;
+	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
+	uint32_t next_id, next_stamp;
+	struct pending pending[PENDING_MAX];
+	struct command commands[COMMANDS_MAX];
+	struct queued_job *queue, **queue_end;
+	size_t n_queued;
+	bool has_ended;
+	int exit_status; /* with a failure: 126 or 127, 0: agentjail's own */
+	int status; /* wait status of the agent or of the one command */
+};
+
+/* session.c: makes a cell if there is none. 0 or -errno with err. */
+int warden_need_cell(struct warden *w, struct err *err);
+
+/* The program could not be found or executed: 127 or 126. Returns -err->code. */
+int warden_not_started(struct warden *w, const struct err *err);
+
+/* exec.c: one notification from the agent context. */
+void exec_handle(struct warden *w);
+
+/* job.c: the shim's hello (a notification) becomes a job in the cell. */
+struct seccomp_notif;
+void job_hello(struct warden *w, const struct seccomp_notif *n);
+struct shim_hello;
+void job_fill_head(struct job_head *head, const struct shim_hello *hello, uint32_t id);
+bool job_may_pass(int fd); /* a descriptor that cannot lead out of the cell */
+int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
+	int stdio[3], struct err *err);
+void job_flush(struct warden *w);
+
+/* redirect.c: swaps the caller's program for the shim; see there. */
+void redirect_to_shim(struct warden *w, const struct seccomp_notif *n, size_t path_len);
+void redirect_answer(struct warden *w, const struct seccomp_notif *n, int error);
+void redirect_go_on(struct warden *w, const struct seccomp_notif *n);
+bool redirect_is_shim_call(struct warden *w, const struct seccomp_notif *n);
+
+/* proxyctl.c */
+void proxyctl_start(struct warden *w);
+void proxyctl_read(struct warden *w);
+void proxyctl_stop(struct warden *w);
+
+/* denial.c: one line on the stderr of the command whose socket it was. */
+struct proxymsg;
+void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
+
+/* pending.c */
+void pending_put(struct warden *w, pid_t pid, char *path);
+char *pending_take(struct warden *w, pid_t pid); /* NULL: none; the caller frees */
+
+#endif

@@ -1,0 +1,18 @@
+#include "wire/proxymsg.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static int is_text(const char *field, size_t bytes)
+{
+	return memchr(field, '\0', bytes) != NULL;
+}
+
+int proxymsg_is_valid(const struct proxymsg *msg, size_t n)
+{
+	return n == sizeof(*msg) && msg->type > 0 && msg->type < PROXYMSG_TYPE_COUNT &&
+		msg->via < PROXYMSG_VIA_COUNT && is_text(msg->host, sizeof(msg->host)) &&
+		is_text(msg->address, sizeof(msg->address)) && is_text(msg->rule, sizeof(msg->rule)) &&
+		is_text(msg->reason, sizeof(msg->reason)) &&
+		(msg->family == AF_INET || msg->family == AF_INET6 || msg->family == 0);
+}

@@ -1,0 +1,132 @@
+#!/bin/sh
+# Installs what building and testing need and is not there; does nothing when all of it is.
+#
+# usage: tests/deps.sh [build|check]     build: to build; check (the default): to test as well
+#   Rows: how to see that it is there, then the package for apt, dnf, pacman, zypper.
+#   A leading '?' on the check: optional, a failure to install it is said and no more.
+#   NODE_MIN, AGENTJAIL_TEST_CACHE: see the end
+set -eu
+
+table='
+build command:cc                     gcc                      gcc                  gcc             gcc
+build command:make                   make                     make                 make            make
+build command:pkg-config             pkg-config               pkgconf-pkg-config   pkgconf         pkg-config
+build pkg:libseccomp                 libseccomp-dev           libseccomp-devel     libseccomp      libseccomp-devel
+build header:sys/capability.h        libcap-dev               libcap-devel         libcap          libcap-devel
+build header:ini.h                   libinih-dev              inih-devel           libinih         libinih-devel
+build header:event2/event.h          libevent-dev             libevent-devel       libevent        libevent-devel
+build header:ares.h                  libc-ares-dev            c-ares-devel         c-ares          c-ares-devel
+check command:bats                   bats                     bats                 bash-bats       bats
+check command:curl                   curl                     curl                 curl            curl
+check command:git                    git                      git                  git             git
+check command:python3                python3                  python3              python          python3
+check command:node                   nodejs                   nodejs               nodejs          nodejs-default
+check command:npm                    npm                      npm                  npm             npm-default
+check command:strace                 strace                   strace               strace          strace
+check command:mandoc                 mandoc                   mandoc               mandoc          mandoc
+check command:shellcheck             shellcheck               ShellCheck           shellcheck      ShellCheck
+check command:setpriv                util-linux               util-linux           util-linux      util-linux
+check command:ip                     iproute2                 iproute              iproute2        iproute2
+check command:nc                     netcat-openbsd           nmap-ncat            openbsd-netcat  netcat-openbsd
+check command:openssl                openssl                  openssl              openssl         openssl
+check ?command:cppcheck              cppcheck                 cppcheck             cppcheck        cppcheck
+check ?command:clang                 clang                    clang                clang           clang
+check ?command:clang-tidy            clang-tidy               clang-tools-extra    clang           clang-tools
+check ?command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu    gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc cross-aarch64-gcc12
+check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
+check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
+'
+
+compiles() { # OPTION... ; the program comes on standard input
+	"${CC:-cc}" "$@" -x c - -o /dev/null >/dev/null 2>&1
+}
+
+is_there() {
+	case $1 in
+	command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
+	pkg:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
+	header:*) printf '#include <%s>\nint main(void){return 0;}\n' "${1#*:}" | compiles ;;
+	compile:*) printf '#include <stdio.h>\nint main(void){return 0;}\n' | compiles "${1#*:}" ;;
+	esac
+}
+
+manager() {
+	for m in apt-get dnf pacman zypper; do
+		if command -v $m >/dev/null 2>&1; then
+			echo $m
+			return
+		fi
+	done
+	echo none
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+updated=
+install_packages() {
+	case $manager in
+	apt-get)
+		if [ -z "$updated" ]; then as_root apt-get update -q; fi
+		updated=yes
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+			--no-install-recommends "$@"
+		;;
+	dnf) as_root dnf install -y -q "$@" ;;
+	pacman) as_root pacman -S --needed --noconfirm "$@" ;;
+	zypper) as_root zypper --non-interactive install "$@" ;;
+	*)
+		echo "deps: no apt-get, dnf, pacman or zypper here; install by hand: $*" >&2
+		return 1
+		;;
+	esac
+}
+
+# Fills `needed` and `optional` with the packages of rows that are not there.
+collect() {
+	needed='' optional=''
+	while read -r group check apt dnf pacman zypper; do
+		case $group in '' | "$skip") continue ;; esac
+		if is_there "${check#\?}"; then continue; fi
+		case $manager in
+		dnf) package=$dnf ;;
+		pacman) package=$pacman ;;
+		zypper) package=$zypper ;;
+		*) package=$apt ;;
+		esac
+		case $check in
+		\?*) optional="$optional $package" ;;
+		*) needed="$needed $package" ;;
+		esac
+	done <<-ROWS
+		$table
+	ROWS
+}
+
+# The agents of the tests ask for this much; an older node of the distribution stays where it is
+# and the one of npm's package `node` comes first in the tests' PATH (tests/run).
+node_is_new() {
+	major=$("$1" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+	[ "$major" -ge "${NODE_MIN:-20}" ]
+}
+
+need_node() {
+	cache=${AGENTJAIL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/agentjail-test}
+	if node_is_new node || node_is_new "$cache/node/node_modules/node/bin/node"; then return; fi
+	mkdir -p "$cache/node"
+	npm install --silent --no-audit --no-fund --prefix "$cache/node" node@22
+}
+
+skip=none
+if [ "${1:-check}" = build ]; then skip=check; fi
+manager=$(manager)
+collect
+# Unquoted: the lists are split into packages.
+# shellcheck disable=SC2086
+if [ -n "$needed" ]; then install_packages $needed; fi
+for package in $optional; do
+	install_packages "$package" >/dev/null 2>&1 ||
+		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
+done
+if [ "$skip" = none ]; then need_node; fi

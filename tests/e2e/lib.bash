@@ -1,0 +1,136 @@
+# Shared by check and demo.sh (sourced): agents from npm, a throwaway home, the scripted model, and
+# running an agent bare or jailed. Expects: top (the tree), stage (a directory of the user).
+# shellcheck shell=bash disable=SC2034,SC2154
+
+program=${AGENTJAIL:-$top/${B:-build}/agentjail}
+canary="canary-$$-$RANDOM"
+home=$stage/home
+project=$home/project
+
+if [ -n "${AGENTJAIL_TEST_CACHE:-}" ]; then
+	cache=$AGENTJAIL_TEST_CACHE
+elif [ "$(id -u)" = 0 ] && [ -d /var/cache ]; then
+	cache=/var/cache/agentjail-tests
+else
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentjail-tests
+fi
+
+# The versions that these tests were made with.
+package_of() {
+	case $1 in
+	claude) echo @anthropic-ai/claude-code@2.1.330 ;;
+	codex) echo @openai/codex@0.169.0 ;;
+	pi) echo @mariozechner/pi-coding-agent@0.73.1 ;;
+	esac
+}
+
+# install_agent NAME: sets agent_bin; fails when npm cannot bring it.
+install_agent() {
+	local package dir
+	package=$(package_of "$1")
+	dir=$cache/$(tr -c 'a-zA-Z0-9.\n' - <<<"${package#@}")
+	agent_bin=$dir/node_modules/.bin
+	if [ ! -e "$dir/complete" ]; then
+		command -v npm >/dev/null || return 1
+		mkdir -p "$dir" && chmod 755 "$cache" || return 1
+		npm install --prefix "$dir" --no-audit --no-fund --loglevel=error "$package" >"$stage/npm.log" 2>&1 || return 1
+		# claude's program is put in place by a script that newer npm does not run by itself
+		if [ "$1" = claude ] && ! "$agent_bin/claude" --version >/dev/null 2>&1; then
+			(cd "$dir/node_modules/@anthropic-ai/claude-code" && node install.cjs) >>"$stage/npm.log" 2>&1 || return 1
+		fi
+		touch "$dir/complete"
+	fi
+	[ -x "$agent_bin/$1" ]
+}
+
+start_model() {
+	local _
+	mkdir -p "$stage/model"
+	echo '[]' >"$stage/model/script.json"
+	node "$here/model.mjs" "$stage/model" &
+	model_pid=$!
+	for _ in $(seq 200); do [ -s "$stage/model/ports" ] || sleep 0.05; done
+	read -r model_port evil_port <"$stage/model/ports"
+}
+
+# script STEP...: each a JSON object.
+script() {
+	local IFS=,
+	printf '[%s]\n' "$*" >"$stage/model/script.json"
+	: >"$stage/model/evil"
+	: >"$stage/model/requests"
+}
+
+# shell COMMAND: a step of the script.
+shell() {
+	python3 -c 'import json, sys; print(json.dumps({"shell": sys.argv[1]}))' "$1"
+}
+
+# A home with secrets and the agents' settings, and a git project, always at the same paths.
+fresh_home() {
+	rm -rf "$home"
+	mkdir -p "$home"/{.ssh,.aws,.codex,.claude,.pi/agent} "$project" "$stage/markers"
+	rm -f "$stage/markers/"*
+	echo "ssh $canary" >"$home/.ssh/id_rsa"
+	echo "aws $canary" >"$home/.aws/credentials"
+	printf '[user]\n\tname = Test\n\temail = test@example.org\n' >"$home/.gitconfig"
+	agent_settings
+	echo 'a project' >"$project/README"
+	echo 'int main;' >"$project/main.c"
+	HOME=$home git -C "$project" init -q
+	HOME=$home git -C "$project" add .
+	HOME=$home git -C "$project" commit -qm first
+	echo "DATABASE=$canary" >"$project/.env"
+	[ -z "${run_as:-}" ] || chown -R "$run_as:" "$home" "$stage/markers"
+}
+
+agent_settings() {
+	cat >"$home/.claude.json" <<-END
+		{"hasCompletedOnboarding": true, "theme": "dark", "bypassPermissionsModeAccepted": true,
+		 "customApiKeyResponses": {"approved": ["$canary"], "rejected": []},
+		 "projects": {"$project": {"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true}}}
+	END
+	echo '{"skipDangerousModePermissionPrompt": true}' >"$home/.claude/settings.json"
+	cat >"$home/.codex/config.toml" <<-END
+		model = "gpt-5.4"
+		model_provider = "fake"
+		[model_providers.fake]
+		name = "fake"
+		base_url = "http://127.0.0.1:$model_port/v1"
+		env_key = "FAKE_OPENAI_KEY"
+		wire_api = "responses"
+		[projects."$project"]
+		trust_level = "trusted"
+	END
+	cat >"$home/.pi/agent/models.json" <<-END
+		{"providers": {"fake": {"baseUrl": "http://127.0.0.1:$model_port/v1", "apiKey": "FAKE_OPENAI_KEY",
+		 "api": "openai-completions", "models": [{"id": "fake-model", "name": "fake"}]}}}
+	END
+}
+
+# headless NAME: sets agent_args, the command of one prompt without a terminal.
+headless() {
+	case $1 in
+	claude) agent_args=(claude -p "do as you are told" --dangerously-skip-permissions) ;;
+	codex) agent_args=(codex exec --dangerously-bypass-approvals-and-sandbox "do as you are told") ;;
+	pi) agent_args=(pi --provider fake --model fake-model -p "do as you are told") ;;
+	esac
+}
+
+# run_agent bare|none|jail COMMAND...: in the project, as the user; output in $stage/out and err.
+run_agent() {
+	local prefix=() root=()
+	case $1 in
+	none) prefix=("$program" --mode none --) ;;
+	jail) prefix=("$program" --) ;;
+	esac
+	shift
+	[ "$(id -u)" = 0 ] && [ -z "${run_as:-}" ] && root=(IS_SANDBOX=1)
+	(
+		cd "$project" && exec timeout -k 5 "${agent_timeout:-120}" "${as_user[@]}" env -i HOME="$home" USER=test \
+			LOGNAME=test SHELL=/bin/bash TERM=xterm-256color LANG=C.UTF-8 \
+			PATH="$agent_bin:/usr/local/bin:/usr/bin:/bin" ANTHROPIC_BASE_URL="http://127.0.0.1:$model_port" \
+			ANTHROPIC_API_KEY="sk-ant-$canary" FAKE_OPENAI_KEY="sk-$canary" MY_TOKEN="token-$canary" \
+			AWS_SECRET_ACCESS_KEY="aws-$canary" DISABLE_AUTOUPDATER=1 "${root[@]}" "${prefix[@]}" "$@"
+	) >"$stage/out" 2>"$stage/err" </dev/null
+}

@@ -1,0 +1,104 @@
+/*
+ * Proves: which variables reach the agent and which a command in the cell, and that a value which
+ * was withheld does not get in under another name.
+ */
+#include "warden/environ.h"
+
+#include "base/cleanup.h"
+#include "tap.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/agentjail-environ-XXXXXX";
+
+static void write_default(void)
+{
+	static const char text[] = "[env]\nkeep = PATH LC_* HOME\nhide = *_TOKEN\nset = GREETING=hello\n"
+				   "[agent]\nkeep-env = API_*\n";
+	char path[64];
+	AUTO_CLOSE int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/default.ini", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	(void)!write(fd, text, sizeof(text) - 1);
+}
+
+static bool has(const struct buf *b, size_t n, const char *assignment)
+{
+	const char *s = b->data;
+
+	for (size_t i = 0; i < n; i++, s += strlen(s) + 1)
+		if (strcmp(s, assignment) == 0)
+			return true;
+	return false;
+}
+
+static bool has_name(char *const *list, const char *assignment)
+{
+	for (; *list != NULL; list++)
+		if (strcmp(*list, assignment) == 0)
+			return true;
+	return false;
+}
+
+int main(void)
+{
+	char *const env[] = { (char[]){ "PATH=/bin" }, (char[]){ "LC_ALL=C" },
+		(char[]){ "API_KEY=0123456789abcdef" }, (char[]){ "RANDOM_THING=topsecretvalue" },
+		(char[]){ "LC_TOKEN=abc" }, NULL };
+	static const char child[] = "PATH=/bin\0API_KEY=0123456789abcdef\0COPY=0123456789abcdef\0"
+				    "AGENT_SET=1\0NEW_TOKEN=x\0OTHER=topsecretvalue\0GREETING=no\0"
+				    "RANDOM_THING=changed\0LC_TOKEN=abc";
+	static const char *const asked[] = { "RANDOM_THING", "ADDED=1", NULL };
+	struct run_plan plan = { .project = dir, .home = dir };
+	struct policy_request request = { .project = dir,
+		.home = "/",
+		.profiles_dir = dir,
+		.config_dir = dir };
+	AUTO_BUF struct buf out = { 0 }, again = { 0 };
+	struct policy *policy = NULL;
+	struct environ e;
+	struct err err = { 0 };
+	AUTO_FREE char **agent = NULL;
+	size_t n;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	write_default();
+	if (!tap_ok(policy_load(&request, &policy, &err) == 0, "loads"))
+		printf("# %s\n", err.text);
+	else {
+		plan.policy = policy;
+		tap_ok(environ_init(&e, &plan, env, &err) == 0, "reads the user's environment");
+		agent = environ_for_agent(&e, env);
+		tap_ok(has_name(agent, "API_KEY=0123456789abcdef"), "the agent keeps keep-env");
+		tap_ok(!has_name(agent, "RANDOM_THING=topsecretvalue"), "and nothing unnamed");
+		n = environ_for_cell(&e, child, 9, &out);
+		tap_ok(has(&out, n, "PATH=/bin"), "the cell gets what is kept");
+		tap_ok(has(&out, n, "AGENT_SET=1"), "and what the agent added");
+		tap_ok(!has(&out, n, "API_KEY=0123456789abcdef"), "not the agent's own");
+		tap_ok(!has(&out, n, "COPY=0123456789abcdef"), "not its value under another name");
+		tap_ok(!has(&out, n, "OTHER=topsecretvalue"), "nor any withheld value");
+		tap_ok(!has(&out, n, "NEW_TOKEN=x"), "not what is hidden by name");
+		tap_ok(!has(&out, n, "LC_TOKEN=abc"), "hide beats keep");
+		tap_ok(!has(&out, n, "RANDOM_THING=changed"), "not the user's unnamed one, changed");
+		tap_ok(has(&out, n, "GREETING=hello") && !has(&out, n, "GREETING=no"), "set wins");
+		environ_done(&e);
+		plan.env = asked;
+		(void)environ_init(&e, &plan, env, &err);
+		n = environ_for_cell(&e, child, 9, &again);
+		tap_ok(has(&again, n, "RANDOM_THING=changed"), "--env NAME lets it in");
+		tap_ok(has(&again, n, "ADDED=1"), "--env NAME=VALUE adds it");
+		environ_done(&e);
+	}
+	tap_ok(environ_is_loader("LD_PRELOAD=x") && environ_is_loader("BASH_FUNC_x%%=() {") &&
+			!environ_is_loader("LDFLAGS=x"),
+		"loader variables");
+	policy_free(policy);
+	(void)!chdir(dir);
+	(void)unlink("default.ini");
+	(void)rmdir(dir);
+	return tap_done();
+}

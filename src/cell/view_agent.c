@@ -150,6 +150,29 @@ static int attach_own_dirs(struct agent_view *v, struct err *err)
 	return 0;
 }
 
+/*
+ * An agent without a profile: nobody knows what it keeps where, so it may change its HOME as it
+ * likes, on a layer that is dropped at the end.
+ */
+static int attach_home_layer(struct agent_view *v, struct err *err)
+{
+	const char *home = v->request->plan->home;
+	const char *options[] = { "lowerdir", home, "upperdir", "/proc/upper", "workdir",
+		"/proc/work", "userxattr", NULL, NULL };
+
+	if (policy_has_agent_profile(v->request->plan->policy))
+		return 0;
+	if (strpbrk(home, ":\\") != NULL)
+		return err_set(err, EINVAL, "overlay on %s: a colon in its name", home);
+	/* On what becomes /proc, as the masks are: covered then, and nobody's to name. */
+	if (attach_at(v, mnt_tmpfs("755", "50%", 0, err), "/proc", 1, err) < 0)
+		return -err->code;
+	if (mkdir("/proc/upper", 0755) < 0 || mkdir("/proc/work", 0755) < 0)
+		return err_set(err, errno, "overlay on %s", home);
+	return attach_at(v, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
+		home, 1, err);
+}
+
 static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 {
 	const struct mount_entry *e = &v->request->mounts->entries[i];
@@ -202,7 +225,7 @@ static int build(struct agent_view *v, struct err *err)
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only) < 0)
 		return err_set(err, errno, "read-only view");
 	if (view_masks_init(&v->masks, at, err) < 0 || attach_tmp(v, err) < 0 ||
-		attach_own_dirs(v, err) < 0)
+		attach_own_dirs(v, err) < 0 || attach_home_layer(v, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < v->request->mounts->n; i++)
 		if (mount_entry(v, i, err) < 0)

@@ -132,11 +132,14 @@ static void close_channel(struct resolver *r)
 
 static bool open_channel(struct resolver *r)
 {
+	/* No search list: a name that was allowed must not become another one, longer by a domain. */
 	struct ares_options options = { .timeout = TIMEOUT_MS,
 		.tries = TRIES,
+		.domains = NULL,
+		.ndomains = 0,
 		.sock_state_cb = on_state,
 		.sock_state_cb_data = r };
-	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB;
 
 	if (stat(RESOLV_CONF, &r->conf) < 0)
 		memset(&r->conf, 0, sizeof(r->conf));
@@ -286,17 +289,10 @@ static void query(struct resolver *r, struct resolver_name *name)
 	static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT,
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM };
-	char absolute[TARGET_HOST_BYTES + 1];
 
 	name->is_pending = true;
 	r->n_pending++;
-	if (strchr(name->name, '.') == NULL) {
-		/* A short name is what the host's search list makes of it. */
-		ares_getaddrinfo(r->channel, name->name, NULL, &hints, on_answer, name);
-	} else {
-		(void)snprintf(absolute, sizeof(absolute), "%s.", name->name);
-		ares_getaddrinfo(r->channel, absolute, NULL, &hints, on_answer, name);
-	}
+	ares_getaddrinfo(r->channel, name->name, NULL, &hints, on_answer, name);
 	arm_timer(r);
 }
 

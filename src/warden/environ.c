@@ -150,8 +150,10 @@ char **environ_for_agent(const struct environ *e, char *const *env)
 	while (env[n] != NULL)
 		n++;
 	list = calloc(n + 1, sizeof(list[0]));
+	/* Of an agent without a profile nobody knows where its key is: it keeps what it was given. */
 	for (size_t i = 0; list != NULL && i < n; i++)
-		if (is_kept(e, env[i]) || list_matches(e->plan->policy, PK_AGENT_KEEP_ENV, env[i]))
+		if (!policy_has_agent_profile(e->plan->policy) || is_kept(e, env[i]) ||
+			list_matches(e->plan->policy, PK_AGENT_KEEP_ENV, env[i]))
 			list[out++] = env[i];
 	return list;
 }

@@ -1,5 +1,6 @@
 /*
- * Which variables go where. The agent's environment is [env] keep and [agent] keep-env; a
+ * Which variables go where. The agent's environment is [env] keep and [agent] keep-env, or all of
+ * the user's where no profile knows the agent; a
  * command's is what [env] keep names, what the agent itself added later, and [env] set, all less
  * [env] hide. A value that was withheld from the cell does not get in under another name either:
  * only hashes of those values are kept.

@@ -183,6 +183,7 @@ static void decide(struct warden *w, const struct exec_call *c, struct buf *args
 	struct policy_exec exec = { .argv = argv,
 		.program = w->program.agent,
 		.interp = w->program.interp,
+		.script = w->program.script,
 		.root = w->program.root };
 	struct policy_question question = { .action = POLICY_EXEC, .exec = &exec };
 	const struct program_file *file;

@@ -224,7 +224,8 @@ int program_find(const struct run_plan *plan, struct program *ret, struct err *e
 	if (p.path == NULL)
 		return err_set(err, errno, "%s", plan->argv[0]);
 	p.agent = realpath(p.path, NULL);
-	if (p.agent == NULL || copy_argv(&p, plan->argv) < 0)
+	p.script = strdup(p.path);
+	if (p.agent == NULL || p.script == NULL || copy_argv(&p, plan->argv) < 0)
 		r = err_set(err, errno, "%s", p.path);
 	for (unsigned depth = 0; r == 1 && depth <= SHEBANG_DEPTH; depth++)
 		r = follow_script(&p, err);
@@ -299,6 +300,7 @@ void program_done(struct program *p)
 	free(p->path);
 	free(p->agent);
 	free(p->interp);
+	free(p->script);
 	free(p->root);
 	*p = (struct program){ 0 };
 }

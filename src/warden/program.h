@@ -22,6 +22,7 @@ struct program {
 	char *path; /* the file the kernel is given: an ELF file, after scripts' interpreters */
 	char **argv; /* NULL-terminated */
 	char *agent; /* {agent}: resolved path of what the user named */
+	char *script; /* the same as PATH found it: what an interpreter has among its arguments */
 	char *interp; /* {interp}: resolved path of its interpreter, or the same */
 	char *root; /* {root}: the package that holds it */
 	struct program_file files[PROGRAM_FILES_MAX];

@@ -117,7 +117,7 @@ static void test_strings(void)
 		big_argv[i] = arg;
 	start(&big, big_argv);
 	finish(&big);
-	tap_is(text_of(&big), "14 1500017", "1.5 MB of arguments");
+	tap_is(text_of(&big), "14 1500000", "1.5 MB of arguments");
 }
 
 static void test_exit_codes(void)
@@ -183,7 +183,8 @@ static void set_inherited(void)
 	(void)setpriority(PRIO_PROCESS, 0, 7);
 	(void)signal(SIGUSR1, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)chdir("/usr");
+	if (chdir("/usr") != 0)
+		_exit(97);
 	(void)close(1);
 	(void)open("/dev/full", O_WRONLY); /* as 1 */
 	(void)close(0);
@@ -430,9 +431,9 @@ static int probe(int argc, char **argv)
 		print_args(argc, argv);
 		return 0;
 	}
-	for (int i = 1; i < argc; i++)
-		bytes += strlen(argv[i]) + 1;
-	printf("%d %zu", argc, bytes - strlen(argv[1]) + 4 - 4);
+	for (int i = 2; i < argc; i++)
+		bytes += strlen(argv[i]);
+	printf("%d %zu", argc, bytes);
 	return 0;
 }
 
@@ -443,6 +444,7 @@ int main(int argc, char **argv)
 	if (readlink("/proc/self/exe", self_path, sizeof(self_path) - 1) < 0)
 		return 1;
 	harness_start();
+	if (getenv("MANY")) { test_many(); return 0; }
 	test_exit_codes();
 	test_strings();
 	test_failures();

@@ -308,8 +308,9 @@ static const char *talk(int fd, const void *bytes, size_t n)
 
 	if (fd < 0)
 		return strerror(-fd);
-	(void)send(fd, bytes, n, MSG_NOSIGNAL);
-	(void)shutdown(fd, SHUT_WR);
+	/* The first call after a reset takes the error; the later ones see an end. */
+	if (send(fd, bytes, n, MSG_NOSIGNAL) < 0 || shutdown(fd, SHUT_WR) < 0)
+		return "<RESET>";
 	return read_all(owned);
 }
 
@@ -519,7 +520,7 @@ static void test_server_first(void)
 	ssize_t n = read(fd, bytes, sizeof(bytes));
 
 	tap_ok(n == 14 && memcmp(bytes, "SSH-2.0-test\r\n", 14) == 0, "a server may speak first");
-	(void)send(fd, "SSH-2.0-client\r\n", 16, 0);
+	(void)send(fd, "SSH-2.0-client\r\n", 16, MSG_NOSIGNAL);
 	n = read(fd, bytes, sizeof(bytes));
 	tap_ok(n == 16 && memcmp(bytes, "SSH-2.0-client\r\n", 16) == 0, "and the client answers");
 }

@@ -120,7 +120,6 @@ static int set_up_net(const struct cell_request *request, struct cell *cell, str
 		return err_prefix(err, "network");
 	for (unsigned i = 0; i < NET_FD_COUNT; i++)
 		cell->fds[CELL_FD_TCP4 + i] = i < sockets.n ? sockets.fds[i] : -1;
-	cell->n_localhost = net.n_localhost;
 	return 0;
 }
 
@@ -197,9 +196,13 @@ static int await_ready(struct cell *cell, struct err *err)
 			return err_set(err, 0, "cell: %s; see agentjail doctor", msg.text);
 		}
 		present = msg.value | (uint64_t)msg.id << 32;
-		for (unsigned i = 0; i < CELL_FD_COUNT && k < n; i++)
-			if ((present >> i & 1) != 0)
-				cell->fds[i] = fds[k++];
+		for (unsigned i = 0; i < CELL_FD_COUNT && k < n; i++) {
+			if ((present >> i & 1) == 0)
+				continue;
+			cell->fds[i] = fds[k++];
+			if (i >= CELL_FD_LOCALHOST)
+				cell->n_localhost = (i - CELL_FD_LOCALHOST) / 2 + 1;
+		}
 	}
 }
 

@@ -311,7 +311,9 @@ static unsigned deadline(const struct conn *c)
 		return c->front.len > 0 || c->socks.version != 0 ? PROXY_HEAD_TIMEOUT_S : 0;
 	if (gate_is_waiting(&c->gate))
 		return PROXY_HEAD_TIMEOUT_S;
-	return c->up.is_shut || c->down.is_shut ? HALF_CLOSED_TIMEOUT_S : 0;
+	if (c->up.is_shut || c->down.is_shut || c->gate.state == GATE_ENDED)
+		return HALF_CLOSED_TIMEOUT_S;
+	return 0;
 }
 
 static void set_timer(struct conn *c)

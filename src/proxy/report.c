@@ -7,11 +7,15 @@
 #include "base/log.h"
 
 #include <event2/event.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
 /* Rationale: the warden reads between two commands' starts; 256 messages are 230 KiB. */
 #define QUEUE_MAX 256u
+/* Rationale: finding the command takes the warden a millisecond; all connections wait meanwhile. */
+#define ANSWER_TIMEOUT_MS 25
+#define UNANSWERED_SKIP 64u
 
 struct report {
 	struct event_base *base;
@@ -20,9 +24,10 @@ struct report {
 	struct proxymsg *queue; /* ring */
 	size_t first, n;
 	uint64_t n_dropped;
+	unsigned n_unanswered; /* refusals that are not waited for */
 };
 
-/* The warden says nothing here: what can be read is the end. */
+/* Answers that came too late for await_warden(), or the end. */
 static void on_readable(evutil_socket_t sock, short what, void *arg)
 {
 	struct report *report = arg;
@@ -62,6 +67,25 @@ static void on_writable(evutil_socket_t sock, short what, void *arg)
 		report->n_dropped = 0;
 }
 
+/*
+ * The warden answers a refusal with one byte when it has told the command. Only then is the
+ * connection reset: else the command may be gone before it could be found, and with it the one line
+ * that says why. A warden that is busy or stopped is not waited for a second time in a while.
+ */
+static void await_warden(struct report *report)
+{
+	struct pollfd p = { .fd = report->sock, .events = POLLIN };
+	char byte;
+
+	if (report->n_unanswered > 0) {
+		report->n_unanswered--;
+		return;
+	}
+	if (poll(&p, 1, ANSWER_TIMEOUT_MS) != 1 ||
+		recv(report->sock, &byte, 1, MSG_DONTWAIT) != 1)
+		report->n_unanswered = UNANSWERED_SKIP;
+}
+
 struct report *report_new(struct event_base *base, int sock)
 {
 	struct report *report = calloc(1, sizeof(*report));
@@ -95,8 +119,11 @@ void report_free(struct report *report)
 
 void report_send(struct report *report, const struct proxymsg *msg)
 {
-	if (report->n == 0 && send_one(report->sock, msg))
+	if (report->n == 0 && send_one(report->sock, msg)) {
+		if (msg->type == PROXYMSG_DENIED)
+			await_warden(report);
 		return;
+	}
 	if (report->n == QUEUE_MAX) {
 		report->n_dropped++;
 		return;

@@ -1,4 +1,7 @@
-/* Telling the warden what was decided, for the audit. Never blocks: what cannot be sent is dropped. */
+/*
+ * Telling the warden what was decided, for the audit. What cannot be sent is dropped; after a
+ * refusal it waits some milliseconds at the most until the warden has told the command.
+ */
 #ifndef PROXY_REPORT_H
 #define PROXY_REPORT_H
 

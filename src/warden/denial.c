@@ -32,6 +32,7 @@
 struct walk {
 	unsigned long inode;
 	unsigned budget;
+	pid_t command; /* the child of a runner that is looked below */
 	pid_t found;
 };
 
@@ -107,6 +108,9 @@ static void walk_children(struct walk *walk, pid_t pid, unsigned depth)
 		if (child <= 0 || walk->budget == 0)
 			return;
 		walk->budget--;
+		/* 0: runners, 1: what they have started. */
+		if (depth == 1)
+			walk->command = child;
 		if (has_socket(child, walk->inode))
 			walk->found = child;
 		else
@@ -133,13 +137,13 @@ static pid_t inner_pid(pid_t pid)
 	return inner;
 }
 
-/* Every command leads a session of its own, so that names it. */
+/* An orphan of a command that has ended belongs to none any more. */
 static const struct command *command_of(const struct warden *w, pid_t pid)
 {
-	pid_t leader = inner_pid(getsid(pid));
+	pid_t inner = inner_pid(pid);
 
-	for (size_t i = 0; leader > 0 && i < COMMANDS_MAX; i++)
-		if (w->commands[i].cell_pid == leader)
+	for (size_t i = 0; inner > 0 && i < COMMANDS_MAX; i++)
+		if (w->commands[i].cell_pid == inner)
 			return &w->commands[i];
 	return NULL;
 }
@@ -185,7 +189,7 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	walk_children(&walk, w->cell.pid, 0);
 	if (walk.found == 0)
 		return;
-	command = command_of(w, walk.found);
+	command = command_of(w, walk.command);
 	if (command != NULL)
 		audit_number(record, "command", command->id);
 	audit_number(record, "pid", walk.found);

@@ -198,5 +198,8 @@ void proxyctl_read(struct warden *w)
 			return;
 		}
 		record(w, &msg);
+		/* The proxy resets the connection now: see await_warden() there. */
+		if (msg.type == PROXYMSG_DENIED)
+			(void)send(w->proxy.sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 }

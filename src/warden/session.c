@@ -344,8 +344,8 @@ static void watch_network(const struct warden *w, struct pollfd *fds)
 	for (unsigned i = 0; i < NET_SLOTS; i++) {
 		unsigned k = CELL_FD_TCP4 + i;
 
-		/* Not the netlink sockets: what is logged can wait for somebody to read it. */
-		fds[i].fd = wants && k != CELL_FD_DIAG && k != CELL_FD_NFLOG ? w->cell.fds[k] : -1;
+
+		fds[i].fd = wants && k != CELL_FD_DIAG ? w->cell.fds[k] : -1;
 		fds[i].events = POLLIN;
 	}
 }

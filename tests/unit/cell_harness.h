@@ -35,8 +35,8 @@ extern const char shim_blob[], shim_blob_end[];
 static struct harness {
 	int shim; /* memfd */
 	int control; /* to the warden: listeners */
-	int ctl; /* of the cell: struct cell_msg, where the test wants them */
 	pid_t warden, init;
+	_Atomic unsigned *reports; /* shared: how many of each enum cell_msg_type came */
 } harness;
 
 /* ---- the warden ---- */
@@ -142,16 +142,34 @@ static void answer(int listener, int job_sock)
 	}
 }
 
-static _Noreturn void warden_main(int control, int job_sock)
+static void count_report(int ctl)
+{
+	struct cell_msg msg;
+
+	if (recv(ctl, &msg, sizeof(msg), MSG_DONTWAIT) == sizeof(msg) && msg.type <= CELL_MSG_STARTED)
+		harness.reports[msg.type]++;
+}
+
+static nfds_t add_listener(int control, struct pollfd *fd)
+{
+	char byte;
+	size_t got = 0;
+
+	fd->events = POLLIN;
+	return fdpass_recv(control, &byte, 1, &fd->fd, 1, &got) > 0 && got == 1 ? 1 : 0;
+}
+
+static _Noreturn void warden_main(int control, int ctl, int job_sock)
 {
 	static struct pollfd fds[HARNESS_LISTENERS];
-	nfds_t n = 1;
+	nfds_t n = 2;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fds[0] = (struct pollfd){ .fd = control, .events = POLLIN };
-	for (;;) {
+	fds[1] = (struct pollfd){ .fd = ctl, .events = POLLIN };
+	while ((fds[0].revents & POLLHUP) == 0) {
 		(void)poll(fds, n, -1);
-		for (nfds_t i = n - 1; i > 0; i--) {
+		for (nfds_t i = n - 1; i > 1; i--) {
 			if ((fds[i].revents & POLLIN) != 0) {
 				answer(fds[i].fd, job_sock);
 			} else if (fds[i].revents != 0) {
@@ -159,16 +177,12 @@ static _Noreturn void warden_main(int control, int job_sock)
 				fds[i] = fds[--n];
 			}
 		}
-		if ((fds[0].revents & POLLIN) != 0 && n < HARNESS_LISTENERS) {
-			char byte;
-			size_t got = 0;
-
-			if (fdpass_recv(control, &byte, 1, &fds[n].fd, 1, &got) > 0 && got == 1)
-				fds[n++].events = POLLIN;
-		}
-		if ((fds[0].revents & POLLHUP) != 0)
-			_exit(0);
+		if ((fds[0].revents & POLLIN) != 0 && n < HARNESS_LISTENERS)
+			n += add_listener(control, &fds[n]);
+		if ((fds[1].revents & POLLIN) != 0)
+			count_report(ctl);
 	}
+	_exit(0);
 }
 
 static void harness_start(void)
@@ -177,6 +191,7 @@ static void harness_start(void)
 	const struct init_config config = { 0 };
 
 	harness.shim = memfd_create("shim", MFD_CLOEXEC);
+	harness.reports = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	(void)write_all(harness.shim, shim_blob, (size_t)(shim_blob_end - shim_blob));
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0 ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) != 0 ||
@@ -195,17 +210,16 @@ static void harness_start(void)
 	harness.warden = fork();
 	if (harness.warden == 0) {
 		(void)close(jobs[1]);
-		(void)close(ctl[0]);
 		(void)close(ctl[1]);
 		(void)close(control[0]);
-		warden_main(control[1], jobs[0]);
+		warden_main(control[1], ctl[0], jobs[0]);
 	}
 	(void)close(jobs[0]);
 	(void)close(jobs[1]);
+	(void)close(ctl[0]);
 	(void)close(ctl[1]);
 	(void)close(control[1]);
 	harness.control = control[0];
-	harness.ctl = ctl[0];
 }
 
 /* ---- the agent's side ---- */

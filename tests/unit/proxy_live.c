@@ -138,13 +138,18 @@ static void write_text(int fd, const char *text)
 	(void)write_all(fd, text, strlen(text));
 }
 
+/* Until the client's end, or a request that asks for it. */
 static void echo(int fd)
 {
+	static const char close_line[] = "Connection: close\r\n\r\n";
 	char bytes[8192];
 	ssize_t n;
 
-	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
 		(void)write_all(fd, bytes, (size_t)n);
+		if (memmem(bytes, (size_t)n, close_line, sizeof(close_line) - 1) != NULL)
+			break;
+	}
 	write_text(fd, "END");
 }
 
@@ -498,7 +503,7 @@ static void test_http(void)
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "CONNECT: 400");
 	got = say(dial_name("allowed.test", 80), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "HTTP/2 without TLS: 400");
-	got = say(dial_name("allowed.test", 80), "\x01\x02");
+	got = say(dial_name("allowed.test", 80), "\x01\x02\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "no HTTP on port 80: 400");
 	got = say(dial_name("allowed.test", 7000), "GET /a HTTP/1.1\r\nHost: other.test\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 421 ", 13) == 0, "HTTP on any port is judged");
@@ -543,6 +548,7 @@ static void test_proxy(void)
 	const char *got;
 	uint16_t port = NETPLAN_PROXY_PORT;
 
+	drop_reports();
 	tap_is(say(dial("127.0.0.1", port), connect_ok),
 		"HTTP/1.1 200 Connection established\r\n\r\n\x01hiEND", "CONNECT to an allowed name");
 	tap_ok(next_report(PROXYMSG_ALLOWED)->via == PROXYMSG_CONNECT, "is reported");

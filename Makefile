@@ -28,7 +28,8 @@ WANTED_LDFLAGS := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 probe = $(shell echo 'int main(void){return 0;}' | \
 	$(CC) -Werror $(1) -x c - -o /dev/null >/dev/null 2>&1 && echo '$(1)')
 
-ifeq ($(filter clean help deps uninstall,$(MAKECMDGOALS)),)
+# Targets that compile nothing themselves are spared the questions to the compiler.
+ifneq ($(filter-out clean help deps uninstall check demo,$(or $(MAKECMDGOALS),all)),)
 HARD_FLAGS := $(foreach f,$(WANTED_FLAGS),$(call probe,$(f)))
 HARD_LDFLAGS := $(foreach f,$(WANTED_LDFLAGS),$(call probe,$(f)))
 endif
@@ -37,7 +38,7 @@ ifdef SAN
 OPT_FLAGS := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
 LINK_SAN := -fsanitize=address,undefined
 else
-OPT_FLAGS := -O2 -g -D_FORTIFY_SOURCE=2
+OPT_FLAGS := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 ifdef WERROR
 WARN_FLAGS += -Werror
@@ -66,10 +67,21 @@ PROGRAM := $(B)/agentjail
 
 all: $(PROGRAM) ## build the program
 
+# Made anew only when a flag, the compiler or a directory has changed; everything depends on it.
+STAMP := $(B)/flags
+STAMP_TEXT = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(VERSION) $(PREFIX) $(DATADIR) $(SYSCONFDIR)
+
+$(STAMP): FORCE
+	@mkdir -p $(@D)
+	@echo '$(STAMP_TEXT)' | cmp -s - $@ || echo '$(STAMP_TEXT)' > $@
+
+.PHONY: FORCE
+FORCE:
+
 $(PROGRAM): $(OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS)
 
-$(B)/obj/%.o: src/%.c | $(B)/gen/seccomp_blob.h
+$(B)/obj/%.o: src/%.c $(STAMP) | $(B)/gen/seccomp_blob.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 		-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"' -c -o $@ $<
@@ -119,4 +131,99 @@ unit_objs = $(sort $(call domain_objs,base) $(call domain_objs,wire) $(call doma
 $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(LIBS)
-.SUFFIXES:
+
+CLI_SUITES := $(wildcard tests/cli/*.bats)
+OTHER_SUITES := tests/escape/run tests/e2e/check
+BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) \
+	$(if $(shell command -v aarch64-linux-gnu-gcc 2>/dev/null),$(B)/shim-aarch64)
+
+# First what is missing is installed, then make starts again and sees it.
+check: deps ## build and run all tests
+	$(MAKE) $(if $(CI),WERROR=1) run-check
+
+run-check: $(BUILD_OF_CHECK)
+	AGENTJAIL=$(abspath $(PROGRAM)) MAKE='$(MAKE)' tests/run \
+		$(addprefix user:,$(abspath $(UNIT_BINS))) \
+		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
+		$(addprefix self:,$(OTHER_SUITES))
+
+demo: ## build, then show what a command reaches without and with agentjail
+	tests/deps.sh build
+	$(MAKE) all
+	$(PROGRAM) demo
+
+deps: ## install what building and testing need and is not there
+	tests/deps.sh
+
+bench: all ## measure what agentjail costs
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/bench/run
+
+# ---- checks without running anything ----
+
+LINT_SRCS := $(SRCS) src/cell/seccomp_gen.c
+LINT_FLAGS = $(STD_FLAGS) $(WARN_FLAGS) $(filter-out -O2 -g,$(OPT_FLAGS)) \
+	-include src/base/banned.h -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
+	-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"'
+LINT_RULES := $(wildcard tests/lint/*.sh)
+SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' .ci tests) \
+	$(wildcard tests/*/*.bash tests/cli/*.bats)
+
+lint: lint-gcc lint-clang lint-tidy lint-cppcheck lint-text lint-rules ## all static checks
+
+lint-gcc: $(B)/gen/seccomp_blob.h
+	for f in $(LINT_SRCS); do \
+		gcc $(LINT_FLAGS) -O2 -fanalyzer -Werror -c -o /dev/null $$f || exit 1; done
+
+lint-clang:
+	$(MAKE) CC=clang B=$(B)/clang WERROR=1 all
+
+lint-tidy: $(B)/gen/seccomp_blob.h
+	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRCS) -- $(LINT_FLAGS)
+
+lint-cppcheck:
+	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+		--suppressions-list=tests/lint/cppcheck.txt --error-exitcode=1 -Isrc -D_GNU_SOURCE src
+
+lint-text:
+	shellcheck $(SCRIPTS)
+	mandoc -Tlint -Wwarning agentjail.1
+
+lint-rules:
+	status=0; for rule in $(LINT_RULES); do $$rule || status=1; done; exit $$status
+
+# ---- installing ----
+
+INSTALL ?= install
+BASH_DIR := $(DATADIR)/bash-completion/completions
+ZSH_DIR := $(DATADIR)/zsh/site-functions
+FISH_DIR := $(DATADIR)/fish/vendor_completions.d
+PROFILES := $(wildcard profiles/*.ini)
+
+install: all ## install into PREFIX (DESTDIR is put in front)
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASH_DIR) \
+		$(DESTDIR)$(ZSH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(DATADIR)/agentjail/profiles
+	$(INSTALL) -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/agentjail
+	$(INSTALL) -m 644 agentjail.1 $(DESTDIR)$(MANDIR)/man1/agentjail.1
+	$(INSTALL) -m 644 completions/agentjail.bash $(DESTDIR)$(BASH_DIR)/agentjail
+	$(INSTALL) -m 644 completions/_agentjail $(DESTDIR)$(ZSH_DIR)/_agentjail
+	$(INSTALL) -m 644 completions/agentjail.fish $(DESTDIR)$(FISH_DIR)/agentjail.fish
+	$(INSTALL) -m 644 $(PROFILES) $(DESTDIR)$(DATADIR)/agentjail/profiles
+
+# Directories of our own go; of the shared ones those that are empty: nobody else needs them.
+uninstall: ## take out what install put in
+	rm -f $(DESTDIR)$(BINDIR)/agentjail $(DESTDIR)$(MANDIR)/man1/agentjail.1 \
+		$(DESTDIR)$(BASH_DIR)/agentjail $(DESTDIR)$(ZSH_DIR)/_agentjail \
+		$(DESTDIR)$(FISH_DIR)/agentjail.fish
+	rm -rf $(DESTDIR)$(DATADIR)/agentjail
+	for d in $(BINDIR) $(MANDIR)/man1 $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR); do \
+		[ ! -d "$(DESTDIR)$$d" ] || (cd "$(DESTDIR)/" && \
+		rmdir -p --ignore-fail-on-non-empty "./$$d"); done
+
+clean: ## take the build directory away
+	rm -rf $(B)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+.PHONY: all check run-check demo deps bench lint lint-gcc lint-clang lint-tidy lint-cppcheck \
+	lint-text lint-rules install uninstall clean help

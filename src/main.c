@@ -23,8 +23,10 @@ static const struct role {
 };
 
 static const struct role_starters starters = {
+	.init_mounts = plan_init,
 	.plan_mounts = plan_mounts,
-	.start_cell = cell_start,
+	.begin_cell = cell_begin,
+	.finish_cell = cell_finish,
 	.start_agent = agent_start,
 };
 

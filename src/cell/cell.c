@@ -10,6 +10,7 @@
 #include "cell/belts.h"
 #include "cell/init.h"
 #include "cell/net.h"
+#include "cell/plan.h"
 #include "cell/view.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
@@ -123,6 +124,18 @@ static int set_up_net(const struct cell_request *request, struct cell *cell, str
 	return 0;
 }
 
+/* The warden's word that the plan, which lies in shared memory, is complete: its length. */
+static int await_plan(int ctl, struct mount_plan *mounts, struct err *err)
+{
+	struct mount_plan plan;
+	ssize_t n = recv(ctl, &plan, sizeof(plan), 0);
+
+	if (n != (ssize_t)sizeof(plan) || plan.arena != mounts->arena)
+		return err_set(err, n < 0 ? errno : EPIPE, "mount plan");
+	mounts->n = plan.n;
+	return 0;
+}
+
 /*
  * Should: be called with nothing but the two sockets that matters; stages in this order.
  * Mustn't: return before all of them have succeeded.
@@ -137,6 +150,7 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 		cell.fds[i] = -1;
 	/* Stage 1, power over its own namespaces: network, pids, mounts. */
 	if (raise_pids(err) < 0 || set_up_net(request, &cell, err) < 0 ||
+		await_plan(ctl, request->mounts, err) < 0 ||
 		view_enter_cell(request, &cell, err) < 0 || report_ready(ctl, &cell, err) < 0)
 		return -err->code;
 	/* Stage 2, no power: others of this uid cannot look into it either. */
@@ -149,6 +163,8 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
 	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
 		return -err->code;
+	/* The plan names what is hidden: not for this memory any more. */
+	plan_done(request->mounts);
 	return belts_seccomp_cell(userns, err);
 }
 
@@ -224,9 +240,9 @@ static int clone_error(struct err *err)
 		"user namespaces are not available; run `agentjail doctor` for the remedy: clone");
 }
 
-int cell_start(const struct cell_request *request, struct cell *ret, struct err *err)
+int cell_begin(const struct cell_request *request, struct cell *ret, struct err *err)
 {
-	struct cell cell = { .ctl = -1, .jobs = -1 };
+	struct cell cell = { .ctl = -1, .jobs = -1, .mounts = request->mounts };
 	AUTO_CLOSE int ctl = -1, jobs = -1;
 	int pair[2];
 	uid_t uid = geteuid();
@@ -250,14 +266,22 @@ int cell_start(const struct cell_request *request, struct cell *ret, struct err 
 		(void)close(cell.jobs);
 		child(request, uid, gid, (int[2]){ ctl, jobs });
 	}
-	if (cell.pid < 0)
+	if (cell.pid < 0) {
 		(void)clone_error(err);
-	cleanup_close(&ctl);
-	cleanup_close(&jobs);
-	if (cell.pid < 0 || await_ready(&cell, err) < 0) {
 		discard(&cell);
 		return -err->code;
 	}
 	*ret = cell;
+	return 0;
+}
+
+int cell_finish(struct cell *cell, struct err *err)
+{
+	/* Its own words are better than an EPIPE from here: a failed send is noticed below. */
+	(void)fdpass_send(cell->ctl, cell->mounts, sizeof(*cell->mounts), NULL, 0);
+	if (await_ready(cell, err) < 0) {
+		discard(cell);
+		return -err->code;
+	}
 	return 0;
 }

@@ -5,11 +5,13 @@
 #include "policy/roles.h"
 
 /*
- * Makes a cell and waits until it is ready for jobs (about 3 ms). 0: *ret is the caller's,
- * cell_done() it. -errno with err naming the step that failed; then nothing is left of it.
- * Should: request->mounts come from plan_mounts(). The cell dies with the calling thread.
+ * Starts a cell: namespaces and network are set up while the caller goes on, to make the mount plan
+ * for one (plan_init() was called, plan_mounts() comes between the two). cell_finish() then waits
+ * until it is ready for jobs. 0: *ret is the caller's. -errno with err naming the step that failed;
+ * then nothing is left of it. The cell dies with the calling thread.
  */
-int cell_start(const struct cell_request *request, struct cell *ret, struct err *err);
+int cell_begin(const struct cell_request *request, struct cell *ret, struct err *err);
+int cell_finish(struct cell *cell, struct err *err);
 
 /* Starts the agent (agent.c): *ret is the caller's. The agent waits in its first exec's notification. */
 int agent_start(const struct agent_request *request, struct agent *ret, struct err *err);

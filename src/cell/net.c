@@ -49,7 +49,8 @@ static void put_address(struct net_msg *m, struct link_address a)
 	net_msg_attr(m, IFA_ADDRESS, a.bytes, a.n);
 }
 
-/* "Any address is local": without it connect() is ENETUNREACH before a rule could see the packet. */
+/* "Any address is local": without it connect() is ENETUNREACH before a rule could see the packet.
+ */
 static void put_route(struct net_msg *m, struct link_address source)
 {
 	struct rtmsg r = { .rtm_family = source.family,
@@ -172,8 +173,8 @@ static int open_listeners(bool has_ipv6, struct net_sockets *s, struct err *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		int r = table[i].family == AF_INET6 && !has_ipv6
-			? 0
-			: open_listener(table[i], &s->fds[i], err);
+				? 0
+				: open_listener(table[i], &s->fds[i], err);
 
 		if (r < 0)
 			return r;
@@ -181,8 +182,8 @@ static int open_listeners(bool has_ipv6, struct net_sockets *s, struct err *err)
 	return 0;
 }
 
-static int open_localhost(const struct net_request *request, bool has_ipv6, struct net_sockets *s,
-	struct err *err)
+static int open_localhost(
+	const struct net_request *request, bool has_ipv6, struct net_sockets *s, struct err *err)
 {
 	for (size_t i = 0; i < request->n_localhost; i++) {
 		struct listener l = { AF_INET, SOCK_STREAM, request->localhost_ports[i] };

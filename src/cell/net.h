@@ -15,8 +15,8 @@
 #define NET_LITERALS_MAX 64
 
 /*
- * Indexes of net_sockets.fds: in the order of enum cell_fd from CELL_FD_TCP4 on, and of enum proxy_fd
- * from PROXY_FD_TCP4 on up to NFLOG.
+ * Indexes of net_sockets.fds: in the order of enum cell_fd from CELL_FD_TCP4 on, and of enum
+ * proxy_fd from PROXY_FD_TCP4 on up to NFLOG.
  */
 enum net_fd {
 	NET_FD_TCP4, /* redirected TCP */
@@ -27,19 +27,19 @@ enum net_fd {
 	NET_FD_DNS6,
 	NET_FD_PROXY,
 	NET_FD_NFLOG,
-	NET_FD_DIAG, /* stays with the warden */
+	NET_FD_DIAG,      /* stays with the warden */
 	NET_FD_LOCALHOST, /* two for each port: 127.0.0.1, ::1 (-1 without IPv6) */
 	NET_FD_COUNT = NET_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX
 };
 
 struct net_sockets {
 	int fds[NET_FD_COUNT]; /* -1: not there */
-	size_t n; /* NET_FD_LOCALHOST + 2 * ports: how many are meant */
+	size_t n;              /* NET_FD_LOCALHOST + 2 * ports: how many are meant */
 };
 
 /* A literal address that [egress] allow names: its TCP port is redirected to the proxy. */
 struct net_literal {
-	int family; /* AF_INET or AF_INET6 */
+	int family;          /* AF_INET or AF_INET6 */
 	uint8_t address[16]; /* network byte order; 4 bytes of it for AF_INET */
 	uint16_t port;
 };

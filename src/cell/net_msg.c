@@ -39,7 +39,8 @@ static void close_message(struct net_msg *m)
 	uint32_t bytes = (uint32_t)(m->len - m->head);
 
 	if (m->is_open && !m->failed)
-		memcpy(m->bytes + m->head + offsetof(struct nlmsghdr, nlmsg_len), &bytes, sizeof(bytes));
+		memcpy(m->bytes + m->head + offsetof(struct nlmsghdr, nlmsg_len), &bytes,
+			sizeof(bytes));
 	m->is_open = false;
 }
 

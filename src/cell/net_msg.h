@@ -15,7 +15,7 @@
 /* Starts as {0} but for bytes, which need not be cleared. */
 struct net_msg {
 	size_t len;
-	size_t head; /* where the message being written starts */
+	size_t head;     /* where the message being written starts */
 	unsigned n_acks; /* messages sent with NLM_F_ACK */
 	uint32_t seq;
 	bool is_open, failed; /* failed: it did not fit; net_msg_exchange() says so */
@@ -24,7 +24,7 @@ struct net_msg {
 
 void net_msg_init(struct net_msg *m);
 void net_msg_begin(struct net_msg *m, unsigned type, unsigned flags); /* NLM_F_REQUEST is implied */
-void net_msg_put(struct net_msg *m, const void *bytes, size_t n); /* padded to 4 */
+void net_msg_put(struct net_msg *m, const void *bytes, size_t n);     /* padded to 4 */
 void net_msg_attr(struct net_msg *m, unsigned type, const void *bytes, size_t n);
 void net_msg_attr_str(struct net_msg *m, unsigned type, const char *s); /* with its NUL */
 void net_msg_attr_be32(struct net_msg *m, unsigned type, uint32_t value);

@@ -1,6 +1,6 @@
 /*
- * From [egress] allow to what the cell's network needs to know of it. Runs in the warden; the policy
- * is checked already, the entries are the user's own.
+ * From [egress] allow to what the cell's network needs to know of it. Runs in the warden; the
+ * policy is checked already, the entries are the user's own.
  */
 #include "cell/net.h"
 
@@ -47,8 +47,8 @@ int net_request_from(const struct policy *policy, struct net_request *ret, struc
 	size_t n = 0;
 	const struct policy_item *items = policy_list(policy, PK_EGRESS_ALLOW, &n);
 
-	if (policy_localhost_ports(policy, request.localhost_ports, PLACE_LOCALHOST_MAX,
-			&request.n_localhost) < 0)
+	if (policy_localhost_ports(
+		    policy, request.localhost_ports, PLACE_LOCALHOST_MAX, &request.n_localhost) < 0)
 		return err_set(err, E2BIG, "egress.allow: more localhost ports than %d",
 			PLACE_LOCALHOST_MAX);
 	for (size_t i = 0; i < n; i++) {

@@ -1,6 +1,6 @@
 /*
- * The cell's nftables rules by raw netlink: no library, a fifth of a millisecond. Runs in the cell's
- * first process with CAP_NET_ADMIN over its own namespace; no input is hostile.
+ * The cell's nftables rules by raw netlink: no library, a fifth of a millisecond. Runs in the
+ * cell's first process with CAP_NET_ADMIN over its own namespace; no input is hostile.
  */
 #include "cell/net_rules.h"
 
@@ -118,7 +118,8 @@ static void dport_is(struct net_msg *m, uint16_t port)
 {
 	uint16_t be = htons(port);
 
-	payload_is(m, (struct field){ NFT_PAYLOAD_TRANSPORT_HEADER, TRANSPORT_DPORT, &be, sizeof(be) });
+	payload_is(m,
+		(struct field){ NFT_PAYLOAD_TRANSPORT_HEADER, TRANSPORT_DPORT, &be, sizeof(be) });
 }
 
 /* The first n bytes of the destination address. */
@@ -127,7 +128,8 @@ static void daddr_is(struct net_msg *m, int family, const void *bytes, unsigned 
 	bool is4 = family == AF_INET;
 
 	meta_is(m, NFT_META_NFPROTO, is4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
-	payload_is(m, (struct field){ NFT_PAYLOAD_NETWORK_HEADER, is4 ? IP4_DADDR : IP6_DADDR, bytes, n });
+	payload_is(m, (struct field){
+			      NFT_PAYLOAD_NETWORK_HEADER, is4 ? IP4_DADDR : IP6_DADDR, bytes, n });
 }
 
 static void accept_it(struct net_msg *m)
@@ -264,7 +266,8 @@ static void add_filter_rules(struct net_msg *m)
 	size_t r;
 
 	add_local(m, CHAIN_FILTER);
-	/* HTTP/3 is tried by every browser: refused like the rest, but not worth a line in the audit. */
+	/* HTTP/3 is tried by every browser: refused like the rest, but not worth a line in the
+	 * audit. */
 	r = rule(m, CHAIN_FILTER);
 	daddr_is(m, AF_INET, &synthetic, 2);
 	meta_is(m, NFT_META_L4PROTO, IPPROTO_UDP);
@@ -282,7 +285,8 @@ static void add_filter_rules(struct net_msg *m)
 static int say_missing(struct err *err, int code)
 {
 	return err_set(err, code,
-		"nftables rules for the cell (kernel modules nf_tables, nft_redir, nft_reject_inet, "
+		"nftables rules for the cell (kernel modules nf_tables, nft_redir, "
+		"nft_reject_inet, "
 		"nft_log, nfnetlink_log; as root: modprobe -a them; see agentjail doctor)");
 }
 
@@ -297,7 +301,8 @@ int net_rules_install(const struct net_request *request, struct err *err)
 		return say_missing(err, -sock);
 	if (m == NULL)
 		return err_set(err, ENOMEM, "nftables rules");
-	/* One acknowledgement a rule has to fit; beyond rmem_max the kernel takes what it allows. */
+	/* One acknowledgement a rule has to fit; beyond rmem_max the kernel takes what it allows.
+	 */
 	(void)setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	net_msg_init(m);
 	batch(m, NFNL_MSG_BATCH_BEGIN);

@@ -6,40 +6,59 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* Rationale: a profile whose pattern expands to more is a mistake, and every mount costs 12 us. */
 #define PLAN_ENTRIES_MAX 16384
 
+/* The names in one directory, sorted. */
+struct plan_listing {
+	const char *dir;
+	char **names;
+	size_t n;
+	bool is_complete;
+};
+
+/* Rationale: the entries, and a path of middle length for each; unused pages cost nothing. */
+#define PLAN_ARENA_BYTES (PLAN_ENTRIES_MAX * (sizeof(struct mount_entry) + 256))
+
+int plan_init(struct mount_plan *plan, struct err *err)
+{
+	void *arena = mmap(NULL, PLAN_ARENA_BYTES, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (arena == MAP_FAILED)
+		return err_set(err, errno, "mount plan");
+	*plan = (struct mount_plan){ .arena = arena, .entries = arena };
+	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
+	return 0;
+}
+
 void plan_done(struct mount_plan *plan)
 {
-	for (size_t i = 0; i < plan->n; i++)
-		free(plan->entries[i].path);
-	free(plan->entries);
+	if (plan->arena != NULL)
+		(void)munmap(plan->arena, PLAN_ARENA_BYTES);
 	*plan = (struct mount_plan){ 0 };
 }
 
 int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 {
-	if (plan->n >= PLAN_ENTRIES_MAX)
+	size_t n = strlen(entry.path) + 1;
+	char *path = plan->arena + plan->used_bytes;
+
+	if (plan->n >= PLAN_ENTRIES_MAX || n > PLAN_ARENA_BYTES - plan->used_bytes)
 		return err_set(err, 0, "more than %d paths to mount; narrow the [files] patterns",
 			PLAN_ENTRIES_MAX);
-	if (plan->n == plan->cap) {
-		size_t cap = plan->cap ? 2 * plan->cap : 128;
-		struct mount_entry *more = realloc(plan->entries, cap * sizeof(*more));
-
-		if (more == NULL)
-			return err_set(err, ENOMEM, "mount plan");
-		plan->entries = more;
-		plan->cap = cap;
-	}
-	entry.path = strdup(entry.path);
-	if (entry.path == NULL)
-		return err_set(err, ENOMEM, "mount plan");
+	memcpy(path, entry.path, n);
+	plan->used_bytes += n;
+	entry.path = path;
 	plan->entries[plan->n++] = entry;
 	return 0;
 }
@@ -52,6 +71,70 @@ bool plan_is_below(const char *path, const char *dir)
 		n--;
 	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
+
+/* ---- which names exist: most of a profile's paths are of tools that this user does not have ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+static void listing_done(struct plan_listing *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->names[i]);
+	free(l->names);
+	*l = (struct plan_listing){ 0 };
+}
+
+/* Reads the names in dir. Without them (not readable, no memory) every path is looked at. */
+static void listing_read(struct plan_listing *l, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	size_t cap = 0;
+
+	*l = (struct plan_listing){ .dir = dir };
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL) {
+		if (l->n == cap) {
+			char **more = realloc(l->names, (cap = 2 * cap + 64) * sizeof(*more));
+
+			if (more == NULL)
+				break;
+			l->names = more;
+		}
+		l->names[l->n] = strdup(e->d_name);
+		if (l->names[l->n] == NULL)
+			break;
+		l->n++;
+	}
+	l->is_complete = e == NULL;
+	closedir(d);
+	qsort(l->names, l->n, sizeof(l->names[0]), compare_names);
+}
+
+/* False: path is surely not there. One look at a listing instead of a system call. */
+static bool may_exist(const struct plan_listing *l, const char *path)
+{
+	size_t n = strlen(l->dir);
+	char name[NAME_MAX + 1], *key = name;
+	size_t len;
+
+	if (!l->is_complete || strncmp(path, l->dir, n) != 0 || path[n] != '/')
+		return true;
+	len = strcspn(path + n + 1, "/");
+	if (len >= sizeof(name) || memchr(path + n + 1, '*', len) || memchr(path + n + 1, '?', len))
+		return true;
+	memcpy(name, path + n + 1, len);
+	name[len] = '\0';
+	return bsearch(&key, l->names, l->n, sizeof(l->names[0]), compare_names) != NULL;
+}
+
+/* ---- entries ---- */
 
 /* A hidden path with symbolic links in it: what it leads to is hidden under its own name too. */
 static int add_target(struct mount_plan *plan, struct mount_entry entry, struct err *err)
@@ -129,24 +212,39 @@ static const struct plan_rule {
 	{ PK_AGENT_HIDE, MOUNT_HIDE, true, false },
 };
 
-static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+static int add_rule(const struct run_plan *run, struct mount_plan *plan,
+	const struct plan_rule *rule, const struct plan_listing listings[2], struct err *err)
 {
-	for (size_t r = 0; r < ARRAY_LEN(plan_rules); r++) {
-		const struct plan_rule *rule = &plan_rules[r];
-		size_t n;
-		const struct policy_item *items = policy_list(run->policy, rule->key, &n);
+	size_t n;
+	const struct policy_item *items = policy_list(run->policy, rule->key, &n);
 
-		for (size_t i = 0; i < n; i++) {
-			struct mount_entry entry = { .kind = rule->kind,
-				.item = &items[i],
-				.agent_only = rule->agent_only,
-				.cell_only = rule->cell_only };
+	for (size_t i = 0; i < n; i++) {
+		struct mount_entry entry = { .kind = rule->kind,
+			.item = &items[i],
+			.agent_only = rule->agent_only,
+			.cell_only = rule->cell_only };
 
-			if (add_pattern(run, plan, entry, err) < 0)
-				return -err->code;
-		}
+		if (may_exist(&listings[0], items[i].value) &&
+			may_exist(&listings[1], items[i].value) &&
+			add_pattern(run, plan, entry, err) < 0)
+			return -err->code;
 	}
 	return 0;
+}
+
+static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	struct plan_listing listings[2];
+	int r = 0;
+
+	listing_read(&listings[0], run->home);
+	listing_read(&listings[1], "/etc");
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
+		if (!plan_rules[i].agent_only || !run->is_run_verb)
+			r = add_rule(run, plan, &plan_rules[i], listings, err);
+	listing_done(&listings[0]);
+	listing_done(&listings[1]);
+	return r;
 }
 
 static int add_home(const struct run_plan *run, struct mount_plan *plan, struct err *err)
@@ -207,25 +305,18 @@ static void drop_doubles(struct mount_plan *plan)
 		bool same_view = next != NULL && e->agent_only == next->agent_only &&
 			e->cell_only == next->cell_only;
 
-		if (same_view && strcmp(e->path, next->path) == 0)
-			free(e->path);
-		else
+		if (!same_view || strcmp(e->path, next->path) != 0)
 			plan->entries[out++] = *e;
 	}
 	plan->n = out;
 }
 
-int plan_mounts(const struct run_plan *run, struct mount_plan *ret, struct err *err)
+int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	struct mount_plan plan = { 0 };
-
-	if (add_home(run, &plan, err) < 0 || add_rules(run, &plan, err) < 0 ||
-		plan_add_gitdir(run, &plan, err) < 0 || plan_walk_project(run, &plan, err) < 0) {
-		plan_done(&plan);
+	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
+		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)
 		return -err->code;
-	}
-	qsort(plan.entries, plan.n, sizeof(plan.entries[0]), compare_entries);
-	drop_doubles(&plan);
-	*ret = plan;
+	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);
+	drop_doubles(plan);
 	return 0;
 }

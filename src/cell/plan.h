@@ -8,13 +8,19 @@
 #include "policy/roles.h"
 
 /*
- * Expands every [files] and [agent] entry that stands for something that exists, walks the project
- * for name rules, and sorts: parents before children. 0 or -errno with err; mount_plan_done() it.
+ * Reserves the memory that a plan lies in, shared with processes forked later. 0 or -errno with
+ * err; plan_done() it. Should: be called before begin_cell().
  */
-int plan_mounts(const struct run_plan *run, struct mount_plan *ret, struct err *err);
+int plan_init(struct mount_plan *plan, struct err *err);
 void plan_done(struct mount_plan *plan);
 
-/* Adds one entry; path is copied. 0 or -ENOMEM with err. */
+/*
+ * Expands every [files] and [agent] entry that stands for something that exists, walks the project
+ * for name rules, and sorts: parents before children. 0 or -errno with err.
+ */
+int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
+/* Adds one entry; path is copied. 0 or -errno with err. */
 int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err);
 
 bool plan_is_below(const char *path, const char *dir); /* dir itself counts */

@@ -19,6 +19,9 @@
 /* Rationale: hidden files with several names are rare; each costs a compare for each linked file. */
 #define WALK_LINKED_MAX 256
 
+/* Rationale: every name of the tree is compared with each. */
+#define WALK_RULES_MAX 512
+
 struct walk {
 	const struct run_plan *run;
 	struct mount_plan *plan;
@@ -31,9 +34,33 @@ struct walk {
 		ino_t ino;
 	} linked[WALK_LINKED_MAX];
 	size_t n_linked;
+	const char *rules[WALK_RULES_MAX]; /* of the policy: name rules, and patterns with "**" */
+	size_t n_rules;
 };
 
 static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT };
+
+/* The entries that can match a name at any depth, picked out once: the walk asks for every name. */
+static int pick_rules(struct walk *w)
+{
+	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
+		size_t n;
+		const struct policy_item *items = policy_list(w->run->policy, name_keys[k], &n);
+
+		for (size_t i = 0; i < n; i++) {
+			const char *value = items[i].value;
+
+			if (value[0] == '/' && strstr(value, "**") == NULL)
+				continue;
+			if (w->n_rules == WALK_RULES_MAX)
+				return err_set(w->err, 0,
+					"%s:%u: more than %d name patterns in [files] hide and protect",
+					items[i].origin.file, items[i].origin.line, WALK_RULES_MAX);
+			w->rules[w->n_rules++] = value;
+		}
+	}
+	return 0;
+}
 
 static int note_linked(struct walk *w, const struct stat *st)
 {
@@ -63,14 +90,14 @@ static int add_here(struct walk *w, enum mount_kind kind, const struct stat *st,
 
 static bool name_has_rule(const struct walk *w, const char *name)
 {
-	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
-		size_t n;
-		const struct policy_item *items = policy_list(w->run->policy, name_keys[k], &n);
+	for (size_t i = 0; i < w->n_rules; i++) {
+		const char *rule = w->rules[i];
 
-		for (size_t i = 0; i < n; i++)
-			if (items[i].value[0] != '/' ? str_glob(items[i].value, name)
-						     : strstr(items[i].value, "**") != NULL)
-				return true;
+		/* The first byte settles most of them. */
+		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?' && rule[0] != '/')
+			continue;
+		if (rule[0] == '/' || str_glob(rule, name))
+			return true;
 	}
 	return false;
 }
@@ -202,7 +229,9 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 	question.path = config.data;
 	policy_decide(run->policy, &question, &answer);
 	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
-	r = walk_once(&w);
+	r = pick_rules(&w);
+	if (r == 0)
+		r = walk_once(&w);
 	if (r == 0 && w.n_linked > 0) {
 		w.looks_for_links = true;
 		r = walk_once(&w);

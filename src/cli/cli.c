@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/verbs.h"
+#include "policy/keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,7 @@ int cli_options_main(int argc, char **argv)
 		printf("verb\t%s\t%s\n", options_verbs[i].name,
 			options_verbs[i].verb == VERB_LATER ? "later" : "now");
 	for (size_t i = 0; i < PK_COUNT; i++)
-		printf("key\t%s\n", policy_key_name((enum policy_key)i));
+		printf("key\t%s\t%s\n", policy_key_name((enum policy_key)i),
+			(keys_get((enum policy_key)i)->flags & KEYS_UNSUPPORTED) != 0 ? "later" : "now");
 	return fflush(stdout) != 0;
 }

@@ -36,10 +36,15 @@ struct mount_entry {
 	const struct policy_item *item; /* the line behind it; NULL: a built-in */
 };
 
-/* The mounts of a session, parents before children. Made once, in the warden. */
+/*
+ * The mounts of a session, parents before children. Made once, in the warden, while the first cell
+ * is on its way: it lies in memory that both share, at one address.
+ */
 struct mount_plan {
 	struct mount_entry *entries;
-	size_t n, cap;
+	size_t n;
+	char *arena; /* entries, then their paths */
+	size_t used_bytes;
 };
 
 /* Indexes of a cell's descriptors in struct cell.fds. */
@@ -62,7 +67,7 @@ enum cell_fd {
 
 struct cell_request {
 	const struct run_plan *plan;
-	const struct mount_plan *mounts;
+	struct mount_plan *mounts;
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
 };
 
@@ -72,6 +77,7 @@ struct cell {
 	int jobs; /* SOCK_SEQPACKET, struct job_head to the cell */
 	int fds[CELL_FD_COUNT]; /* -1: not there */
 	size_t n_localhost;
+	const struct mount_plan *mounts; /* that it waits for between its two halves */
 };
 
 struct agent_request {
@@ -109,8 +115,10 @@ struct agent {
 };
 
 struct role_starters {
-	int (*plan_mounts)(const struct run_plan *plan, struct mount_plan *ret, struct err *err);
-	int (*start_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
+	int (*init_mounts)(struct mount_plan *mounts, struct err *err);
+	int (*plan_mounts)(const struct run_plan *plan, struct mount_plan *mounts, struct err *err);
+	int (*begin_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
+	int (*finish_cell)(struct cell *cell, struct err *err);
 	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
 };
 

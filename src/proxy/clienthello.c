@@ -169,7 +169,8 @@ enum clienthello_result clienthello_parse(const uint8_t *bytes, size_t n, struct
 		if (why != NULL)
 			return bad(ret, why);
 		if (more)
-			return n < CLIENTHELLO_RAW_MAX ? CLIENTHELLO_MORE : bad(ret, "ClientHello too long");
+			return n < CLIENTHELLO_RAW_MAX ? CLIENTHELLO_MORE
+						       : bad(ret, "ClientHello too long");
 		if (message[0] != HANDSHAKE_CLIENT_HELLO)
 			return bad(ret, "not a ClientHello");
 		if (have < HANDSHAKE_HEADER)
@@ -180,7 +181,8 @@ enum clienthello_result clienthello_parse(const uint8_t *bytes, size_t n, struct
 		if (have - HANDSHAKE_HEADER > length)
 			return bad(ret, "more than a ClientHello in its record");
 		if (have - HANDSHAKE_HEADER == length)
-			return read_hello((struct reader){ .bytes = message + HANDSHAKE_HEADER,
-						  .n = length }, ret);
+			return read_hello(
+				(struct reader){ .bytes = message + HANDSHAKE_HEADER, .n = length },
+				ret);
 	}
 }

@@ -15,9 +15,9 @@
 /*
  * What may happen in which state:
  *
- *	FRONT	the client says where it wants to go; read it			-> DIALING, DRAINING
- *	DIALING	read and judge the client's first bytes, up to what may be held	-> OPEN, DRAINING
- *	OPEN	both directions							-> DRAINING
+ *	FRONT		read where the client wants to go: to DIALING or DRAINING
+ *	DIALING		read and judge the client's first bytes, hold them: to OPEN or DRAINING
+ *	OPEN		both directions: to DRAINING
  *	DRAINING	the server is gone; write the last words, wait for the client's end
  */
 enum conn_state { CONN_FRONT, CONN_DIALING, CONN_OPEN, CONN_DRAINING };
@@ -31,17 +31,17 @@ struct conn {
 	int client, server;
 	struct event client_event, server_event, timer;
 	bool has_server_event;
-	unsigned timer_s; /* what the timer is set to; 0: not set */
-	bool is_dead; /* freed when the event that is being handled is done with */
-	bool is_reset; /* and its ends see a reset */
+	unsigned timer_s;  /* what the timer is set to; 0: not set */
+	bool is_dead;      /* freed when the event that is being handled is done with */
+	bool is_reset;     /* and its ends see a reset */
 	bool is_up_broken; /* the server reads no more: what it still sends goes on */
 	struct dial *dial;
 	struct gate gate;
 	struct flow up, down; /* client to server, server to client */
-	struct buf front; /* FRONT: what the client said */
+	struct buf front;     /* FRONT: what the client said */
 	struct socks socks;
 	struct proxymsg msg; /* client's addresses, target: what every report of it says */
-	bool is_reported; /* ALLOWED was said, CLOSED will be */
+	bool is_reported;    /* ALLOWED was said, CLOSED will be */
 };
 
 /*
@@ -53,7 +53,7 @@ struct conn_request {
 	enum proxymsg_via via;
 	bool has_target;
 	struct target target;
-	uint32_t synthetic; /* address that the target has in the cell, or 0 */
+	uint32_t synthetic;         /* address that the target has in the cell, or 0 */
 	const struct proxymsg *msg; /* with both ends' addresses as the cell's socket has them */
 };
 

@@ -70,9 +70,10 @@ static const char *reason_of(int code)
 	static const struct {
 		int code;
 		const char *reason;
-	} table[] = { { ECONNREFUSED, "connection refused" }, { ENETUNREACH, "network is unreachable" },
-		{ EHOSTUNREACH, "no route to host" }, { ETIMEDOUT, "connection timed out" },
-		{ ECONNRESET, "connection reset" }, { EMFILE, "too many open files" } };
+	} table[] = { { ECONNREFUSED, "connection refused" },
+		{ ENETUNREACH, "network is unreachable" }, { EHOSTUNREACH, "no route to host" },
+		{ ETIMEDOUT, "connection timed out" }, { ECONNRESET, "connection reset" },
+		{ EMFILE, "too many open files" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		if (table[i].code == code)
@@ -136,8 +137,8 @@ static void connect_next(struct dial *d)
 		tv.tv_sec = DIAL_TIMEOUT_S;
 	memcpy(d->result.address, address->host, sizeof(d->result.address) - 1);
 	d->fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (d->fd < 0 || (connect_to(d->fd, address, d->request.target.port) < 0 &&
-				 errno != EINPROGRESS)) {
+	if (d->fd < 0 ||
+		(connect_to(d->fd, address, d->request.target.port) < 0 && errno != EINPROGRESS)) {
 		attempt_failed(d, errno);
 		return;
 	}

@@ -1,4 +1,5 @@
-/* From a target that policy allowed to a connected socket: look-up, judging each address, connect. */
+/* From a target that policy allowed to a connected socket: look-up, judging each address, connect.
+ */
 #ifndef PROXY_DIAL_H
 #define PROXY_DIAL_H
 
@@ -14,9 +15,9 @@ enum dial_outcome { DIAL_CONNECTED, DIAL_DENIED, DIAL_FAILED };
 
 struct dial_result {
 	enum dial_outcome outcome;
-	int fd; /* CONNECTED: the receiver's, non-blocking */
-	char address[48]; /* that was dialled last, or "" */
-	char rule[200]; /* DENIED: the line that refused the address */
+	int fd;             /* CONNECTED: the receiver's, non-blocking */
+	char address[48];   /* that was dialled last, or "" */
+	char rule[200];     /* DENIED: the line that refused the address */
 	const char *reason; /* not CONNECTED: static text */
 };
 

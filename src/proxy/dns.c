@@ -24,10 +24,26 @@
 
 #define UDP_PAYLOAD_BYTES 1232u /* what our OPT record says; the common value since 2020 */
 
-enum rcode { RCODE_OK = 0, RCODE_FORMERR = 1, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3,
-	RCODE_NOTIMP = 4, RCODE_REFUSED = 5, RCODE_BADVERS = 16 };
-enum type { TYPE_A = 1, TYPE_PTR = 12, TYPE_AAAA = 28, TYPE_OPT = 41, TYPE_IXFR = 251,
-	TYPE_AXFR = 252, TYPE_MAILB = 253, TYPE_MAILA = 254, TYPE_ANY = 255 };
+enum rcode {
+	RCODE_OK = 0,
+	RCODE_FORMERR = 1,
+	RCODE_SERVFAIL = 2,
+	RCODE_NXDOMAIN = 3,
+	RCODE_NOTIMP = 4,
+	RCODE_REFUSED = 5,
+	RCODE_BADVERS = 16
+};
+enum type {
+	TYPE_A = 1,
+	TYPE_PTR = 12,
+	TYPE_AAAA = 28,
+	TYPE_OPT = 41,
+	TYPE_IXFR = 251,
+	TYPE_AXFR = 252,
+	TYPE_MAILB = 253,
+	TYPE_MAILA = 254,
+	TYPE_ANY = 255
+};
 #define CLASS_IN 1u
 
 struct query {
@@ -38,8 +54,8 @@ struct query {
 	unsigned type, class;
 	bool has_opt;
 	uint8_t opt_version;
-	bool is_root; /* the name is "." */
-	char raw[NAME_MAX_BYTES + 1]; /* labels with dots; a byte that no host name has became '!' */
+	bool is_root;                 /* the name is "." */
+	char raw[NAME_MAX_BYTES + 1]; /* labels with dots; '!' for what no name may hold */
 	size_t raw_n;
 };
 
@@ -223,11 +239,11 @@ static uint32_t reverse_address(const char *name)
 	if (inet_pton(AF_INET, text, backwards) != 1)
 		return 0;
 	return (uint32_t)backwards[3] << 24 | (uint32_t)backwards[2] << 16 |
-		(uint32_t)backwards[1] << 8 | backwards[0];
+	       (uint32_t)backwards[1] << 8 | backwards[0];
 }
 
-static enum rcode answer_ptr(const char *name, const struct dns_source *source, struct writer *w,
-	unsigned *n_answers)
+static enum rcode answer_ptr(
+	const char *name, const struct dns_source *source, struct writer *w, unsigned *n_answers)
 {
 	uint32_t address = reverse_address(name);
 	const char *found;
@@ -323,7 +339,8 @@ size_t dns_answer(const uint8_t *query, size_t n, const struct dns_source *sourc
 	if (q.has_opt)
 		put_opt(&w, rcode);
 	put16(&head, q.id);
-	put16(&head, FLAG_QR | FLAG_RA | (q.flags & (FLAG_OPCODE | FLAG_RD)) | ((unsigned)rcode & 15u));
+	put16(&head,
+		FLAG_QR | FLAG_RA | (q.flags & (FLAG_OPCODE | FLAG_RD)) | ((unsigned)rcode & 15u));
 	put16(&head, q.question_end > HEADER_BYTES);
 	put16(&head, n_answers);
 	put16(&head, 0);

@@ -21,7 +21,7 @@ struct dns_source {
 	void *context;
 	uint32_t (*address_of)(void *context, const char *name); /* 0: none to be had */
 	const char *(*name_of)(void *context, uint32_t address); /* NULL: none */
-	bool (*is_short_name)(void *context, const char *name); /* one without a dot that exists */
+	bool (*is_short_name)(void *context, const char *name);  /* one without a dot that exists */
 };
 
 /*

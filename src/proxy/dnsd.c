@@ -78,8 +78,8 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < QUERIES_A_TURN; i++) {
 		struct sockaddr_storage from;
 		socklen_t from_n = sizeof(from);
-		ssize_t n = recvfrom(fd, query, sizeof(query), MSG_DONTWAIT, (struct sockaddr *)&from,
-			&from_n);
+		ssize_t n = recvfrom(
+			fd, query, sizeof(query), MSG_DONTWAIT, (struct sockaddr *)&from, &from_n);
 		size_t answer_n;
 
 		if (n < 0 && errno == EINTR)
@@ -88,7 +88,8 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
 			return;
 		answer_n = dns_answer(query, (size_t)n, &dnsd->source, answer);
 		if (answer_n > 0)
-			(void)sendto(fd, answer, answer_n, MSG_DONTWAIT, (struct sockaddr *)&from, from_n);
+			(void)sendto(fd, answer, answer_n, MSG_DONTWAIT, (struct sockaddr *)&from,
+				from_n);
 	}
 }
 
@@ -122,7 +123,8 @@ static int answer_first(struct tcp *t)
 	t->n -= LENGTH_BYTES + n;
 	memmove(t->bytes, t->bytes + LENGTH_BYTES + n, t->n);
 	/* A client that does not read its small answers is not waited for. */
-	if (answer_n == 0 || send(t->fd, reply, LENGTH_BYTES + answer_n, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	if (answer_n == 0 ||
+		send(t->fd, reply, LENGTH_BYTES + answer_n, MSG_DONTWAIT | MSG_NOSIGNAL) !=
 			(ssize_t)(LENGTH_BYTES + answer_n))
 		return -1;
 	return 1;

@@ -17,11 +17,11 @@
 struct flow {
 	struct buf out;
 	size_t out_at; /* written so far */
-	int pipe[2]; /* -1: none */
+	int pipe[2];   /* -1: none */
 	size_t in_pipe;
 	uint64_t bytes; /* written in all */
-	bool is_eof; /* the source has ended */
-	bool is_shut; /* and the sink has been told so */
+	bool is_eof;    /* the source has ended */
+	bool is_shut;   /* and the sink has been told so */
 };
 
 void flow_init(struct flow *flow);

@@ -131,7 +131,8 @@ void front_run(struct conn *c)
 static void answer_socks(struct conn *c, enum dial_outcome outcome)
 {
 	static const enum socks_status status[] = { [DIAL_CONNECTED] = SOCKS_GRANTED,
-		[DIAL_DENIED] = SOCKS_DENIED, [DIAL_FAILED] = SOCKS_UNREACHABLE };
+		[DIAL_DENIED] = SOCKS_DENIED,
+		[DIAL_FAILED] = SOCKS_UNREACHABLE };
 
 	socks_reply(&c->socks, status[outcome]);
 	buf_add(&c->down.out, c->socks.reply, c->socks.reply_bytes);
@@ -140,7 +141,8 @@ static void answer_socks(struct conn *c, enum dial_outcome outcome)
 void front_answer(struct conn *c, enum dial_outcome outcome, const char *reason)
 {
 	static const char *const status[] = { [DIAL_CONNECTED] = "200 Connection established",
-		[DIAL_DENIED] = "403 Forbidden", [DIAL_FAILED] = "502 Bad Gateway" };
+		[DIAL_DENIED] = "403 Forbidden",
+		[DIAL_FAILED] = "502 Bad Gateway" };
 	char reply[512];
 
 	if (c->via == PROXYMSG_SOCKS) {

@@ -39,8 +39,8 @@ bool gate_wants_input(const struct gate *gate)
 
 bool gate_is_waiting(const struct gate *gate)
 {
-	return gate->held.len > 0 && (gate->state == GATE_FIRST || gate->state == GATE_TLS ||
-		gate->state == GATE_HEAD);
+	return gate->held.len > 0 &&
+	       (gate->state == GATE_FIRST || gate->state == GATE_TLS || gate->state == GATE_HEAD);
 }
 
 static void drop_held(struct gate *gate, size_t n)
@@ -86,8 +86,7 @@ static void refuse(struct gate *gate, const char *reason)
 static void refuse_http(struct gate *gate, const char *status, const char *reason)
 {
 	refuse(gate, reason);
-	gate->reply_bytes =
-		gate_http_reply(gate->reply, sizeof(gate->reply), status, gate->reason);
+	gate->reply_bytes = gate_http_reply(gate->reply, sizeof(gate->reply), status, gate->reason);
 }
 
 static void refuse_tls(struct gate *gate, const char *reason)
@@ -134,7 +133,7 @@ static void judge_tls(struct gate *gate)
 	else if (hello.name_n == 0)
 		refuse_tls(gate, "TLS without a server name");
 	else if (!policy_host_normal(hello.name, hello.name_n, name) ||
-		strcmp(name, gate->target.host) != 0)
+		 strcmp(name, gate->target.host) != 0)
 		refuse_tls(gate, mismatch(gate, "TLS server name", hello.name, hello.name_n));
 	else
 		become_opaque(gate);
@@ -148,20 +147,21 @@ static bool names_target(const struct gate *gate, struct http1_text authority)
 	struct target t;
 
 	return target_parse(authority.at, authority.n, gate->target.port, &t) &&
-		strcmp(t.host, gate->target.host) == 0 && t.port == gate->target.port;
+	       strcmp(t.host, gate->target.host) == 0 && t.port == gate->target.port;
 }
 
 static bool is_method(const struct http1_head *head, const char *method)
 {
 	return head->method.n == strlen(method) &&
-		strncasecmp(head->method.at, method, head->method.n) == 0;
+	       strncasecmp(head->method.at, method, head->method.n) == 0;
 }
 
 static bool judge_head(struct gate *gate, const struct http1_head *head)
 {
 	if (is_method(head, "CONNECT") || is_method(head, "PRI")) {
 		refuse_http(gate, "400 Bad Request",
-			is_method(head, "PRI") ? "HTTP/2 without TLS" : "CONNECT inside a connection");
+			is_method(head, "PRI") ? "HTTP/2 without TLS"
+					       : "CONNECT inside a connection");
 		return false;
 	}
 	if (head->host.at == NULL) {
@@ -173,7 +173,8 @@ static bool judge_head(struct gate *gate, const struct http1_head *head)
 			mismatch(gate, "Host", head->host.at, head->host.n));
 		return false;
 	}
-	if (head->authority.at != NULL && (head->is_https || !names_target(gate, head->authority))) {
+	if (head->authority.at != NULL &&
+		(head->is_https || !names_target(gate, head->authority))) {
 		refuse_http(gate, "421 Misdirected Request",
 			mismatch(gate, "request target", head->authority.at, head->authority.n));
 		return false;
@@ -189,7 +190,7 @@ static bool judge_head(struct gate *gate, const struct http1_head *head)
 static bool may_upgrade(const struct gate *gate, const struct http1_head *head)
 {
 	return head->has_upgrade && !head->is_upgrade_h2c && gate->n_requests == 0 &&
-		head->minor == 1;
+	       head->minor == 1;
 }
 
 static void pass_head(struct gate *gate, const struct http1_head *head)

@@ -19,26 +19,26 @@
 
 enum gate_state {
 	GATE_FIRST, /* what is it? */
-	GATE_TLS, /* a ClientHello that is not complete */
-	GATE_HEAD, /* HTTP/1, between requests or in a head */
+	GATE_TLS,   /* a ClientHello that is not complete */
+	GATE_HEAD,  /* HTTP/1, between requests or in a head */
 	GATE_BODY,
 	GATE_UPGRADE, /* the request asked for it: gate_response() says whether it was granted */
-	GATE_ENDED, /* the one request has gone: nothing more goes on */
-	GATE_OPAQUE, /* everything goes on, unread */
+	GATE_ENDED,   /* the one request has gone: nothing more goes on */
+	GATE_OPAQUE,  /* everything goes on, unread */
 	GATE_REFUSED, /* nothing goes on any more: see reason and reply */
 };
 
 struct gate {
 	enum gate_state state;
 	struct target target;
-	bool is_single; /* HTTP/1: one request, then ENDED (a proxy's client may change hosts) */
+	bool is_single;  /* HTTP/1: one request, then ENDED (a proxy's client may change hosts) */
 	struct buf held; /* not judged yet */
-	struct buf out; /* judged: the caller forwards it and empties the buffer */
+	struct buf out;  /* judged: the caller forwards it and empties the buffer */
 	struct buf response; /* head of a response, while UPGRADE */
 	struct http1_body body;
 	unsigned n_requests; /* that have gone on, at most counted to 2 */
-	char reason[120]; /* REFUSED: for people */
-	char reply[512]; /* REFUSED: what the client is told, may be nothing */
+	char reason[120];    /* REFUSED: for people */
+	char reply[512];     /* REFUSED: what the client is told, may be nothing */
 	size_t reply_bytes;
 };
 

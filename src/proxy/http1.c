@@ -22,7 +22,7 @@ static enum http1_result bad(struct http1_head *head, const char *why)
 static bool is_token_byte(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static size_t token_length(const char *at, size_t n)
@@ -297,7 +297,8 @@ enum http1_result http1_parse_head(const char *bytes, size_t n, struct http1_hea
 			return bad(ret, "request head too long");
 		ret->bytes = at;
 		if (line.n == 0)
-			return has_request_line ? check_head(ret) : bad(ret, "malformed request line");
+			return has_request_line ? check_head(ret)
+						: bad(ret, "malformed request line");
 		why = has_request_line ? read_field(ret, line) : read_request_line(ret, line);
 		if (why != NULL)
 			return bad(ret, why);
@@ -364,8 +365,8 @@ enum http1_result http1_sniff(const char *bytes, size_t n)
 	return n < HTTP1_HEAD_MAX ? HTTP1_MORE : HTTP1_OK;
 }
 
-enum http1_result http1_parse_status(const char *bytes, size_t n, unsigned *ret_status,
-	size_t *ret_bytes)
+enum http1_result http1_parse_status(
+	const char *bytes, size_t n, unsigned *ret_status, size_t *ret_bytes)
 {
 	const char *end = n > 0 ? memmem(bytes, n, "\r\n\r\n", 4) : NULL;
 	unsigned status = 0;

@@ -33,16 +33,17 @@ struct http1_field {
 struct http1_head {
 	size_t bytes; /* of the head with its empty line */
 	struct http1_text method, target;
-	struct http1_text authority; /* of an absolute-form target; at is NULL for the other forms */
+	struct http1_text
+		authority;      /* of an absolute-form target; at is NULL for the other forms */
 	struct http1_text path; /* the target in origin-form; may be empty (then "/" is meant) */
-	bool is_https; /* absolute-form with https: */
-	unsigned minor; /* HTTP/1.minor */
+	bool is_https;          /* absolute-form with https: */
+	unsigned minor;         /* HTTP/1.minor */
 	struct http1_field fields[HTTP1_FIELDS_MAX];
 	size_t n_fields;
 	struct http1_text host; /* at is NULL: none */
 	enum http1_framing framing;
 	uint64_t length;
-	bool has_upgrade; /* an Upgrade field that Connection names */
+	bool has_upgrade;    /* an Upgrade field that Connection names */
 	bool is_upgrade_h2c; /* to HTTP/2, whose requests would go by unread */
 	bool says_close;
 	const char *why; /* HTTP1_BAD: static text */
@@ -56,7 +57,7 @@ enum http1_result http1_parse_head(const char *bytes, size_t n, struct http1_hea
 
 /* What http1_write_head() changes. */
 #define HTTP1_DROP_UPGRADE 1u /* the server must stay with HTTP/1 */
-#define HTTP1_CLOSE 2u /* the server must close after its response */
+#define HTTP1_CLOSE 2u        /* the server must close after its response */
 
 /* Writes the head, target in origin-form, without fields that are meant for a proxy. */
 void http1_write_head(const struct http1_head *head, unsigned flags, struct buf *out);
@@ -76,8 +77,8 @@ void http1_body_init(struct http1_body *body, const struct http1_head *head);
  * How many of n bytes belong to the body, in *ret_n. OK: the body ends there; MORE: all n belong to
  * it; BAD: the framing is broken, nothing of it may go on.
  */
-enum http1_result http1_body_feed(struct http1_body *body, const char *bytes, size_t n,
-	size_t *ret_n);
+enum http1_result http1_body_feed(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n);
 
 /*
  * Could these first bytes of a stream be an HTTP/1 request to a lenient server? MORE: not known
@@ -89,7 +90,7 @@ enum http1_result http1_sniff(const char *bytes, size_t n);
  * The status of a response head that is complete. MORE, BAD, or OK with *ret_status and *ret_bytes
  * (of the head). Only as strict as telling 101 from the rest needs.
  */
-enum http1_result http1_parse_status(const char *bytes, size_t n, unsigned *ret_status,
-	size_t *ret_bytes);
+enum http1_result http1_parse_status(
+	const char *bytes, size_t n, unsigned *ret_status, size_t *ret_bytes);
 
 #endif

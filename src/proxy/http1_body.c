@@ -7,7 +7,7 @@
 #define CHUNK_DIGITS_MAX 15u
 
 enum chunk_state {
-	CHUNK_SIZE, /* digits */
+	CHUNK_SIZE,      /* digits */
 	CHUNK_EXTENSION, /* to the end of the size's line */
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
@@ -102,8 +102,8 @@ static size_t skip_data(struct http1_body *body, size_t n)
 	return skipped;
 }
 
-static enum http1_result feed_chunked(struct http1_body *body, const char *bytes, size_t n,
-	size_t *ret_n)
+static enum http1_result feed_chunked(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n)
 {
 	size_t i = 0;
 
@@ -124,8 +124,8 @@ static enum http1_result feed_chunked(struct http1_body *body, const char *bytes
 	return body->state == CHUNK_END ? HTTP1_OK : HTTP1_MORE;
 }
 
-enum http1_result http1_body_feed(struct http1_body *body, const char *bytes, size_t n,
-	size_t *ret_n)
+enum http1_result http1_body_feed(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n)
 {
 	if (body->framing == HTTP1_CHUNKED)
 		return feed_chunked(body, bytes, n, ret_n);

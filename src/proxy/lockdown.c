@@ -1,6 +1,6 @@
 /*
  * The proxy's own cage. Runs in the proxy, once; no input is hostile yet. It parses hostile bytes
- * with the user's identity and the host's network: what it does not need, it must not be able to do.
+ * with the user's identity and the host's network: what it does not need, it cannot do.
  */
 #include "proxy/lockdown.h"
 
@@ -35,6 +35,7 @@
  * Allowed whatever their arguments are. Everything else is EPERM: the x32 variants are not in the
  * list because their numbers are others.
  */
+/* clang-format off */
 static const int allowed[] = {
 	/* connections */
 	SYS_accept4, SYS_connect, SYS_getpeername, SYS_getsockname, SYS_getsockopt, SYS_setsockopt,
@@ -52,6 +53,7 @@ static const int allowed[] = {
 	SYS_epoll_wait, SYS_poll, SYS_stat, SYS_time,
 #endif
 };
+/* clang-format on */
 
 /* Allowed unless one of these bits of argument `arg` is set. */
 static const struct bits_rule {
@@ -167,11 +169,11 @@ static int filter_calls(struct err *err)
 
 /* Rights newer than the headers we build with (landlock(7)). */
 #define RIGHTS_ABI1 ((1ull << 13) - 1)
-#define RIGHT_REFER (1ull << 13) /* ABI 2 */
-#define RIGHT_TRUNCATE (1ull << 14) /* ABI 3 */
+#define RIGHT_REFER (1ull << 13)     /* ABI 2 */
+#define RIGHT_TRUNCATE (1ull << 14)  /* ABI 3 */
 #define RIGHT_IOCTL_DEV (1ull << 15) /* ABI 5 */
-#define NET_BIND_TCP (1ull << 0) /* ABI 4 */
-#define SCOPES (3ull) /* ABI 6: abstract sockets and signals of others */
+#define NET_BIND_TCP (1ull << 0)     /* ABI 4 */
+#define SCOPES (3ull)                /* ABI 6: abstract sockets and signals of others */
 
 struct ruleset_attr {
 	uint64_t fs, net, scoped;
@@ -189,7 +191,8 @@ static int allow_read(int ruleset, const char *path, struct err *err)
 		.parent_fd = fd };
 
 	if (fd < 0)
-		return errno == ENOENT || errno == EACCES ? 0 : err_set(err, errno, "open %s", path);
+		return errno == ENOENT || errno == EACCES ? 0
+							  : err_set(err, errno, "open %s", path);
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 		return err_set(err, errno, "landlock: allow %s", path);
 	return 0;

@@ -70,14 +70,16 @@ static int take_descriptors(struct role *role, const char *n_localhost, struct e
 /* The terminal's signals are for the agent; the proxy ends when the warden does. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN,
+		SIGTTOU };
 
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-/* Six descriptors a connection do not fit the usual soft limit; without, accepting pauses earlier. */
+/* Six descriptors a connection do not fit the usual soft limit; without, accepting pauses earlier.
+ */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;

@@ -14,8 +14,8 @@
 #define NONE UINT32_MAX
 
 struct entry {
-	char *name; /* NULL: never used */
-	uint32_t hash_next; /* index or NONE */
+	char *name;            /* NULL: never used */
+	uint32_t hash_next;    /* index or NONE */
 	uint32_t newer, older; /* neighbours in order of use, index or NONE */
 	uint32_t holds;
 };

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rationale: a large build talks to some hundred hosts; 16,384 names take 5 MiB when all are long. */
+/* Rationale: a large build talks to some hundred hosts; 16,384 names take 5 MiB when all are long.
+ */
 #define NAMES_MAX 16384u
 
 struct names;

@@ -46,9 +46,9 @@ static bool read_transport(uint8_t protocol, const uint8_t *p, size_t n, struct 
 	}
 	ret->client_port = (uint16_t)(p[0] << 8 | p[1]);
 	ret->server_port = ret->port = (uint16_t)(p[2] << 8 | p[3]);
-	(void)snprintf(ret->reason, sizeof(ret->reason), "%s", protocol == IPPROTO_TCP
-		? "literal address that [egress] allow does not name"
-		: "UDP other than DNS is not carried");
+	(void)snprintf(ret->reason, sizeof(ret->reason), "%s",
+		protocol == IPPROTO_TCP ? "literal address that [egress] allow does not name"
+					: "UDP other than DNS is not carried");
 	return true;
 }
 
@@ -151,7 +151,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (int i = 0; i < MESSAGES_A_TURN; i++) {
 		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-		const struct nlmsghdr *h = (const void *)bytes;
+		struct nlmsghdr *h = (void *)bytes;
 		unsigned left = n > 0 ? (unsigned)n : 0;
 
 		/* ENOBUFS says that some were lost: only the audit is the poorer for it. */

@@ -23,5 +23,6 @@ void proxy_rule_text(const struct policy_answer *answer, char *rule, size_t rule
 	rule[0] = '\0';
 	if (answer->item != NULL && answer->key < PK_COUNT)
 		(void)snprintf(rule, rule_bytes, "%s:%u %s %s", answer->item->origin.file,
-			answer->item->origin.line, policy_key_name(answer->key), answer->item->value);
+			answer->item->origin.line, policy_key_name(answer->key),
+			answer->item->value);
 }

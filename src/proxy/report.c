@@ -62,7 +62,8 @@ static void on_writable(evutil_socket_t sock, short what, void *arg)
 	if (report->n > 0)
 		(void)event_add(report->writable, NULL);
 	else if (report->n_dropped > 0)
-		log_warn("%llu lines of the audit were lost", (unsigned long long)report->n_dropped);
+		log_warn(
+			"%llu lines of the audit were lost", (unsigned long long)report->n_dropped);
 	if (report->n == 0)
 		report->n_dropped = 0;
 }
@@ -81,8 +82,7 @@ static void await_warden(struct report *report)
 		report->n_unanswered--;
 		return;
 	}
-	if (poll(&p, 1, ANSWER_TIMEOUT_MS) != 1 ||
-		recv(report->sock, &byte, 1, MSG_DONTWAIT) != 1)
+	if (poll(&p, 1, ANSWER_TIMEOUT_MS) != 1 || recv(report->sock, &byte, 1, MSG_DONTWAIT) != 1)
 		report->n_unanswered = UNANSWERED_SKIP;
 }
 

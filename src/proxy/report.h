@@ -10,7 +10,8 @@
 struct event_base;
 struct report;
 
-/* sock: SOCK_SEQPACKET of the warden, borrowed. When it closes, base's loop ends. NULL: no memory. */
+/* sock: SOCK_SEQPACKET of the warden, borrowed. When it closes, base's loop ends. NULL: no memory.
+ */
 struct report *report_new(struct event_base *base, int sock);
 void report_free(struct report *report);
 

@@ -132,7 +132,8 @@ static void close_channel(struct resolver *r)
 
 static bool open_channel(struct resolver *r)
 {
-	/* No search list: a name that was allowed must not become another one, longer by a domain. */
+	/* No search list: a name that was allowed must not become another one, longer by a domain.
+	 */
 	struct ares_options options = { .timeout = TIMEOUT_MS,
 		.tries = TRIES,
 		.domains = NULL,
@@ -151,9 +152,9 @@ static bool is_conf_changed(const struct resolver *r)
 {
 	struct stat now;
 
-	return stat(RESOLV_CONF, &now) == 0 && (now.st_ino != r->conf.st_ino ||
-		now.st_mtim.tv_sec != r->conf.st_mtim.tv_sec ||
-		now.st_mtim.tv_nsec != r->conf.st_mtim.tv_nsec);
+	return stat(RESOLV_CONF, &now) == 0 &&
+	       (now.st_ino != r->conf.st_ino || now.st_mtim.tv_sec != r->conf.st_mtim.tv_sec ||
+		       now.st_mtim.tv_nsec != r->conf.st_mtim.tv_nsec);
 }
 
 /* A laptop changes its network: other servers from now on. */
@@ -167,8 +168,8 @@ static bool refresh_channel(struct resolver *r)
 
 /* ---- answers ---- */
 
-static void add_addresses(struct resolver_result *result, const struct ares_addrinfo *info,
-	int family)
+static void add_addresses(
+	struct resolver_result *result, const struct ares_addrinfo *info, int family)
 {
 	for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next) {
 		const void *address;
@@ -176,8 +177,12 @@ static void add_addresses(struct resolver_result *result, const struct ares_addr
 		if (n->ai_family != family || result->n == RESOLVER_ADDRESSES_MAX)
 			continue;
 		address = family == AF_INET
-			? (const void *)&((const struct sockaddr_in *)(const void *)n->ai_addr)->sin_addr
-			: (const void *)&((const struct sockaddr_in6 *)(const void *)n->ai_addr)->sin6_addr;
+				  ? (const void *)&(
+					    (const struct sockaddr_in *)(const void *)n->ai_addr)
+					    ->sin_addr
+				  : (const void *)&(
+					    (const struct sockaddr_in6 *)(const void *)n->ai_addr)
+					    ->sin6_addr;
 		target_from_address(family, address, 0, &result->addresses[result->n++]);
 	}
 }
@@ -250,7 +255,8 @@ static bool make_room(struct resolver *r)
 
 	if (r->n_names < NAMES_MAX)
 		return true;
-	TAILQ_FOREACH_REVERSE(name, &r->names, resolver_names, links) {
+	TAILQ_FOREACH_REVERSE(name, &r->names, resolver_names, links)
+	{
 		if (!name->is_pending && TAILQ_EMPTY(&name->waiters)) {
 			drop_name(r, name);
 			return true;
@@ -263,7 +269,8 @@ static struct resolver_name *find(struct resolver *r, const char *text)
 {
 	struct resolver_name *name;
 
-	TAILQ_FOREACH(name, &r->names, links) {
+	TAILQ_FOREACH(name, &r->names, links)
+	{
 		if (strcmp(name->name, text) == 0)
 			return name;
 	}
@@ -286,9 +293,9 @@ static struct resolver_name *add(struct resolver *r, const char *text)
 
 static void query(struct resolver *r, struct resolver_name *name)
 {
-	static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT,
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM };
+	static const struct ares_addrinfo_hints hints = {
+		.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM
+	};
 
 	name->is_pending = true;
 	r->n_pending++;

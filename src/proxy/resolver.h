@@ -1,6 +1,7 @@
 /*
  * Real look-ups with the host's resolvers, by c-ares(3): /etc/resolv.conf and, as on the host,
- * /etc/hosts first. What a look-up says is an opinion: every address is judged before it is dialled.
+ * /etc/hosts first. What a look-up says is an opinion: every address is judged before it is
+ * dialled.
  */
 #ifndef PROXY_RESOLVER_H
 #define PROXY_RESOLVER_H
@@ -18,7 +19,7 @@ struct resolver;
 /* IPv4 first: with a synthetic IPv4 address that is the family the client asked for. */
 struct resolver_result {
 	struct target addresses[RESOLVER_ADDRESSES_MAX];
-	size_t n; /* 0: why says why not */
+	size_t n;        /* 0: why says why not */
 	const char *why; /* static text */
 };
 

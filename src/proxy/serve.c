@@ -97,12 +97,12 @@ static bool original_destination(int fd, int family, union address *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	return family == AF_INET
-		? getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, ret, &n) == 0
-		: getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST_, ret, &n) == 0;
+		       ? getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, ret, &n) == 0
+		       : getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST_, ret, &n) == 0;
 }
 
-static void deny(struct proxy *proxy, struct conn_request *request, struct proxymsg *msg,
-	const char *reason)
+static void deny(
+	struct proxy *proxy, struct conn_request *request, struct proxymsg *msg, const char *reason)
 {
 	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
@@ -120,7 +120,7 @@ static void deny(struct proxy *proxy, struct conn_request *request, struct proxy
 static bool is_synthetic(const struct target *t)
 {
 	return t->family == AF_INET && t->address[0] == (NETPLAN_SYNTHETIC_NET >> 24) &&
-		t->address[1] == ((NETPLAN_SYNTHETIC_NET >> 16) & 0xff);
+	       t->address[1] == ((NETPLAN_SYNTHETIC_NET >> 16) & 0xff);
 }
 
 /* From the synthetic address to its name; a literal address stays what it is. */
@@ -133,7 +133,7 @@ static bool find_name(struct proxy *proxy, struct conn_request *request)
 	if (!is_synthetic(t))
 		return true;
 	address = (uint32_t)t->address[0] << 24 | (uint32_t)t->address[1] << 16 |
-		(uint32_t)t->address[2] << 8 | t->address[3];
+		  (uint32_t)t->address[2] << 8 | t->address[3];
 	name = names_find(proxy->names, address);
 	if (name == NULL)
 		return false;
@@ -144,8 +144,8 @@ static bool find_name(struct proxy *proxy, struct conn_request *request)
 	return true;
 }
 
-static void start_transparent(struct proxy *proxy, struct conn_request *request,
-	struct proxymsg *msg)
+static void start_transparent(
+	struct proxy *proxy, struct conn_request *request, struct proxymsg *msg)
 {
 	union address server;
 

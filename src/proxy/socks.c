@@ -29,8 +29,10 @@ static enum socks_result bad(struct socks *s, enum socks_status status, const ch
 
 void socks_reply(struct socks *s, enum socks_status status)
 {
-	static const unsigned char codes5[] = { [SOCKS_GRANTED] = 0, [SOCKS_DENIED] = 2,
-		[SOCKS_UNREACHABLE] = 4, [SOCKS_BAD_COMMAND] = 7 };
+	static const unsigned char codes5[] = { [SOCKS_GRANTED] = 0,
+		[SOCKS_DENIED] = 2,
+		[SOCKS_UNREACHABLE] = 4,
+		[SOCKS_BAD_COMMAND] = 7 };
 
 	memset(s->reply, 0, sizeof(s->reply));
 	if (s->version == 5) {
@@ -83,8 +85,8 @@ static enum socks_result parse_request5(struct socks *s, const unsigned char *by
 		ok = target_from_host((const char *)bytes + at, address_n, 0, &s->target);
 	} else {
 		ok = true;
-		target_from_address(bytes[3] == ATYP_IPV4 ? AF_INET : AF_INET6, bytes + at, 0,
-			&s->target);
+		target_from_address(
+			bytes[3] == ATYP_IPV4 ? AF_INET : AF_INET6, bytes + at, 0, &s->target);
 	}
 	s->target.port = (uint16_t)port_at(bytes + at + address_n);
 	if (!ok || s->target.port == 0)
@@ -111,7 +113,8 @@ static enum socks_result parse_request4(struct socks *s, const unsigned char *by
 		name = left > 0 ? memchr(user + 1, 0, left) : NULL;
 		if (name == NULL)
 			return SOCKS_MORE;
-		ok = target_from_host((const char *)user + 1, (size_t)(name - user - 1), 0, &s->target);
+		ok = target_from_host(
+			(const char *)user + 1, (size_t)(name - user - 1), 0, &s->target);
 		user = name;
 	} else {
 		target_from_address(AF_INET, bytes + 4, 0, &s->target);

@@ -12,13 +12,13 @@ enum socks_result {
 	SOCKS_MORE,
 	SOCKS_GREETED, /* SOCKS5: send reply, then ask again with has_greeted */
 	SOCKS_REQUEST, /* target is filled; answer with socks_reply() when it is decided */
-	SOCKS_BAD, /* send reply (if any) and close */
+	SOCKS_BAD,     /* send reply (if any) and close */
 };
 
 struct socks {
 	bool has_greeted;
 	unsigned version; /* 4 or 5 */
-	size_t bytes; /* how many were used up */
+	size_t bytes;     /* how many were used up */
 	struct target target;
 	unsigned char reply[SOCKS_REPLY_BYTES];
 	size_t reply_bytes;

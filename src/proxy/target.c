@@ -109,8 +109,8 @@ bool target_parse(const char *text, size_t n, uint16_t default_port, struct targ
 		if (colon != NULL)
 			host_n = (size_t)(colon - text);
 	}
-	if (host_n < n && (text[host_n] != ':' ||
-				  !parse_port(text + host_n + 1, n - host_n - 1, &port)))
+	if (host_n < n &&
+		(text[host_n] != ':' || !parse_port(text + host_n + 1, n - host_n - 1, &port)))
 		return false;
 	return target_from_host(text, host_n, port, ret);
 }

@@ -24,7 +24,8 @@ struct target {
  */
 bool target_from_host(const char *host, size_t n, uint16_t port, struct target *ret);
 
-/* HOST[:PORT] of RFC 3986 without user information. Without a port: default_port, which may be 0. */
+/* HOST[:PORT] of RFC 3986 without user information. Without a port: default_port, which may be 0.
+ */
 bool target_parse(const char *text, size_t n, uint16_t default_port, struct target *ret);
 
 /* From an address as the kernel has it. */

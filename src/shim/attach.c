@@ -155,7 +155,7 @@ void attach_init(struct attach *a, int sock, int signal_fd, const struct shim_he
 	a->tty_in = a->tty_out = a->master = -1;
 	a->is_group_leader = hello->is_group_leader != 0;
 	a->may_read = (hello->tty_flags & HELLO_TTY_SHARED) == 0;
-	a->is_raw = a->owns_tty_fds = false;
+	a->is_raw = a->owns_tty_fds = a->has_return = false;
 	a->ending = ATTACH_RUNS;
 	a->conts = 0;
 	a->typed = 0;
@@ -268,19 +268,56 @@ static void write_keys(struct attach *a)
 		a->in_at += (size_t)n;
 }
 
+/* Not raw: the terminal will make CR LF of each LF, as the command's own has done already. */
+static bool adds_returns(const struct attach *a)
+{
+	struct termios modes = { 0 };
+
+	return !a->is_raw && a->tty_out >= 0 && sys_ioctl(a->tty_out, TCGETS, &modes) >= 0 &&
+		(modes.c_oflag & OPOST) != 0 && (modes.c_oflag & ONLCR) != 0;
+}
+
+/*
+ * Takes one CR before each LF out of out[1] to out[n], to out[0] and on. One at the end waits for
+ * what follows.
+ */
+static void drop_returns(struct attach *a, size_t n)
+{
+	size_t end = 0;
+
+	for (size_t i = 1; i <= n; i++) {
+		char c = a->out[i];
+
+		if (a->has_return && c != '\n')
+			a->out[end++] = '\r';
+		a->has_return = c == '\r';
+		if (!a->has_return)
+			a->out[end++] = c;
+	}
+	a->out_at = 0;
+	a->out_end = end;
+}
+
 /* False: nothing to read now, or ever. */
 static bool read_output(struct attach *a)
 {
-	long n = a->master >= 0 ? sys_read(a->master, a->out, sizeof(a->out)) : -EIO;
+	bool drops = a->has_return || adds_returns(a);
+	long n = a->master >= 0 ? sys_read(a->master, a->out + 1, sizeof(a->out) - 1) : -EIO;
 
-	if (n <= 0) {
-		if (n != -EAGAIN)
-			close_fd(&a->master);
-		return false;
+	if (n <= 0 && n != -EAGAIN)
+		close_fd(&a->master);
+	if (n > 0 && drops) {
+		drop_returns(a, (size_t)n);
+	} else if (n > 0) {
+		a->out_at = 1;
+		a->out_end = (size_t)n + 1;
+	} else if (a->has_return) {
+		a->out[0] = '\r';
+		a->has_return = false;
+		a->out_at = 0;
+		a->out_end = 1;
 	}
-	a->out_at = 0;
-	a->out_end = (size_t)n;
-	return true;
+	return a->out_at < a->out_end;
 }
 
 /* False: the terminal takes no more now. */
@@ -310,7 +347,7 @@ static bool relay_output(struct attach *a, bool is_writable)
 	bool may_write = is_writable || a->owns_tty_fds || a->tty_out < 0;
 
 	for (int i = 0; i < RELAY_ROUNDS; i++) {
-		if (a->out_at == a->out_end && !read_output(a))
+		if (a->out_at == a->out_end && !read_output(a) && !a->has_return)
 			return true;
 		if (!may_write)
 			return false;

@@ -45,6 +45,7 @@ struct attach {
 	bool may_read; /* keys are the command's */
 	bool is_raw; /* the terminal is in raw mode by us; saved has how it was */
 	bool owns_tty_fds;
+	bool has_return; /* a CR at the end of what was read: it goes with what follows */
 	enum attach_result ending; /* ATTACH_RUNS until the end is known; then output is drained */
 	uint32_t conts; /* SIGCONTs sent; a stop that was reported before one of them is stale */
 	uint64_t typed; /* bit N-1: the key of signal N was typed by the user and passed on */

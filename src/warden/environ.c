@@ -24,33 +24,46 @@ static size_t name_len(const char *assignment)
 	return strcspn(assignment, "=");
 }
 
-static bool name_matches(const char *pattern, const char *assignment)
+/* Rationale: no variable that a profile names is longer; a longer one matches nothing. */
+#define NAME_BYTES 256
+
+static bool copy_name(const char *assignment, char name[NAME_BYTES])
 {
-	char name[256];
 	size_t n = name_len(assignment);
 
-	if (n >= sizeof(name))
+	if (n >= NAME_BYTES)
 		return false;
 	memcpy(name, assignment, n);
 	name[n] = '\0';
-	return str_glob(pattern, name);
+	return true;
 }
 
 static bool list_matches(const struct policy *policy, enum policy_key key, const char *assignment)
 {
 	size_t n;
 	const struct policy_item *items = policy_list(policy, key, &n);
+	char name[NAME_BYTES];
 
-	for (size_t i = 0; i < n; i++)
-		if (name_matches(items[i].value, assignment))
+	if (!copy_name(assignment, name))
+		return key == PK_ENV_HIDE;
+	for (size_t i = 0; i < n; i++) {
+		const char *pattern = items[i].value;
+
+		if ((pattern[0] == name[0] || pattern[0] == '*' || pattern[0] == '?') &&
+			str_glob(pattern, name))
 			return true;
+	}
 	return false;
 }
 
 bool environ_is_loader(const char *assignment)
 {
+	char name[NAME_BYTES];
+
+	if (!copy_name(assignment, name))
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(loader_names); i++)
-		if (name_matches(loader_names[i], assignment))
+		if (str_glob(loader_names[i], name))
 			return true;
 	return false;
 }

@@ -18,7 +18,10 @@
  * AI_ADDRCONFIG (RFC 3493) look names up at all.
  */
 #define NETPLAN_OWN4 0xc6120001u
-#define NETPLAN_OWN6 { 0xfd, 0xaa, 0x6a, 0x61, 0x69, 0x6c, [15] = 1 }
+#define NETPLAN_OWN6                                                                               \
+	{                                                                                          \
+		0xfd, 0xaa, 0x6a, 0x61, 0x69, 0x6c, [15] = 1                                       \
+	}
 
 /* Where redirected TCP arrives; "discard" (RFC 863), which no program of a cell wants to serve. */
 #define NETPLAN_REDIRECT_PORT 9

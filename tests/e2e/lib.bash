@@ -2,7 +2,8 @@
 # running an agent bare or jailed. Expects: top (the tree), stage (a directory of the user).
 # shellcheck shell=bash disable=SC2034,SC2154
 
-program=${AGENTJAIL:-$top/${B:-build}/agentjail}
+# shellcheck source=../escape/program.bash
+. "$top/tests/escape/program.bash"
 canary="canary-$$-$RANDOM"
 home=$stage/home
 project=$home/project

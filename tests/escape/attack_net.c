@@ -129,8 +129,6 @@ static enum verdict act_socket(char **arg)
 	int fd = socket((int)attack_number(arg[0]), (int)attack_number(arg[1]) | SOCK_CLOEXEC,
 			(int)attack_number(arg[2]));
 
-	if (fd < 0 && (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT) && arg[3])
-		return attack_cannot(arg[3]);
 	return attack_result(fd);
 }
 
@@ -245,7 +243,7 @@ const struct attack attack_net[] = {
 	{"udp", "ADDRESS PORT", 2, act_udp},
 	{"icmp", "raw|dgram ADDRESS", 2, act_icmp},
 	{"families", "", 0, act_families},
-	{"socket", "FAMILY TYPE PROTOCOL [WHAT]", 3, act_socket},
+	{"socket", "FAMILY TYPE PROTOCOL", 3, act_socket},
 	{"netlink", "", 0, act_netlink},
 	{"link-down", "", 0, act_link_down},
 	{"unix", "PATH|@NAME", 1, act_unix},

@@ -127,14 +127,16 @@ static void test_good(void)
 	tap_ok(parse_ext(&ext) == CLIENTHELLO_OK && got.name_n == 0, "an empty list: no name");
 	add_extension(&ext, 0xfe0d, "\0", 1);
 	add_name(&ext, "host.test", 9);
-	tap_ok(parse_ext(&ext) == CLIENTHELLO_OK && got.has_ech, "an encrypted one beside it is noticed");
+	tap_ok(parse_ext(&ext) == CLIENTHELLO_OK && got.has_ech,
+		"an encrypted one beside it is noticed");
 }
 
 static void test_bad_names(void)
 {
-	static const char long_name[256] = { [0 ... 255] = 'a' };
 	static struct bytes ext;
+	char long_name[256];
 
+	memset(long_name, 'a', sizeof(long_name));
 	add_name(&ext, "a.test", 6);
 	add_name(&ext, "b.test", 6);
 	tap_ok(parse_ext(&ext) == CLIENTHELLO_BAD, "two server_name extensions");
@@ -201,7 +203,8 @@ static void test_bad_records(void)
 	r.at[9] = 2;
 	tap_ok(parse(r.at, r.n) == CLIENTHELLO_BAD, "version 2 inside");
 	tap_ok(parse((const uint8_t *)"\x16\3\1\0\0", 5) == CLIENTHELLO_BAD, "an empty record");
-	tap_ok(parse((const uint8_t *)"\x16\3\1\x40\1", 5) == CLIENTHELLO_BAD, "a record over 16 KiB");
+	tap_ok(parse((const uint8_t *)"\x16\3\1\x40\1", 5) == CLIENTHELLO_BAD,
+		"a record over 16 KiB");
 	for (size_t i = 0; i < CLIENTHELLO_RAW_MAX; i += 6)
 		add(&big, "\x16\3\1\0\1", 5), add(&big, i == 0 ? "\1" : i == 6 ? "\0" : "\x3f", 1);
 	tap_ok(parse(big.at, CLIENTHELLO_RAW_MAX) == CLIENTHELLO_BAD, "32 KiB of one-byte records");
@@ -223,7 +226,8 @@ static void test_mutations(void)
 			r.at[(seed >> 8) % r.n] = (uint8_t)(seed >> 24);
 		}
 		if (parse(r.at, r.n) == CLIENTHELLO_OK)
-			sane = sane && got.name_n == strlen(got.name) && got.name_n < sizeof(got.name);
+			sane = sane && got.name_n == strlen(got.name) &&
+			       got.name_n < sizeof(got.name);
 	}
 	tap_ok(sane, "50,000 mutations: no crash, no name with a NUL");
 }

@@ -1,6 +1,6 @@
 /*
- * Proves that the cell's DNS server answers as RFC 1035 wants, that nothing but names in normal form
- * gets an address, and that hostile queries get an error or nothing, never a crash.
+ * Proves that the cell's DNS server answers as RFC 1035 wants, that nothing but names in normal
+ * form gets an address, and that hostile queries get an error or nothing, never a crash.
  */
 #include "base/cleanup.h"
 #include "proxy/dns.h"
@@ -103,10 +103,13 @@ static void test_answers(void)
 
 	tap_ok(ask(&m) == 0 && answers() == 1, "A: one answer");
 	tap_is(asked, "host.test", "the name is looked up in normal form");
-	tap_ok(answer[0] == 0x12 && answer[1] == 0x34 && (answer[2] & 0x80) != 0 && (answer[2] & 1) != 0,
+	tap_ok(answer[0] == 0x12 && answer[1] == 0x34 && (answer[2] & 0x80) != 0 &&
+			(answer[2] & 1) != 0,
 		"id, QR and RD are right");
-	tap_ok(memcmp(answer + answer_n - 4, "\xc6\x12\x01\x05", 4) == 0, "the address is the table's");
-	tap_ok(memcmp(answer + 12, m.bytes + 12, m.n - 12) == 0, "the question is echoed, its case too");
+	tap_ok(memcmp(answer + answer_n - 4, "\xc6\x12\x01\x05", 4) == 0,
+		"the address is the table's");
+	tap_ok(memcmp(answer + 12, m.bytes + 12, m.n - 12) == 0,
+		"the question is echoed, its case too");
 	m = query("host.test", 28);
 	tap_ok(ask(&m) == 0 && answers() == 0, "AAAA: no data");
 	tap_is(asked, "", "and no address is used up");
@@ -116,11 +119,13 @@ static void test_answers(void)
 		tap_ok(ask(&m) == 0 && answers() == 0, "type %u: no data", empty[i]);
 	}
 	m = query("localhost", 1);
-	tap_ok(ask(&m) == 0 && memcmp(answer + answer_n - 4, "\x7f\0\0\1", 4) == 0, "localhost: 127.0.0.1");
+	tap_ok(ask(&m) == 0 && memcmp(answer + answer_n - 4, "\x7f\0\0\1", 4) == 0,
+		"localhost: 127.0.0.1");
 	m = query("localhost", 28);
 	tap_ok(ask(&m) == 0 && answers() == 1 && answer[answer_n - 1] == 1, "localhost: ::1");
 	m = query("web.localhost", 1);
-	tap_ok(ask(&m) == 0 && memcmp(answer + answer_n - 4, "\x7f\0\0\1", 4) == 0, "and what is below it");
+	tap_ok(ask(&m) == 0 && memcmp(answer + answer_n - 4, "\x7f\0\0\1", 4) == 0,
+		"and what is below it");
 	m = query("db", 1);
 	tap_ok(ask(&m) == 0 && answers() == 1, "a name without a dot that policy knows");
 	m = query("wpad", 1);
@@ -138,8 +143,8 @@ static void test_answers(void)
 
 static void test_names(void)
 {
-	static const char *const bad[] = { "a b.test", "a!.test", "-.te\x80st", "1.2.3.4", "a.0", "2130706433",
-		"a\xff.test", "a/b.test" };
+	static const char *const bad[] = { "a b.test", "a!.test", "-.te\x80st", "1.2.3.4", "a.0",
+		"2130706433", "a\xff.test", "a/b.test" };
 	struct message m;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -161,10 +166,12 @@ static void test_opt(void)
 
 	m.bytes[11] = 1;
 	add(&m, opt, sizeof(opt));
-	tap_ok(ask(&m) == 0 && answers() == 1 && answer[11] == 1, "an OPT record is answered with one");
+	tap_ok(ask(&m) == 0 && answers() == 1 && answer[11] == 1,
+		"an OPT record is answered with one");
 	tap_ok(answer[answer_n - 11] == 0 && answer[answer_n - 9] == 41, "at the end");
 	m.bytes[m.n - 5] = 1; /* EDNS version 1 */
-	tap_ok(ask(&m) == 0 && answers() == 0 && answer[answer_n - 6] == 1, "another version: BADVERS");
+	tap_ok(ask(&m) == 0 && answers() == 0 && answer[answer_n - 6] == 1,
+		"another version: BADVERS");
 	m.bytes[m.n - 5] = 0;
 	m.bytes[m.n - 1] = 4;
 	tap_ok(ask(&m) == 1 && answer[11] == 0, "an OPT record that is cut off: FORMERR");

@@ -58,12 +58,14 @@ static void test_bad(void)
 		{ "TE xchunked", POST "Transfer-Encoding: xchunked\r\n\r\n" },
 		{ "TE chunked, identity", POST "Transfer-Encoding: chunked, identity\r\n\r\n" },
 		{ "TE gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n" },
-		{ "TE twice", POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
+		{ "TE twice",
+			POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
 		{ "TE with VT", POST "Transfer-Encoding: \vchunked\r\n\r\n" },
 		{ "blank before the colon", POST "Transfer-Encoding : chunked\r\n\r\n" },
 		{ "underscore for dash", POST "Transfer_Encoding: chunked\r\n\r\n" },
 		{ "Content_Length", POST "Content_Length: 4\r\n\r\n" },
-		{ "TE in HTTP/1.0", "POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n" },
+		{ "TE in HTTP/1.0",
+			"POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n" },
 		{ "folded line", GET HOST "X: a\r\n b\r\n\r\n" },
 		{ "folded first line", GET " Host: a.test\r\n\r\n" },
 		{ "bare LF", "GET / HTTP/1.1\nHost: a.test\r\n\r\n" },
@@ -73,8 +75,10 @@ static void test_bad(void)
 		{ "two Hosts", GET HOST "Host: b.test\r\n\r\n" },
 		{ "two equal Hosts", GET HOST HOST "\r\n" },
 		{ "Connection: host", GET HOST "Connection: close, Host\r\n\r\n" },
-		{ "Connection: content-length", POST "Content-Length: 1\r\nConnection: content_length\r\n\r\n" },
-		{ "Upgrade with a body", POST "Content-Length: 1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n" },
+		{ "Connection: content-length",
+			POST "Content-Length: 1\r\nConnection: content_length\r\n\r\n" },
+		{ "Upgrade with a body",
+			POST "Content-Length: 1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n" },
 		{ "no version", "GET /\r\n" HOST "\r\n" },
 		{ "HTTP/1.2", "GET / HTTP/1.2\r\n" HOST "\r\n" },
 		{ "HTTP/1.10", "GET / HTTP/1.10\r\n" HOST "\r\n" },
@@ -94,7 +98,7 @@ static void test_bad(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		tap_ok(parse(bad[i].text) == HTTP1_BAD, "%s: %s", bad[i].what, head.why);
-	tap_ok(parse_n(GET "Host: a\0b\r\n\r\n", sizeof(GET) + 14) == HTTP1_BAD, "NUL");
+	tap_ok(parse_n(GET "Host: a\0b\r\n\r\n", sizeof(GET) - 1 + 13) == HTTP1_BAD, "NUL");
 }
 
 static void test_good(void)
@@ -105,23 +109,28 @@ static void test_good(void)
 	for (n = 0; n < strlen(full) - 4 && parse_n(full, n) == HTTP1_MORE; n++)
 		continue;
 	tap_ok(n == strlen(full) - 4, "cut anywhere: more is needed");
-	tap_ok(parse(full) == HTTP1_OK && head.bytes == strlen(full) - 4, "one empty line before is skipped");
+	tap_ok(parse(full) == HTTP1_OK && head.bytes == strlen(full) - 4,
+		"one empty line before is skipped");
 	tap_is(written(full, 0), GET HOST "X: y\r\n\r\n", "written again");
-	tap_ok(parse(POST "Content-Length: 12\r\n\r\n") == HTTP1_OK && head.length == 12, "a length");
+	tap_ok(parse(POST "Content-Length: 12\r\n\r\n") == HTTP1_OK && head.length == 12,
+		"a length");
 	tap_ok(parse(POST "Transfer-Encoding: Chunked\r\n\r\n") == HTTP1_OK &&
-		head.framing == HTTP1_CHUNKED, "chunked");
+			head.framing == HTTP1_CHUNKED,
+		"chunked");
 	tap_is(written("GET http://A.test:80/x?y HTTP/1.1\r\n" HOST "\r\n", 0),
 		"GET /x?y HTTP/1.1\r\n" HOST "\r\n", "absolute-form becomes origin-form");
 	tap_ok(head.authority.n == 9, "and its authority is known");
 	tap_is(written("GET http://a.test?y HTTP/1.1\r\n" HOST "\r\n", 0),
 		"GET /?y HTTP/1.1\r\n" HOST "\r\n", "without a path as well");
-	tap_is(written("OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0), "OPTIONS * HTTP/1.1\r\n" HOST "\r\n",
-		"asterisk-form");
-	tap_is(written(GET HOST "Proxy-Connection: x\r\nProxy-Authorization: y\r\nKeep-Alive: 5\r\n\r\n",
-			HTTP1_CLOSE),
+	tap_is(written("OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0),
+		"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "asterisk-form");
+	tap_is(written(GET HOST
+		       "Proxy-Connection: x\r\nProxy-Authorization: y\r\nKeep-Alive: 5\r\n\r\n",
+		       HTTP1_CLOSE),
 		GET HOST "Connection: close\r\n\r\n", "what is for a proxy does not go on");
-	tap_is(written(GET HOST "Connection: close, Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
-			HTTP1_DROP_UPGRADE),
+	tap_is(written(GET HOST
+		       "Connection: close, Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
+		       HTTP1_DROP_UPGRADE),
 		GET HOST "Connection: close\r\n\r\n", "an upgrade is dropped, close stays");
 	tap_ok(head.is_upgrade_h2c && head.has_upgrade && head.says_close, "and was seen");
 }
@@ -199,12 +208,14 @@ static void test_sniff(void)
 		enum http1_result want;
 	} table[] = { { "GET / HTTP/1.1\r\n", HTTP1_OK }, { "GET /", HTTP1_MORE },
 		{ "\r\n \tget / hTtP/1", HTTP1_OK }, { "GET\t/\tHTTP/1.1\n", HTTP1_OK },
-		{ "SSH-2.0-x\r\n", HTTP1_BAD }, { "EHLO x\r\n", HTTP1_BAD }, { "EHLO x", HTTP1_MORE },
-		{ "\x80\x01", HTTP1_BAD }, { "*1\r\n", HTTP1_BAD }, { "PRI * HTTP/2.0\r\n", HTTP1_OK },
-		{ "{\"a\":1}", HTTP1_BAD }, { "GET /\r\n", HTTP1_BAD } };
+		{ "SSH-2.0-x\r\n", HTTP1_BAD }, { "EHLO x\r\n", HTTP1_BAD },
+		{ "EHLO x", HTTP1_MORE }, { "\x80\x01", HTTP1_BAD }, { "*1\r\n", HTTP1_BAD },
+		{ "PRI * HTTP/2.0\r\n", HTTP1_OK }, { "{\"a\":1}", HTTP1_BAD },
+		{ "GET /\r\n", HTTP1_BAD } };
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
-		tap_ok(http1_sniff(table[i].text, strlen(table[i].text)) == table[i].want, "first bytes %zu", i);
+		tap_ok(http1_sniff(table[i].text, strlen(table[i].text)) == table[i].want,
+			"first bytes %zu", i);
 	tap_ok(http1_sniff("AMQP\0\0\x09\x01", 8) == HTTP1_BAD, "AMQP");
 	tap_ok(http1_sniff("0032git-upload-pack /x\0host=a", 28) == HTTP1_BAD, "git");
 }
@@ -216,9 +227,11 @@ static void test_status(void)
 	const char *r = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nrest";
 
 	tap_ok(http1_parse_status(r, strlen(r), &status, &n) == HTTP1_OK && status == 101 &&
-		n == strlen(r) - 4, "a status");
+			n == strlen(r) - 4,
+		"a status");
 	tap_ok(http1_parse_status(r, 20, &status, &n) == HTTP1_MORE, "not yet");
-	tap_ok(http1_parse_status("HTTP/1.1 1010 \r\n\r\n", 18, &status, &n) == HTTP1_BAD, "four digits");
+	tap_ok(http1_parse_status("HTTP/1.1 1010 \r\n\r\n", 18, &status, &n) == HTTP1_BAD,
+		"four digits");
 	tap_ok(http1_parse_status("ICY 200 OK\r\n\r\n", 14, &status, &n) == HTTP1_BAD, "no HTTP");
 }
 
@@ -246,7 +259,7 @@ static void test_mutations(void)
 		http1_write_head(&head, 0, &out);
 		/* What is written is read again as the same. */
 		same = same && http1_parse_head(out.data, out.len, &head) == HTTP1_OK &&
-			head.bytes == out.len && head.method.n == method.n;
+		       head.bytes == out.len && head.method.n == method.n;
 	}
 	tap_ok(same, "50,000 mutations: what is accepted is written so that it is accepted again");
 }

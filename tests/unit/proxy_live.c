@@ -34,18 +34,26 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define PUBLIC "8.8.4.4" /* allowed.test and its like */
+#define PUBLIC "8.8.4.4"   /* allowed.test and its like */
 #define PRIVATE "10.1.2.3" /* rebind.test and intranet.test */
 #define BIG_BYTES (8u << 20)
 
 static const char *const overrides[] = {
-	"egress.allow=allowed.test:443", "egress.allow=allowed.test:80",
-	"egress.allow=allowed.test:22", "egress.allow=allowed.test:7000",
-	"egress.allow=allowed.test:7001", "egress.allow=allowed.test:8080",
-	"egress.allow=allowed.test:9999", "egress.allow=other.test:80", "egress.allow=rebind.test:80",
-	"egress.allow=intranet.test:80", "egress.private=intranet.test",
-	"egress.allow=missing.test:80", "egress.allow=localhost:5432",
-	"egress.allow=10.1.2.3:5555", "egress.allow=metadata.test:80",
+	"egress.allow=allowed.test:443",
+	"egress.allow=allowed.test:80",
+	"egress.allow=allowed.test:22",
+	"egress.allow=allowed.test:7000",
+	"egress.allow=allowed.test:7001",
+	"egress.allow=allowed.test:8080",
+	"egress.allow=allowed.test:9999",
+	"egress.allow=other.test:80",
+	"egress.allow=rebind.test:80",
+	"egress.allow=intranet.test:80",
+	"egress.private=intranet.test",
+	"egress.allow=missing.test:80",
+	"egress.allow=localhost:5432",
+	"egress.allow=10.1.2.3:5555",
+	"egress.allow=metadata.test:80",
 };
 
 static const char hosts[] = "127.0.0.1 localhost\n" PUBLIC " allowed.test other.test\n" PRIVATE
@@ -186,9 +194,15 @@ static const struct server {
 	uint16_t port;
 	void (*serve)(int fd);
 } servers[] = {
-	{ PUBLIC, 443, echo }, { PUBLIC, 80, echo }, { PUBLIC, 22, serve_ssh },
-	{ PUBLIC, 7000, echo }, { PUBLIC, 7001, serve_big }, { PUBLIC, 8080, serve_upgrade },
-	{ PRIVATE, 80, echo }, { PRIVATE, 5555, echo }, { "127.0.0.1", 5432, echo },
+	{ PUBLIC, 443, echo },
+	{ PUBLIC, 80, echo },
+	{ PUBLIC, 22, serve_ssh },
+	{ PUBLIC, 7000, echo },
+	{ PUBLIC, 7001, serve_big },
+	{ PUBLIC, 8080, serve_upgrade },
+	{ PRIVATE, 80, echo },
+	{ PRIVATE, 5555, echo },
+	{ "127.0.0.1", 5432, echo },
 	{ "169.254.169.254", 80, echo },
 };
 
@@ -297,7 +311,8 @@ static const char *read_all(int fd)
 	while (n < sizeof(text) - 16 && (got = read(fd, text + n, sizeof(text) - 16 - n)) > 0)
 		n += (size_t)got;
 	if (n < sizeof(text) - 16 && got < 0)
-		n += (size_t)snprintf(text + n, 16, "%s", errno == ECONNRESET ? "<RESET>" : "<TIMEOUT>");
+		n += (size_t)snprintf(
+			text + n, 16, "%s", errno == ECONNRESET ? "<RESET>" : "<TIMEOUT>");
 	text[n] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] == '\0')
@@ -386,10 +401,12 @@ static void test_names(void)
 	char first[INET6_ADDRSTRLEN];
 
 	(void)snprintf(first, sizeof(first), "%s", look_up("allowed.test", 1));
-	tap_ok(strncmp(first, "198.18.", 7) == 0, "a name gets a synthetic address, whoever is asked");
+	tap_ok(strncmp(first, "198.18.", 7) == 0,
+		"a name gets a synthetic address, whoever is asked");
 	tap_is(look_up("ALLOWED.test", 1), first, "the same one again");
 	tap_is(look_up("allowed.test", 28), "", "and no IPv6 one");
-	tap_ok(strncmp(look_up("secret-data.evil.test", 1), "198.18.", 7) == 0, "denied names get one too");
+	tap_ok(strncmp(look_up("secret-data.evil.test", 1), "198.18.", 7) == 0,
+		"denied names get one too");
 	tap_is(look_up("localhost", 1), "127.0.0.1", "localhost is the cell's own");
 	tap_is(look_up("wpad", 1), "", "a short name does not exist");
 }
@@ -403,9 +420,11 @@ static void test_allowed(void)
 	r = next_report(PROXYMSG_ALLOWED);
 	tap_is(r->host, "allowed.test", "it is reported by name");
 	tap_is(r->address, PUBLIC, "with the address that was dialled");
-	tap_ok(r->port == 7000 && r->server_port == 7000 && r->server[0] == 198 && r->client_port != 0,
+	tap_ok(r->port == 7000 && r->server_port == 7000 && r->server[0] == 198 &&
+			r->client_port != 0,
 		"and both ends as the cell has them");
-	tap_ok(strstr(r->rule, "egress.allow allowed.test:7000") != NULL, "and the line: %s", r->rule);
+	tap_ok(strstr(r->rule, "egress.allow allowed.test:7000") != NULL, "and the line: %s",
+		r->rule);
 	r = next_report(PROXYMSG_CLOSED);
 	tap_ok(r->bytes_out == 12 && r->bytes_in == 15, "its end is reported with byte counts");
 }
@@ -419,20 +438,26 @@ static void test_denied(void)
 	r = next_report(PROXYMSG_DENIED);
 	tap_is(r->host, "evil.test", "reported by name");
 	tap_ok(r->port == 443, "and port: %s", r->reason);
-	tap_is(say(dial_name("allowed.test", 25), ""), "<RESET>", "another port of an allowed name: reset");
-	tap_is(say(dial_name("rebind.test", 80), ""), "<RESET>", "a name that resolves to a private address");
+	tap_is(say(dial_name("allowed.test", 25), ""), "<RESET>",
+		"another port of an allowed name: reset");
+	tap_is(say(dial_name("rebind.test", 80), ""), "<RESET>",
+		"a name that resolves to a private address");
 	(void)next_report(PROXYMSG_DENIED);
 	r = next_report(PROXYMSG_DENIED);
 	tap_ok(strcmp(r->host, "rebind.test") == 0 && strcmp(r->address, PRIVATE) == 0,
 		"reported with it: %s", r->reason);
-	tap_is(say(dial_name("metadata.test", 80), ""), "<RESET>", "a name that resolves to metadata");
+	tap_is(say(dial_name("metadata.test", 80), ""), "<RESET>",
+		"a name that resolves to metadata");
 	tap_is(say(dial_name("intranet.test", 80), "GET / HTTP/1.1\r\nHost: intranet.test\r\n\r\n"),
-		"GET / HTTP/1.1\r\nHost: intranet.test\r\n\r\nEND", "a private name that policy lists: fine");
-	tap_is(say(dial_name("allowed.test", 9999), ""), "<RESET>", "allowed but nobody listens: reset");
+		"GET / HTTP/1.1\r\nHost: intranet.test\r\n\r\nEND",
+		"a private name that policy lists: fine");
+	tap_is(say(dial_name("allowed.test", 9999), ""), "<RESET>",
+		"allowed but nobody listens: reset");
 	r = next_report(PROXYMSG_FAILED);
 	tap_ok(r->port == 9999, "reported as failed: %s", r->reason);
 	tap_is(say(dial_name("missing.test", 80), ""), "<RESET>", "allowed but not found: reset");
-	tap_ok(strcmp(next_report(PROXYMSG_FAILED)->host, "missing.test") == 0, "reported as failed");
+	tap_ok(strcmp(next_report(PROXYMSG_FAILED)->host, "missing.test") == 0,
+		"reported as failed");
 	tap_ok(dial("198.18.77.77", 80) >= 0, "an address nobody was given connects");
 	tap_ok(strstr(next_report(PROXYMSG_DENIED)->reason, "no name") != NULL, "and is denied");
 }
@@ -448,18 +473,22 @@ static void test_literals(void)
 	tap_ok(dial("1.2.3.4", 443) == -ECONNREFUSED, "a literal address: refused at once");
 	r = next_report(PROXYMSG_DENIED);
 	tap_ok(r->via == PROXYMSG_LITERAL && strcmp(r->host, "1.2.3.4") == 0 && r->port == 443 &&
-		r->client_port != 0, "reported from the log");
+			r->client_port != 0,
+		"reported from the log");
 	tap_ok(dial("2001:db8::1", 443) == -ECONNREFUSED, "an IPv6 one too");
 	tap_is(next_report(PROXYMSG_DENIED)->host, "2001:db8::1", "reported");
 	tap_ok(dial("169.254.169.254", 80) == -ECONNREFUSED, "metadata");
 	tap_ok(dial(PRIVATE, 80) == -ECONNREFUSED, "another port of an allowed literal");
-	tap_is(say(dial(PRIVATE, 5555), "\x02x"), "\x02xEND", "an allowed literal address and port");
+	tap_is(say(dial(PRIVATE, 5555), "\x02x"), "\x02xEND",
+		"an allowed literal address and port");
 	(void)inet_pton(AF_INET, "1.2.3.4", &a.sin_addr);
 	(void)connect(udp, (struct sockaddr *)&a, sizeof(a));
 	(void)send(udp, "x", 1, 0);
 	tap_ok(recv(udp, &byte, 1, 0) < 0 && errno == ECONNREFUSED, "UDP is refused at once");
-	tap_ok(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) < 0 && errno == EACCES, "ping has no socket");
-	tap_is(say(dial("127.0.0.1", 5432), "db"), "dbEND", "localhost:PORT reaches the host's loopback");
+	tap_ok(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) < 0 && errno == EACCES,
+		"ping has no socket");
+	tap_is(say(dial("127.0.0.1", 5432), "db"), "dbEND",
+		"localhost:PORT reaches the host's loopback");
 	tap_is(say(dial("::1", 5432), "db"), "dbEND", "from ::1 as well");
 	tap_ok(dial("127.0.0.1", 5433) == -ECONNREFUSED, "other ports are the cell's own");
 	tap_ok(dial("127.0.0.1", NETPLAN_REDIRECT_PORT) >= 0, "the redirect port itself connects");
@@ -476,14 +505,16 @@ static void test_tls(void)
 	n = hello(h, "evil.test");
 	got = talk(dial_name("allowed.test", 443), h, n);
 	tap_ok(memcmp(got, "\x15\x03\x03\x30\x02\x02\x31", 8) == 0, "another one: alert");
-	tap_ok(strstr(next_report(PROXYMSG_DENIED)->reason, "evil.test is not allowed.test") != NULL,
+	tap_ok(strstr(next_report(PROXYMSG_DENIED)->reason, "evil.test is not allowed.test") !=
+			NULL,
 		"and a report that names both");
 	n = hello(h, NULL);
 	tap_ok(talk(dial_name("allowed.test", 443), h, n)[0] == 0x15, "none: alert");
 	n = hello(h, "evil.test");
 	tap_ok(talk(dial_name("allowed.test", 7000), h, n)[0] == 0x15, "on any port");
 	n = hello(h, "allowed.test");
-	tap_is(talk(dial_name("allowed.test", 443), h, n - 3), "<RESET>", "one that is cut off: reset");
+	tap_is(talk(dial_name("allowed.test", 443), h, n - 3), "<RESET>",
+		"one that is cut off: reset");
 }
 
 static void test_http(void)
@@ -492,14 +523,18 @@ static void test_http(void)
 	char two[256];
 	const char *got;
 
-	tap_is(say(dial_name("allowed.test", 80), good), "GET /a HTTP/1.1\r\nHost: allowed.test\r\n\r\nEND",
+	tap_is(say(dial_name("allowed.test", 80), good),
+		"GET /a HTTP/1.1\r\nHost: allowed.test\r\n\r\nEND",
 		"a request for the name passes");
 	got = say(dial_name("allowed.test", 80), "GET /a HTTP/1.1\r\nHost: other.test\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 421 ", 13) == 0, "for another allowed name on it: 421");
-	(void)snprintf(two, sizeof(two), "%s%s", good, "GET /b HTTP/1.1\r\nHost: other.test\r\n\r\n");
+	(void)snprintf(
+		two, sizeof(two), "%s%s", good, "GET /b HTTP/1.1\r\nHost: other.test\r\n\r\n");
 	got = say(dial_name("allowed.test", 80), two);
-	tap_ok(strstr(got, "/b") == NULL && strstr(got, "421 Misdirected") != NULL, "as second request: 421");
-	got = say(dial_name("allowed.test", 80), "CONNECT evil.test:443 HTTP/1.1\r\nHost: allowed.test\r\n\r\n");
+	tap_ok(strstr(got, "/b") == NULL && strstr(got, "421 Misdirected") != NULL,
+		"as second request: 421");
+	got = say(dial_name("allowed.test", 80),
+		"CONNECT evil.test:443 HTTP/1.1\r\nHost: allowed.test\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "CONNECT: 400");
 	got = say(dial_name("allowed.test", 80), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "HTTP/2 without TLS: 400");
@@ -512,9 +547,11 @@ static void test_http(void)
 		"Upgrade: websocket\r\n\r\n\x81\x01x");
 	tap_is(got, "HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x01xEND", "a WebSocket passes");
 	got = say(dial_name("allowed.test", 8080),
-		"GET / HTTP/1.1\r\nHost: allowed.test:8080\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+		"GET / HTTP/1.1\r\nHost: allowed.test:8080\r\nConnection: Upgrade, "
+		"HTTP2-Settings\r\n"
 		"Upgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n");
-	tap_is(got, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nEND", "an upgrade to h2c is not asked for");
+	tap_is(got, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nEND",
+		"an upgrade to h2c is not asked for");
 	drop_reports();
 }
 
@@ -544,13 +581,15 @@ static void test_big(void)
 
 static void test_proxy(void)
 {
-	static const char connect_ok[] = "CONNECT allowed.test:7000 HTTP/1.1\r\nHost: x\r\n\r\n\x01hi";
+	static const char connect_ok[] =
+		"CONNECT allowed.test:7000 HTTP/1.1\r\nHost: x\r\n\r\n\x01hi";
 	const char *got;
 	uint16_t port = NETPLAN_PROXY_PORT;
 
 	drop_reports();
 	tap_is(say(dial("127.0.0.1", port), connect_ok),
-		"HTTP/1.1 200 Connection established\r\n\r\n\x01hiEND", "CONNECT to an allowed name");
+		"HTTP/1.1 200 Connection established\r\n\r\n\x01hiEND",
+		"CONNECT to an allowed name");
 	tap_ok(next_report(PROXYMSG_ALLOWED)->via == PROXYMSG_CONNECT, "is reported");
 	got = say(dial("127.0.0.1", port), "CONNECT evil.test:443 HTTP/1.1\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 403 ", 13) == 0, "to a denied one: 403");
@@ -558,19 +597,34 @@ static void test_proxy(void)
 	tap_ok(strncmp(got, "HTTP/1.1 400 ", 13) == 0, "to a number that is no address: 400");
 	got = say(dial("127.0.0.1", port), "CONNECT allowed.test:9999 HTTP/1.1\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 502 ", 13) == 0, "to one that does not answer: 502");
-	got = say(dial("127.0.0.1", port), "GET http://allowed.test/x?y HTTP/1.1\r\nHost: allowed.test\r\n"
-					   "Proxy-Connection: keep-alive\r\nProxy-Authorization: x\r\n\r\n");
+	got = say(dial("127.0.0.1", port),
+		"GET http://allowed.test/x?y HTTP/1.1\r\nHost: allowed.test\r\n"
+		"Proxy-Connection: keep-alive\r\nProxy-Authorization: x\r\n\r\n");
 	tap_is(got, "GET /x?y HTTP/1.1\r\nHost: allowed.test\r\nConnection: close\r\n\r\nEND",
 		"absolute-form becomes origin-form, one request");
-	got = say(dial("127.0.0.1", port), "GET http://allowed.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n");
+	got = say(dial("127.0.0.1", port),
+		"GET http://allowed.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n");
 	tap_ok(strncmp(got, "HTTP/1.1 421 ", 13) == 0, "with another Host: 421");
 	got = talk(dial("127.0.0.1", port),
-		"\x05\x01\0\x05\x01\0\x03\x0c" "allowed.test\x1b\x58\x01yo", 25);
-	tap_ok(memcmp(got, "\x05" "0\x05" "00\x01", 6) == 0 && strstr(got, "\x01yoEND") != NULL,
+		"\x05\x01\0\x05\x01\0\x03\x0c"
+		"allowed.test\x1b\x58\x01yo",
+		25);
+	tap_ok(memcmp(got,
+		       "\x05"
+		       "0\x05"
+		       "00\x01",
+		       6) == 0 &&
+			strstr(got, "\x01yoEND") != NULL,
 		"SOCKS5 to an allowed name");
-	got = talk(dial("127.0.0.1", port), "\x05\x01\0\x05\x01\0\x03\x09" "evil.test\x01\xbb", 19);
+	got = talk(dial("127.0.0.1", port),
+		"\x05\x01\0\x05\x01\0\x03\x09"
+		"evil.test\x01\xbb",
+		19);
 	tap_ok(got[3] == 2, "SOCKS5 to a denied one");
-	got = talk(dial("127.0.0.1", port), "\x05\x01\0\x05\x01\0\x03\x16" "evil.test\0allowed.test\x1b\x58", 32);
+	got = talk(dial("127.0.0.1", port),
+		"\x05\x01\0\x05\x01\0\x03\x16"
+		"evil.test\0allowed.test\x1b\x58",
+		32);
 	tap_ok(got[3] == 2, "SOCKS5 with a NUL in the name");
 	got = talk(dial("127.0.0.1", port), "\x04\x01\x1b\x58\0\0\0\1me\0allowed.test\0\x01zz", 27);
 	tap_ok(got[1] == 90 && strstr(got, "\x01zzEND") != NULL, "SOCKS4a");
@@ -669,7 +723,8 @@ static pid_t start_cell(int pair[2], const struct policy *policy)
 		return pid;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	enter_namespaces(0);
-	if (net_request_from(policy, &request, &err) < 0 || net_setup(&request, &sockets, &err) < 0) {
+	if (net_request_from(policy, &request, &err) < 0 ||
+		net_setup(&request, &sockets, &err) < 0) {
 		printf("Bail out! %s\n", err.text);
 		_exit(1);
 	}

@@ -21,7 +21,8 @@ int main(void)
 	tap_is(names_find(names, b), "b.test", "an address has its name");
 	tap_ok(names_find(names, a - 1) == NULL, "an address below the range has none");
 	tap_ok(names_find(names, c + 1) == NULL, "nor one above the last");
-	tap_ok(names_find(names, 0) == NULL && names_find(names, UINT32_MAX) == NULL, "nor any other");
+	tap_ok(names_find(names, 0) == NULL && names_find(names, UINT32_MAX) == NULL,
+		"nor any other");
 	names_hold(names, c);
 	d = names_address(names, "d.test");
 	tap_ok(d == a, "the one used longest ago gives way, but not a held one");
@@ -35,7 +36,8 @@ int main(void)
 	tap_ok(names_find(names, names_address(names, "b.test")) != NULL, "the others are there");
 	names_free(names);
 	names_free(NULL);
-	tap_ok(names_new(0) == NULL && names_new(NAMES_MAX + 1) == NULL, "absurd sizes are refused");
+	tap_ok(names_new(0) == NULL && names_new(NAMES_MAX + 1) == NULL,
+		"absurd sizes are refused");
 
 	names = names_new(NAMES_MAX);
 	for (unsigned i = 0; i < 2 * NAMES_MAX; i++) {

@@ -13,16 +13,14 @@
 
 static char dir[] = "/tmp/agentjail-environ-XXXXXX";
 
-static void write_default(void)
+static void write_profile(const char *name, const char *text)
 {
-	static const char text[] = "[env]\nkeep = PATH LC_* HOME\nhide = *_TOKEN\nset = GREETING=hello\n"
-				   "[agent]\nkeep-env = API_*\n";
 	char path[64];
 	AUTO_CLOSE int fd = -1;
 
-	(void)snprintf(path, sizeof(path), "%s/default.ini", dir);
+	(void)snprintf(path, sizeof(path), "%s/%s.ini", dir, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	(void)!write(fd, text, sizeof(text) - 1);
+	(void)!write(fd, text, strlen(text));
 }
 
 static bool has(const struct buf *b, size_t n, const char *assignment)
@@ -53,7 +51,8 @@ int main(void)
 				    "RANDOM_THING=changed\0LC_TOKEN=abc";
 	static const char *const asked[] = { "RANDOM_THING", "ADDED=1", NULL };
 	struct run_plan plan = { .project = dir, .home = dir };
-	struct policy_request request = { .project = dir,
+	struct policy_request request = { .agent = "known",
+		.project = dir,
 		.home = "/",
 		.profiles_dir = dir,
 		.config_dir = dir };
@@ -66,7 +65,9 @@ int main(void)
 
 	if (mkdtemp(dir) == NULL)
 		return 1;
-	write_default();
+	write_profile("default",
+		"[env]\nkeep = PATH LC_* HOME\nhide = *_TOKEN\nset = GREETING=hello\n");
+	write_profile("known", "[agent]\nkeep-env = API_*\n");
 	if (!tap_ok(policy_load(&request, &policy, &err) == 0, "loads"))
 		printf("# %s\n", err.text);
 	else {
@@ -99,6 +100,7 @@ int main(void)
 	policy_free(policy);
 	(void)!chdir(dir);
 	(void)unlink("default.ini");
+	(void)unlink("known.ini");
 	(void)rmdir(dir);
 	return tap_done();
 }

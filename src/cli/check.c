@@ -1,4 +1,5 @@
-/* `agentjail check FILE...`: is this profile valid. The files may be hostile: they are only read. */
+/* `agentjail check FILE...`: is this profile valid. The files may be hostile: they are only read.
+ */
 #include "base/log.h"
 #include "cli/verbs.h"
 

@@ -96,6 +96,7 @@ int cli_options_main(int argc, char **argv)
 			options_verbs[i].verb == VERB_LATER ? "later" : "now");
 	for (size_t i = 0; i < PK_COUNT; i++)
 		printf("key\t%s\t%s\n", policy_key_name((enum policy_key)i),
-			(keys_get((enum policy_key)i)->flags & KEYS_UNSUPPORTED) != 0 ? "later" : "now");
+			(keys_get((enum policy_key)i)->flags & KEYS_UNSUPPORTED) != 0 ? "later"
+										      : "now");
 	return fflush(stdout) != 0;
 }

@@ -29,10 +29,12 @@ static const struct step {
 	{ "run git", "git --version", true },
 	{ "read the project's .env", "cat .env", false },
 	{ "read a token variable", "test -n \"$DEMO_TOKEN\" && echo \"$DEMO_TOKEN\"", false },
-	{ "plant a git hook", "echo 'curl evil' > .git/hooks/post-checkout && echo planted", false },
-	{ "see agentjail's process", "kill -0 $DEMO_PID && echo \"pid $DEMO_PID is there\"", false },
+	{ "plant a git hook", "echo 'curl evil' > .git/hooks/post-checkout && echo planted",
+		false },
+	{ "see agentjail's process", "kill -0 $DEMO_PID && echo \"pid $DEMO_PID is there\"",
+		false },
 	{ "dial the host's loopback",
-	  "bash -c 'exec 3<>/dev/tcp/127.0.0.1/'$DEMO_PORT && echo connected", false },
+		"bash -c 'exec 3<>/dev/tcp/127.0.0.1/'$DEMO_PORT && echo connected", false },
 };
 
 struct demo {
@@ -52,7 +54,6 @@ static int write_file(int dir, const char *name, const char *text)
 static int make_dir(const char *cache_dir, char **ret, struct err *err)
 {
 	AUTO_FREE char *path = NULL;
-	AUTO_CLOSE int dir = -1;
 
 	/* ~/.cache and ~/.cache/agentjail may both be new. */
 	if (asprintf(&path, "%s/demo.XXXXXX", cache_dir) < 0)
@@ -64,14 +65,20 @@ static int make_dir(const char *cache_dir, char **ret, struct err *err)
 	}
 	if (mkdtemp(path) == NULL)
 		return err_set(err, errno, "make a directory %s", path);
-	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*ret = take_ptr(&path);
+	return 0;
+}
+
+static int fill_dir(const char *path, struct err *err)
+{
+	AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
 	if (dir < 0 || mkdirat(dir, ".git", 0700) < 0 || mkdirat(dir, ".git/hooks", 0700) < 0)
 		return err_set(err, errno, "%s", path);
 	if (write_file(dir, ".env", "PASSWORD=correct-horse\n") < 0 ||
 		write_file(dir, ".git/config", "[core]\n\trepositoryformatversion = 0\n") < 0 ||
 		write_file(dir, ".git/HEAD", "ref: refs/heads/main\n") < 0)
 		return err_set(err, EIO, "write into %s", path);
-	*ret = take_ptr(&path);
 	return 0;
 }
 
@@ -111,8 +118,8 @@ static void exec_step(const struct demo *d, const struct step *step, bool inside
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (chdir(d->dir) < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
-		setenv("DEMO_TOKEN", "battery-staple", 1) < 0 || setenv("DEMO_PORT", d->port, 1) < 0 ||
-		setenv("DEMO_PID", d->pid, 1) < 0)
+		setenv("DEMO_TOKEN", "battery-staple", 1) < 0 ||
+		setenv("DEMO_PORT", d->port, 1) < 0 || setenv("DEMO_PID", d->pid, 1) < 0)
 		_exit(EXIT_AGENTJAIL);
 	(void)execv(from[0], (char *const *)(uintptr_t)from);
 	_exit(EXIT_NOT_FOUND);
@@ -125,6 +132,7 @@ static int run_step(const struct demo *d, const struct step *step, bool inside, 
 	int ends[2], status = 0;
 	pid_t pid;
 
+	said[0] = '\0';
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
@@ -136,9 +144,7 @@ static int run_step(const struct demo *d, const struct step *step, bool inside, 
 	(void)close(ends[0]);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return -errno;
-	if (text.data == NULL || text.failed)
-		said[0] = '\0';
-	else
+	if (text.data != NULL && !text.failed)
 		(void)log_quote(text.data, strcspn(text.data, "\n"), said, CELL_COLUMNS);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL_BASE + WTERMSIG(status);
 }
@@ -161,6 +167,16 @@ static bool show_step(const struct demo *d, const struct step *step)
 	return good;
 }
 
+static bool show_steps(const struct demo *d)
+{
+	bool good = true;
+
+	printf("%-26s %-30s %s\n\n", "A command tries to", "without agentjail", "with agentjail");
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		good &= show_step(d, &steps[i]);
+	return good;
+}
+
 int demo_verb(struct launch *launch, struct err *err)
 {
 	struct demo d = { .self = paths_self(), .listener = -1 };
@@ -178,16 +194,16 @@ int demo_verb(struct launch *launch, struct err *err)
 	if (r < 0)
 		return r;
 	r = make_dir(p->cache_dir, &dir, err);
-	if (r < 0)
+	if (dir == NULL)
 		return r;
 	d.dir = dir;
-	r = make_listener(&d, err);
-	if (r == 0) {
-		printf("%-26s %-30s %s\n\n", "A command tries to", "without agentjail", "with agentjail");
-		for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-			good &= show_step(&d, &steps[i]);
+	r = fill_dir(dir, err);
+	if (r == 0)
+		r = make_listener(&d, err);
+	if (r == 0)
+		good = show_steps(&d);
+	if (d.listener >= 0)
 		(void)close(d.listener);
-	}
 	remove_dir(dir);
 	return r < 0 ? r : !good;
 }

@@ -75,7 +75,8 @@ static void add_head(struct buf *out, const struct probe_facts *facts, bool json
 {
 	if (!json) {
 		buf_addf(out, "%s, Linux %s%s%s\n\n", facts->distro, facts->kernel,
-			facts->is_root ? ", as root" : "", facts->is_container ? ", in a container" : "");
+			facts->is_root ? ", as root" : "",
+			facts->is_container ? ", in a container" : "");
 		return;
 	}
 	buf_adds(out, "{\n  \"version\": \"" AGENTJAIL_VERSION "\"");

@@ -42,7 +42,8 @@ int entry_from_path(const char *path, char **ret, struct err *err)
 	path += is_removal;
 	is_home = path[0] == '~' && (path[1] == '/' || path[1] == '\0');
 	if (strpbrk(path, "\"\n\r") != NULL)
-		return err_set(err, 0, "a path with a quote or a line break cannot be said in a profile");
+		return err_set(
+			err, 0, "a path with a quote or a line break cannot be said in a profile");
 	buf_adds(&out, is_removal ? "!\"" : "\"");
 	if (is_home)
 		buf_adds(&out, "~");

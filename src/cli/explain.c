@@ -26,10 +26,10 @@ static const struct group {
 	{ "programs that stay in the agent's context", { PK_AGENT_TRUSTED, PK_COUNT } },
 	{ "variables of a cell", { PK_ENV_KEEP, PK_ENV_HIDE, PK_ENV_SET, PK_COUNT } },
 	{ "variables of the agent alone", { PK_AGENT_KEEP_ENV, PK_COUNT } },
-	{ "hosts", { PK_EGRESS_ALLOW, PK_EGRESS_DENY, PK_EGRESS_PRIVATE, PK_AGENT_EGRESS, PK_COUNT } },
-	{ "sandbox",
-		{ PK_SANDBOX_ISOLATION, PK_SANDBOX_HOME, PK_SANDBOX_USERNS, PK_SANDBOX_TTY,
-			PK_AGENT_TMP, PK_COUNT } },
+	{ "hosts",
+		{ PK_EGRESS_ALLOW, PK_EGRESS_DENY, PK_EGRESS_PRIVATE, PK_AGENT_EGRESS, PK_COUNT } },
+	{ "sandbox", { PK_SANDBOX_ISOLATION, PK_SANDBOX_HOME, PK_SANDBOX_USERNS, PK_SANDBOX_TTY,
+			     PK_AGENT_TMP, PK_COUNT } },
 };
 
 static void note_layer(enum policy_key key, const struct policy_item *item, void *context)

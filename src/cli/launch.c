@@ -82,8 +82,8 @@ static int say_missing(const struct options *o, const char *name, int error)
 		return EXIT_NOT_EXECUTABLE;
 	}
 	if (verb != NULL) {
-		log_error("%s: no such verb and no such program; did you mean agentjail %s?", quoted,
-			verb);
+		log_error("%s: no such verb and no such program; did you mean agentjail %s?",
+			quoted, verb);
 		return EXIT_AGENTJAIL;
 	}
 	log_error("%s: not found; is it installed, and is its directory in PATH?", quoted);
@@ -97,8 +97,8 @@ int launch_prepare(struct launch *launch, struct err *err)
 	int r;
 
 	if (o->n_operands == 0)
-		return err_set(err, 0, "no %s given; see agentjail --help",
-			is_run ? "COMMAND" : "AGENT");
+		return err_set(
+			err, 0, "no %s given; see agentjail --help", is_run ? "COMMAND" : "AGENT");
 	r = which_find(o->operands[0], &launch->program);
 	if (r == -ENOMEM)
 		return err_set(err, ENOMEM, "find the program");
@@ -112,8 +112,8 @@ int launch_prepare(struct launch *launch, struct err *err)
 	launch->plan.program = launch->program;
 	if (!is_run && o->profile == NULL && o->mode != RUN_NONE &&
 		!policy_has_agent_profile(launch->policy))
-		log_warn("no profile for %s: the default one is used and changes in HOME are dropped "
-			 "at the end; see agentjail learn",
+		log_warn("no profile for %s: the default one is used and changes in HOME are "
+			 "dropped at the end; see agentjail learn",
 			launch->plan.agent);
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* Parsing by the tables of table.c. See options.h. */
+/* Parsing by the tables of options_table.c. See options.h. */
 #include "cli/options.h"
 
 #include "base/cleanup.h"
@@ -60,7 +60,8 @@ static int unknown_option(const char *name, size_t n, struct err *err)
 static const struct option *find_long(const char *name, size_t n)
 {
 	for (size_t i = 0; i < options_count; i++)
-		if (strlen(options_table[i].name) == n && memcmp(options_table[i].name, name, n) == 0)
+		if (strlen(options_table[i].name) == n &&
+			memcmp(options_table[i].name, name, n) == 0)
 			return &options_table[i];
 	return NULL;
 }
@@ -73,8 +74,8 @@ static const struct option *find_letter(char letter)
 	return NULL;
 }
 
-static int apply(struct walk *w, struct options *o, const struct option *option,
-	const char *value, struct err *err)
+static int apply(struct walk *w, struct options *o, const struct option *option, const char *value,
+	struct err *err)
 {
 	if (option->later)
 		return err_set(err, 0, "--%s is not supported yet", option->name);
@@ -138,8 +139,9 @@ static int check_verb(const struct walk *w, const struct options *o, struct err 
 /* A word that is no option. True: options end here. */
 static bool take_word(struct walk *w, struct options *o)
 {
-	const struct verb_name *verb =
-		o->verb_name == NULL && o->n_operands == 0 ? options_find_verb(w->argv[w->at]) : NULL;
+	const struct verb_name *verb = o->verb_name == NULL && o->n_operands == 0
+					       ? options_find_verb(w->argv[w->at])
+					       : NULL;
 
 	if (verb != NULL) {
 		o->verb = verb->verb;
@@ -167,7 +169,8 @@ static int walk_words(struct walk *w, struct options *o, struct err *err)
 				break;
 			continue;
 		}
-		r = word[1] == '-' ? parse_long(w, o, word + 2, err) : parse_letters(w, o, word + 1, err);
+		r = word[1] == '-' ? parse_long(w, o, word + 2, err)
+				   : parse_letters(w, o, word + 1, err);
 		if (r < 0)
 			return r;
 	}

@@ -32,7 +32,7 @@ enum verb {
 
 struct options {
 	enum verb verb;
-	const char *verb_name; /* as it was written; NULL for VERB_AGENT */
+	const char *verb_name;         /* as it was written; NULL for VERB_AGENT */
 	const char *profile, *project; /* as they were written, or NULL */
 	enum run_mode mode;
 	bool explain, quiet, verbose, json, want_help, want_version;
@@ -45,16 +45,16 @@ struct options {
 };
 
 struct option;
-typedef int option_handler(struct options *o, const struct option *option, const char *value,
-	struct err *err);
+typedef int option_handler(
+	struct options *o, const struct option *option, const char *value, struct err *err);
 
 struct option {
 	const char *name; /* without its dashes */
-	char letter; /* 0: none */
-	bool later; /* known, refused: not supported yet */
-	const char *arg; /* name of its argument, NULL: it takes none */
-	unsigned verbs; /* FOR() of each verb that takes it */
-	const char *key; /* the policy key that it sets, for the handlers that set one */
+	char letter;      /* 0: none */
+	bool later;       /* known, refused: not supported yet */
+	const char *arg;  /* name of its argument, NULL: it takes none */
+	unsigned verbs;   /* FOR() of each verb that takes it */
+	const char *key;  /* the policy key that it sets, for the handlers that set one */
 	const char *help;
 	option_handler *handle; /* NULL: later */
 };

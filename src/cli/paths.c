@@ -35,7 +35,8 @@ static char *resolve_dir(const char *path)
 	return take_ptr(&dir);
 }
 
-/* $HOME when it is good, else what the user database says: masks are made from it, so it must be right. */
+/* $HOME when it is good, else what the user database says: masks are made from it, so it must be
+ * right. */
 static int find_home(char **ret, struct err *err)
 {
 	const char *variable = getenv("HOME");
@@ -51,11 +52,13 @@ static int find_home(char **ret, struct err *err)
 		return 0;
 	if (variable == NULL)
 		variable = "";
-	return err_set(err, 0, "HOME=%s is no directory and the user database has no other; set HOME",
+	return err_set(err, 0,
+		"HOME=%s is no directory and the user database has no other; set HOME",
 		log_quote(variable, strlen(variable), quoted, sizeof(quoted)));
 }
 
-/* $VARIABLE/agentjail, or HOME/FALLBACK/agentjail (XDG Base Directory: relative ones are ignored). */
+/* $VARIABLE/agentjail, or HOME/FALLBACK/agentjail (XDG Base Directory: relative ones are ignored).
+ */
 static char *xdg_dir(const char *variable, const char *home, const char *fallback)
 {
 	AUTO_FREE char *base = NULL;

@@ -15,9 +15,10 @@ enum probe_state { PROBE_OK, PROBE_DEGRADED, PROBE_MISSING, PROBE_STATE_COUNT };
 /* What the machine says about itself. */
 struct probe_facts {
 	char distro[96]; /* PRETTY_NAME of os-release(5) */
-	char ids[96]; /* " ID ID_LIKE... ", each between blanks */
+	char ids[96];    /* " ID ID_LIKE... ", each between blanks */
 	char kernel[64];
-	bool is_root, is_chroot, is_container, is_filtered; /* filtered: a seccomp filter is on us */
+	bool is_root, is_chroot, is_container,
+		is_filtered;                            /* filtered: a seccomp filter is on us */
 	long userns_clone, max_userns, apparmor_userns; /* sysctl values, -1: not there */
 	long ptrace_scope, memfd_noexec, max_watches, max_instances;
 	char self[256]; /* this program's file */
@@ -25,10 +26,10 @@ struct probe_facts {
 
 /* Steps of the child in namespaces of its own, in order. */
 enum probe_step {
-	STEP_USERNS, /* unshare(CLONE_NEWUSER) */
-	STEP_MAPS, /* uid_map, setgroups, gid_map */
+	STEP_USERNS,     /* unshare(CLONE_NEWUSER) */
+	STEP_MAPS,       /* uid_map, setgroups, gid_map */
 	STEP_NAMESPACES, /* mount, pid, net, ipc, uts, cgroup */
-	STEP_MOUNT, /* a tmpfs */
+	STEP_MOUNT,      /* a tmpfs */
 	STEP_OVERLAY,
 	STEP_OPEN_TREE,
 	STEP_SETATTR,
@@ -70,8 +71,8 @@ typedef void probe_function(const struct probe_facts *facts, const struct probe_
 probe_function probe_userns, probe_userns_mount, probe_userns_proc;
 
 /* probe_files.c */
-probe_function probe_files_mount_api, probe_files_beneath, probe_files_overlay,
-	probe_files_mntns, probe_files_inotify;
+probe_function probe_files_mount_api, probe_files_beneath, probe_files_overlay, probe_files_mntns,
+	probe_files_inotify;
 
 /* probe_exec.c */
 probe_function probe_exec_notify, probe_exec_killable, probe_exec_addfd, probe_exec_ptrace,
@@ -81,9 +82,9 @@ probe_function probe_exec_notify, probe_exec_killable, probe_exec_addfd, probe_e
 probe_function probe_belts_landlock, probe_belts_nft, probe_belts_secret, probe_belts_cgroup;
 
 /* Fills result; fix may be NULL. */
-__attribute__((format(printf, 2, 3))) void probe_found(struct probe_result *result,
-	const char *format, ...);
-void probe_fail(struct probe_result *result, enum probe_state state, const char *lost,
-	const char *fix);
+__attribute__((format(printf, 2, 3))) void probe_found(
+	struct probe_result *result, const char *format, ...);
+void probe_fail(
+	struct probe_result *result, enum probe_state state, const char *lost, const char *fix);
 
 #endif

@@ -12,21 +12,22 @@
 #include <unistd.h>
 
 #define PROBE_SYS_MEMFD_SECRET 447 /* Linux 5.14; the same number on x86-64 and aarch64 */
-#define LANDLOCK_ABI_WANTED 2 /* REFER, Linux 5.19: renaming between directories */
+#define LANDLOCK_ABI_WANTED 2      /* REFER, Linux 5.19: renaming between directories */
 
 /* How a word is put on the kernel's command line here. */
-static void boot_fix(const struct probe_facts *facts, const char *argument,
-	struct probe_result *result)
+static void boot_fix(
+	const struct probe_facts *facts, const char *argument, struct probe_result *result)
 {
 	const char *how = "add %s to the kernel's command line in your boot loader, then reboot";
 
 	if (probe_facts_is(facts, "fedora") || probe_facts_is(facts, "rhel"))
 		how = "sudo grubby --update-kernel=ALL --args='%s', then reboot";
 	else if (probe_facts_is(facts, "debian") || probe_facts_is(facts, "ubuntu"))
-		how = "add %s to GRUB_CMDLINE_LINUX in /etc/default/grub, sudo update-grub, then reboot";
-	else if (probe_facts_is(facts, "suse") || probe_facts_is(facts, "opensuse"))
-		how = "add %s to GRUB_CMDLINE_LINUX in /etc/default/grub, sudo update-bootloader, then "
+		how = "add %s to GRUB_CMDLINE_LINUX in /etc/default/grub, sudo update-grub, then "
 		      "reboot";
+	else if (probe_facts_is(facts, "suse") || probe_facts_is(facts, "opensuse"))
+		how = "add %s to GRUB_CMDLINE_LINUX in /etc/default/grub, sudo update-bootloader, "
+		      "then reboot";
 	else if (probe_facts_is(facts, "arch"))
 		how = "add %s to the options of your loader entry (or GRUB_CMDLINE_LINUX and sudo "
 		      "grub-mkconfig -o /boot/grub/grub.cfg), then reboot";
@@ -53,7 +54,8 @@ void probe_belts_landlock(const struct probe_facts *facts, const struct probe_st
 	else
 		probe_found(result, "%s", strerror(error));
 	if (abi < 0 && error == EOPNOTSUPP)
-		boot_fix(facts, "lsm=landlock,lockdown,yama,integrity,apparmor,selinux,bpf", result);
+		boot_fix(
+			facts, "lsm=landlock,lockdown,yama,integrity,apparmor,selinux,bpf", result);
 }
 
 void probe_belts_nft(const struct probe_facts *facts, const struct probe_steps *steps,
@@ -71,9 +73,9 @@ void probe_belts_nft(const struct probe_facts *facts, const struct probe_steps *
 	else
 		probe_found(result, "nf_tables: %s", strerror(error));
 	probe_fail(result, PROBE_MISSING, "no network for cells, so none is made",
-		"sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_log nft_reject_inet && printf "
-		"'nf_tables\\nnft_chain_nat\\nnft_redir\\nnft_log\\nnft_reject_inet\\n' | sudo tee "
-		"/etc/modules-load.d/agentjail.conf");
+		"sudo modprobe -a nf_tables nft_chain_nat nft_redir nft_log nft_reject_inet && "
+		"printf 'nf_tables\\nnft_chain_nat\\nnft_redir\\nnft_log\\nnft_reject_inet\\n' "
+		"| sudo tee /etc/modules-load.d/agentjail.conf");
 }
 
 void probe_belts_secret(const struct probe_facts *facts, const struct probe_steps *steps,
@@ -90,7 +92,8 @@ void probe_belts_secret(const struct probe_facts *facts, const struct probe_step
 	}
 	probe_found(result, "memfd_secret: %s", strerror(error));
 	probe_fail(result, PROBE_DEGRADED,
-		"secrets for injection will be kept in locked memory instead", "Linux 6.5 or newer");
+		"secrets for injection will be kept in locked memory instead",
+		"Linux 6.5 or newer");
 	if (error == ENOSYS)
 		boot_fix(facts, "secretmem.enable=1", result);
 }
@@ -107,7 +110,8 @@ static bool own_cgroup(char *out, size_t out_bytes)
 	line = strstr(text.data, "0::/");
 	if (line == NULL)
 		return false;
-	(void)snprintf(out, out_bytes, "/sys/fs/cgroup%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+	(void)snprintf(
+		out, out_bytes, "/sys/fs/cgroup%.*s", (int)strcspn(line + 3, "\n"), line + 3);
 	return true;
 }
 

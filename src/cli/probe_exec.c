@@ -23,7 +23,8 @@
 #endif
 #define PROBE_MFD_EXEC 0x10u /* Linux 6.3 */
 
-#define LOST_SPLIT "no split mode: an agent's commands cannot be caught; `agentjail run` is not affected"
+#define LOST_SPLIT                                                                                 \
+	"no split mode: an agent's commands cannot be caught; `agentjail run` is not affected"
 
 /* Runs try(context) in a child. What it returns (0 or an errno), or EIO. */
 static int in_child(int (*try)(unsigned flags), unsigned flags)
@@ -51,7 +52,8 @@ static int make_listener(unsigned flags)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	fd = sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
+	fd = sys_seccomp(
+		SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -94,8 +96,9 @@ void probe_exec_notify(const struct probe_facts *facts, const struct probe_steps
 	}
 	probe_found(result, "a listener: %s", strerror(error));
 	probe_fail(result, PROBE_MISSING, LOST_SPLIT,
-		error == EBUSY ? "we run under another listener (agentjail in agentjail, a container): "
-				 "start agentjail outside of it"
+		error == EBUSY
+			? "we run under another listener (agentjail in agentjail, a container): "
+			  "start agentjail outside of it"
 		: facts->is_container || facts->is_filtered
 			? "allow seccomp(2) in the container's seccomp profile"
 			: "Linux 5.9 or newer with CONFIG_SECCOMP_FILTER");
@@ -114,7 +117,8 @@ void probe_exec_killable(const struct probe_facts *facts, const struct probe_ste
 	}
 	probe_found(result, "WAIT_KILLABLE_RECV: %s", strerror(error));
 	probe_fail(result, PROBE_DEGRADED,
-		"signals can make an agent's exec start over; each try costs a little", "Linux 5.19 or newer");
+		"signals can make an agent's exec start over; each try costs a little",
+		"Linux 5.19 or newer");
 }
 
 void probe_exec_addfd(const struct probe_facts *facts, const struct probe_steps *steps,
@@ -161,8 +165,9 @@ void probe_exec_ptrace(const struct probe_facts *facts, const struct probe_steps
 	if (facts->ptrace_scope >= 3) {
 		probe_found(result, "kernel.yama.ptrace_scope is %ld", facts->ptrace_scope);
 		probe_fail(result, PROBE_MISSING, LOST_SPLIT,
-			"kernel.yama.ptrace_scope=1 in /etc/sysctl.d/60-agentjail.conf, out of the file "
-			"that sets 3 (grep -r ptrace_scope /etc/sysctl*), and a reboot: 3 is final");
+			"kernel.yama.ptrace_scope=1 in /etc/sysctl.d/60-agentjail.conf, out of "
+			"the file that sets 3 (grep -r ptrace_scope /etc/sysctl*), and a "
+			"reboot: 3 is final");
 		return;
 	}
 	/* Scope 2 asks for a capability that the warden has over the agent's own user namespace. */
@@ -198,11 +203,11 @@ void probe_exec_memfd(const struct probe_facts *facts, const struct probe_steps 
 		probe_found(result, "executable memfd");
 		return;
 	}
-	probe_found(result, "memfd: %s, vm.memfd_noexec is %ld", strerror(error),
-		facts->memfd_noexec);
+	probe_found(
+		result, "memfd: %s, vm.memfd_noexec is %ld", strerror(error), facts->memfd_noexec);
 	probe_fail(result, PROBE_MISSING, LOST_SPLIT,
-		"sudo sysctl -w vm.memfd_noexec=1, out of the file that sets 2 (grep -r memfd_noexec "
-		"/etc/sysctl*)");
+		"sudo sysctl -w vm.memfd_noexec=1, out of the file that sets 2 (grep -r "
+		"memfd_noexec /etc/sysctl*)");
 }
 
 void probe_exec_pidfd(const struct probe_facts *facts, const struct probe_steps *steps,

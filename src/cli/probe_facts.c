@@ -19,7 +19,7 @@ static bool read_file(const char *path, struct buf *out)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	return fd >= 0 && buf_read_fd(out, fd, FILE_MAX_BYTES) == 0 && !out->failed &&
-		out->data != NULL;
+	       out->data != NULL;
 }
 
 static long read_number(const char *path)
@@ -48,7 +48,8 @@ static void os_value(const char *text, const char *name, char *out, size_t out_b
 			char raw[64];
 
 			value += *value == '"';
-			(void)snprintf(raw, sizeof(raw), "%.*s", (int)strcspn(value, "\"\n"), value);
+			(void)snprintf(
+				raw, sizeof(raw), "%.*s", (int)strcspn(value, "\"\n"), value);
 			(void)log_quote(raw, strlen(raw), out, out_bytes);
 			return;
 		}
@@ -76,7 +77,7 @@ static bool in_chroot(void)
 	AUTO_BUF struct buf text = { 0 };
 
 	return read_file("/proc/self/mountinfo", &text) && strstr(text.data, " / rw") == NULL &&
-		strstr(text.data, " / ro") == NULL;
+	       strstr(text.data, " / ro") == NULL;
 }
 
 static bool is_filtered(void)
@@ -89,7 +90,7 @@ static bool is_filtered(void)
 static bool in_container(void)
 {
 	return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0 ||
-		access("/run/systemd/container", F_OK) == 0;
+	       access("/run/systemd/container", F_OK) == 0;
 }
 
 void probe_facts_read(struct probe_facts *f)
@@ -132,8 +133,8 @@ void probe_found(struct probe_result *result, const char *format, ...)
 	va_end(ap);
 }
 
-void probe_fail(struct probe_result *result, enum probe_state state, const char *lost,
-	const char *fix)
+void probe_fail(
+	struct probe_result *result, enum probe_state state, const char *lost, const char *fix)
 {
 	result->state = state;
 	(void)snprintf(result->lost, sizeof(result->lost), "%s", lost);

@@ -42,8 +42,8 @@ void probe_files_mount_api(const struct probe_facts *facts, const struct probe_s
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (!step_ok(steps, calls[i].step, calls[i].call, result)) {
 			probe_fail(result, PROBE_MISSING, "no cell: its mounts are made with these",
-				"Linux 5.12 or newer; inside a container allow the calls in its "
-				"seccomp profile");
+				"Linux 5.12 or newer; inside a container allow the calls in "
+				"its seccomp profile");
 			return;
 		}
 	probe_found(result, "open_tree, mount_setattr, move_mount");
@@ -68,7 +68,8 @@ void probe_files_overlay(const struct probe_facts *facts, const struct probe_ste
 		return;
 	probe_fail(result, PROBE_DEGRADED, "[files] overlay: such paths cannot be given to a cell",
 		steps->errors[STEP_OVERLAY] == ENODEV
-			? "sudo modprobe overlay && echo overlay | sudo tee /etc/modules-load.d/overlay.conf"
+			? "sudo modprobe overlay && echo overlay | sudo tee "
+			  "/etc/modules-load.d/overlay.conf"
 			: "Linux 5.11 or newer with CONFIG_OVERLAY_FS");
 }
 
@@ -79,7 +80,8 @@ void probe_files_mntns(const struct probe_facts *facts, const struct probe_steps
 	result->is_optional = true;
 	if (!step_ok(steps, STEP_MNTNS, "FAN_MARK_MNTNS", result))
 		probe_fail(result, PROBE_DEGRADED,
-			"a mount that the host takes off by renaming will be noticed a little later",
+			"a mount that the host takes off by renaming will be noticed a little "
+			"later",
 			"Linux 6.14 or newer");
 }
 
@@ -93,7 +95,7 @@ void probe_files_inotify(const struct probe_facts *facts, const struct probe_ste
 	if (facts->max_watches >= WATCHES_WANTED && facts->max_instances >= INSTANCES_WANTED)
 		return;
 	probe_fail(result, PROBE_DEGRADED, "large projects will be compared before each command",
-		"printf 'fs.inotify.max_user_watches=524288\\n"
-		"fs.inotify.max_user_instances=512\\n' | sudo tee /etc/sysctl.d/61-agentjail.conf && "
-		"sudo sysctl --system");
+		"printf "
+		"'fs.inotify.max_user_watches=524288\\nfs.inotify.max_user_instances=512\\n' | "
+		"sudo tee /etc/sysctl.d/61-agentjail.conf && sudo sysctl --system");
 }

@@ -60,7 +60,8 @@ static void end(struct batch *b)
 
 static void attr(struct batch *b, unsigned type, const void *bytes, size_t n)
 {
-	struct nlattr head = { .nla_len = (uint16_t)(sizeof(head) + n), .nla_type = (uint16_t)type };
+	struct nlattr head = { .nla_len = (uint16_t)(sizeof(head) + n),
+		.nla_type = (uint16_t)type };
 
 	put(b, &head, sizeof(head));
 	put(b, bytes, n);

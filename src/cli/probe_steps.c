@@ -21,7 +21,7 @@
 
 /* linux/mount.h and linux/fanotify.h of the newest kernels; older headers lack them. */
 #define PROBE_MOVE_MOUNT_BENEATH 0x200u /* Linux 6.5 */
-#define PROBE_FAN_REPORT_MNT 0x4000u /* Linux 6.14, as the next two */
+#define PROBE_FAN_REPORT_MNT 0x4000u    /* Linux 6.14, as the next two */
 #define PROBE_FAN_MARK_MNTNS 0x110u
 #define PROBE_FAN_MNT_DETACH 0x2000000u
 
@@ -77,8 +77,10 @@ static int try_overlay(void)
 static void try_mount_api(int *errors)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC };
-	AUTO_CLOSE int tree = sys_open_tree(AT_FDCWD, PLACE "/a", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	AUTO_CLOSE int again = sys_open_tree(AT_FDCWD, PLACE "/a", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	AUTO_CLOSE int tree =
+		sys_open_tree(AT_FDCWD, PLACE "/a", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	AUTO_CLOSE int again =
+		sys_open_tree(AT_FDCWD, PLACE "/a", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	errors[STEP_OPEN_TREE] = tree < 0 || again < 0 ? errno : 0;
 	if (errors[STEP_OPEN_TREE] != 0)
@@ -86,12 +88,14 @@ static void try_mount_api(int *errors)
 	errors[STEP_SETATTR] =
 		sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ? errno : 0;
 	errors[STEP_MOVE_MOUNT] =
-		sys_move_mount(tree, "", AT_FDCWD, PLACE "/u", MOVE_MOUNT_F_EMPTY_PATH) < 0 ? errno : 0;
+		sys_move_mount(tree, "", AT_FDCWD, PLACE "/u", MOVE_MOUNT_F_EMPTY_PATH) < 0 ? errno
+											    : 0;
 	if (errors[STEP_MOVE_MOUNT] == 0)
-		errors[STEP_BENEATH] = sys_move_mount(again, "", AT_FDCWD, PLACE "/u",
-					       MOVE_MOUNT_F_EMPTY_PATH | PROBE_MOVE_MOUNT_BENEATH) < 0
-			? errno
-			: 0;
+		errors[STEP_BENEATH] =
+			sys_move_mount(again, "", AT_FDCWD, PLACE "/u",
+				MOVE_MOUNT_F_EMPTY_PATH | PROBE_MOVE_MOUNT_BENEATH) < 0
+				? errno
+				: 0;
 }
 
 static int try_mntns(void)
@@ -104,8 +108,8 @@ static int try_mntns(void)
 		return errno;
 	return fanotify_mark(group, FAN_MARK_ADD | PROBE_FAN_MARK_MNTNS, PROBE_FAN_MNT_DETACH, ns,
 		       NULL) < 0
-		? errno
-		: 0;
+		       ? errno
+		       : 0;
 }
 
 /* The first process of the new pid namespace mounts its /proc. */
@@ -138,8 +142,8 @@ static void run_steps(int *errors)
 		return;
 	errors[STEP_NAMESPACES] = unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
 					  CLONE_NEWUTS | CLONE_NEWCGROUP) < 0
-		? errno
-		: 0;
+					  ? errno
+					  : 0;
 	if (errors[STEP_NAMESPACES] != 0)
 		return;
 	errors[STEP_NFT] = -probe_nft_try();

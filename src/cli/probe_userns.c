@@ -14,16 +14,16 @@
 static void sysctl_fix(struct probe_result *result, const char *setting)
 {
 	(void)snprintf(result->fix, sizeof(result->fix),
-		"sudo sysctl -w %s && echo '%s' | sudo tee /etc/sysctl.d/60-agentjail.conf", setting,
-		setting);
+		"sudo sysctl -w %s && echo '%s' | sudo tee /etc/sysctl.d/60-agentjail.conf",
+		setting, setting);
 }
 
 /* Ubuntu 23.10 and later: a program needs a profile that says `userns`. */
 static void apparmor_fix(const struct probe_facts *facts, struct probe_result *result)
 {
 	(void)snprintf(result->fix, sizeof(result->fix),
-		"printf 'abi <abi/4.0>,\\nprofile agentjail \"%s\" flags=(unconfined) { userns, }\\n' | "
-		"sudo tee /etc/apparmor.d/agentjail && sudo apparmor_parser -r "
+		"printf 'abi <abi/4.0>,\\nprofile agentjail \"%s\" flags=(unconfined) { userns, "
+		"}\\n' | sudo tee /etc/apparmor.d/agentjail && sudo apparmor_parser -r "
 		"/etc/apparmor.d/agentjail",
 		facts->self);
 }
@@ -31,8 +31,8 @@ static void apparmor_fix(const struct probe_facts *facts, struct probe_result *r
 static const char *container_fix(void)
 {
 	return "start the container with --security-opt seccomp=unconfined "
-	       "--security-opt apparmor=unconfined --security-opt systempaths=unconfined, or run "
-	       "agentjail outside of it";
+	       "--security-opt apparmor=unconfined --security-opt systempaths=unconfined, or "
+	       "run agentjail outside of it";
 }
 
 /* The cause of a refused namespace, most telling switch first. */
@@ -60,7 +60,8 @@ static void explain(const struct probe_facts *f, int error, struct probe_result 
 			"leave the chroot, or enter it with a mount namespace and pivot_root "
 			"(systemd-nspawn, bwrap)");
 	} else if (error == EINVAL || error == ENOSYS) {
-		probe_found(result, "%s: the kernel is built without CONFIG_USER_NS", strerror(error));
+		probe_found(
+			result, "%s: the kernel is built without CONFIG_USER_NS", strerror(error));
 		(void)snprintf(result->fix, sizeof(result->fix), "%s",
 			"boot your distribution's standard kernel");
 	} else {

@@ -76,12 +76,11 @@ static int refuse(const char *dir, const char *home, struct err *err)
 	else if (strcmp(dir, home) == 0)
 		what = "your home directory";
 	return err_set(err, 0,
-		"%s cannot be the project: it is %s; cd into a project or give --project DIR", quoted,
-		what);
+		"%s cannot be the project: it is %s; cd into a project or give --project DIR",
+		quoted, what);
 }
 
-int project_find(const char *wanted, const char *cwd, const char *home, char **ret,
-	struct err *err)
+int project_find(const char *wanted, const char *cwd, const char *home, char **ret, struct err *err)
 {
 	AUTO_FREE char *dir = NULL;
 	char quoted[QUOTE_BYTES];
@@ -90,7 +89,8 @@ int project_find(const char *wanted, const char *cwd, const char *home, char **r
 	dir = wanted != NULL ? realpath(wanted, NULL) : search(cwd, home);
 	if (dir == NULL)
 		return err_set(err, errno, "project %s",
-			wanted != NULL ? log_quote(wanted, strlen(wanted), quoted, sizeof(quoted)) : "");
+			wanted != NULL ? log_quote(wanted, strlen(wanted), quoted, sizeof(quoted))
+				       : "");
 	if (stat(dir, &st) < 0)
 		return err_set(err, errno, "project %s",
 			log_quote(dir, strlen(dir), quoted, sizeof(quoted)));

@@ -11,7 +11,7 @@
  * who makes /tmp/.git must not make all of /tmp somebody's project. cwd and home are resolved.
  * *ret is the caller's, resolved. 0 or -errno with err, which says the remedy.
  */
-int project_find(const char *wanted, const char *cwd, const char *home, char **ret,
-	struct err *err);
+int project_find(
+	const char *wanted, const char *cwd, const char *home, char **ret, struct err *err);
 
 #endif

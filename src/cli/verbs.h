@@ -10,11 +10,11 @@
 
 typedef int verb_function(struct launch *launch, struct err *err);
 
-verb_function check_verb; /* check.c: FILE... */
-verb_function demo_verb; /* demo.c */
-verb_function doctor_verb; /* doctor.c */
+verb_function check_verb;   /* check.c: FILE... */
+verb_function demo_verb;    /* demo.c */
+verb_function doctor_verb;  /* doctor.c */
 verb_function explain_verb; /* explain.c: the plan of a prepared launch, on stdout */
-verb_function help_verb; /* help.c */
-verb_function show_verb; /* show.c: [AGENT] */
+verb_function help_verb;    /* help.c */
+verb_function show_verb;    /* show.c: [AGENT] */
 
 #endif

@@ -42,7 +42,8 @@ static const struct keys_info main_table[] = {
 		NULL },
 	[PK_AGENT_SHARE] = { "agent", "share", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_AGENT_TRUSTED] = { "agent", "trusted", KEYS_LINE, values_trusted, 0, NULL, NULL },
-	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_ONLY_STAR, NULL, NULL },
+	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_ONLY_STAR, NULL,
+		NULL },
 	[PK_AGENT_TMP] = { "agent", "tmp", KEYS_SINGLE, NULL, 0, words_tmp, "shared" },
 	[PK_SANDBOX_ISOLATION] = { "sandbox", "isolation", KEYS_SINGLE, NULL, 0, words_isolation,
 		"session" },
@@ -74,7 +75,8 @@ static const struct keys_info main_table[] = {
 	[PK_EGRESS_PUBLISH] = { "egress", "publish", KEYS_LIST, values_port, LATER, NULL, NULL },
 	[PK_EGRESS_PARENT_PROXY] = { "egress", "parent-proxy", KEYS_SINGLE, values_text, LATER,
 		NULL, "" },
-	[PK_EGRESS_PROXY_ENV] = { "egress", "proxy-env", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
+	[PK_EGRESS_PROXY_ENV] = { "egress", "proxy-env", KEYS_SINGLE, NULL, 0, words_only_no,
+		"no" },
 	[PK_LIMITS_MEMORY] = { "limits", "memory", KEYS_SINGLE, values_amount, LATER, NULL, "" },
 	[PK_LIMITS_PIDS] = { "limits", "pids", KEYS_SINGLE, values_amount, LATER, NULL, "" },
 	[PK_LIMITS_CPU] = { "limits", "cpu", KEYS_SINGLE, values_amount, LATER, NULL, "" },
@@ -211,8 +213,8 @@ static const char *other_section(const char *name)
 	return NULL;
 }
 
-static int no_key(const struct keys_table *table, const char *section, const char *name,
-	struct err *err)
+static int no_key(
+	const struct keys_table *table, const char *section, const char *name, struct err *err)
 {
 	struct nearest nearest = { .word = name };
 	AUTO_BUF struct buf all = { 0 };

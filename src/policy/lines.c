@@ -1,7 +1,7 @@
 /*
  * Runs where profiles are read; the text may be a hostile project's. inih splits the lines, but it
- * cuts long ones, joins indented ones to the line before, takes " ;" for a comment and goes on after
- * errors. So every line is judged here first, and what inih then reports has to add up.
+ * cuts long ones, joins indented ones to the line before, takes " ;" for a comment and goes on
+ * after errors. So every line is judged here first, and what inih then reports has to add up.
  */
 #include "policy/lines.h"
 
@@ -46,8 +46,8 @@ void lines_done(struct lines *lines)
 }
 
 /* section, key and value are copied; key and value may be NULL. False: no memory. */
-static bool add(struct lines *lines, unsigned line, const char *section, const char *key,
-	const char *value)
+static bool add(
+	struct lines *lines, unsigned line, const char *section, const char *key, const char *value)
 {
 	struct lines_entry *e;
 
@@ -67,7 +67,7 @@ static bool add(struct lines *lines, unsigned line, const char *section, const c
 	if (value != NULL)
 		e->value = strdup(value);
 	return e->section != NULL && (e->key != NULL) == (key != NULL) &&
-		(e->value != NULL) == (value != NULL);
+	       (e->value != NULL) == (value != NULL);
 }
 
 static int check_bytes(const char *s, size_t n, struct err *err)
@@ -86,7 +86,8 @@ static int check_bytes(const char *s, size_t n, struct err *err)
 	}
 	if (n > LINES_LINE_MAX)
 		return err_set(err, 0,
-			"the line has %zu bytes, %d is the most; repeat the key on a line of its own",
+			"the line has %zu bytes, %d is the most; repeat the key on a line of its "
+			"own",
 			n, LINES_LINE_MAX);
 	return 0;
 }
@@ -101,8 +102,8 @@ static int check_header(struct parse *p, const char *s, size_t n, struct err *er
 		return err_set(err, 0, "no ']' after the section's name; write [SECTION]");
 	for (const char *t = close + 1; t < s + n; t++)
 		if (strchr(BLANKS, *t) == NULL)
-			return err_set(err, 0,
-				"text follows [SECTION]; a comment is a line of its own");
+			return err_set(
+				err, 0, "text follows [SECTION]; a comment is a line of its own");
 	m = (size_t)(close - s) - 1;
 	if (m >= sizeof(text))
 		return err_set(err, 0, "the section's name has %zu bytes; %d is the most", m,
@@ -124,8 +125,8 @@ static int check_key(struct parse *p, const char *s, size_t n, struct err *err)
 
 	(void)log_quote(s, n, shown, sizeof(shown));
 	if (m == 0 || memchr(s, ':', m) != NULL)
-		return err_set(err, 0, "'%s' is no KEY = VALUE; write one, or # before a comment",
-			shown);
+		return err_set(
+			err, 0, "'%s' is no KEY = VALUE; write one, or # before a comment", shown);
 	if (m > LINES_NAME_MAX)
 		return err_set(err, 0, "the key's name has more than %d bytes; see agentjail(1)",
 			LINES_NAME_MAX);
@@ -134,8 +135,8 @@ static int check_key(struct parse *p, const char *s, size_t n, struct err *err)
 			return err_set(err, 0,
 				"' ;' would cut the value there; a comment is a line of its own");
 	if (p->lines->n == 0)
-		return err_set(err, 0, "'%s' stands before the first section; write [SECTION] first",
-			shown);
+		return err_set(err, 0,
+			"'%s' stands before the first section; write [SECTION] first", shown);
 	p->n_keys++;
 	return 0;
 }

@@ -64,8 +64,8 @@ static bool match_all(const char *pattern, const char *path, size_t path_n)
 			mark = s;
 			continue;
 		}
-		if (p < p_end && glob(p + 1, component_bytes(p, p_end), s + 1,
-					 component_bytes(s, s_end))) {
+		if (p < p_end &&
+			glob(p + 1, component_bytes(p, p_end), s + 1, component_bytes(s, s_end))) {
 			p += 1 + component_bytes(p, p_end);
 			s += 1 + component_bytes(s, s_end);
 			continue;
@@ -116,7 +116,8 @@ static bool find_glob(const char *pattern, const char *path, size_t *ret_depth)
 {
 	size_t literal = strcspn(pattern, "*?"), end = strlen(path);
 
-	/* Two stars below a directory match it too: the slash before a wildcard need not be there. */
+	/* Two stars below a directory match it too: the slash before a wildcard need not be there.
+	 */
 	if (literal > 1 && strncmp(pattern, path, literal - 1) != 0)
 		return false;
 	while (end > 0) {

@@ -1,6 +1,6 @@
 /*
- * Runs in the verbs and the warden with the user's own rights. The project's file is hostile: it may
- * be a FIFO, a link to somewhere else, or huge.
+ * Runs in the verbs and the warden with the user's own rights. The project's file is hostile: it
+ * may be a FIFO, a link to somewhere else, or huge.
  */
 #include "policy/profilefile.h"
 
@@ -16,7 +16,8 @@ static int check_stat(const struct stat *st, struct err *err)
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, 0, "is no regular file; replace it or delete it");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return err_set(err, 0, "belongs to user %u, who could change it; chown it to yourself",
+		return err_set(err, 0,
+			"belongs to user %u, who could change it; chown it to yourself",
 			st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return err_set(err, 0, "can be written by %s; chmod go-w it",

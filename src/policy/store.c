@@ -27,7 +27,8 @@ const char *store_keep(struct policy *policy, const char *text)
 	void *array = policy->strings;
 	AUTO_FREE char *copy = strdup(text);
 
-	if (copy == NULL || grow(&array, policy->n_strings, &policy->cap_strings, sizeof(char *)) < 0)
+	if (copy == NULL ||
+		grow(&array, policy->n_strings, &policy->cap_strings, sizeof(char *)) < 0)
 		return NULL;
 	policy->strings = array;
 	policy->strings[policy->n_strings] = take_ptr(&copy);
@@ -135,8 +136,8 @@ size_t policy_warnings(const struct policy *policy, const char *const **ret_line
 	return policy->n_warnings;
 }
 
-const struct policy_item *policy_list(const struct policy *policy, enum policy_key key,
-	size_t *ret_n)
+const struct policy_item *policy_list(
+	const struct policy *policy, enum policy_key key, size_t *ret_n)
 {
 	*ret_n = policy->lists[key].n;
 	return policy->lists[key].items;

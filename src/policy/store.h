@@ -8,7 +8,8 @@
 #include "base/err.h"
 #include "policy/policy.h"
 
-/* Rationale: a hundred times the installed profiles; keeps a broken generator from filling memory. */
+/* Rationale: a hundred times the installed profiles; keeps a broken generator from filling memory.
+ */
 #define STORE_ITEMS_MAX 20000
 
 struct store_list {
@@ -17,7 +18,7 @@ struct store_list {
 };
 
 struct policy {
-	struct store_list lists[PK_COUNT]; /* lists and lines */
+	struct store_list lists[PK_COUNT];   /* lists and lines */
 	struct policy_item values[PK_COUNT]; /* single values; built-in defaults at first */
 	bool has_agent_profile;
 	const char *project, *home;

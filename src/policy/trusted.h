@@ -1,9 +1,9 @@
 /*
  * Lines of [agent] trusted: FILE-PATTERN [argv0=GLOB] ARG-PATTERN...
  *
- * FILE-PATTERN is {agent}, {interp}, {root}/PATTERN or an absolute path pattern, and has to match the
- * resolved file as a whole. Each ARG-PATTERN matches one argument from argv[1] on; a last one that
- * is `*` alone matches any number of them, also none. argv0=GLOB pins argv[0].
+ * FILE-PATTERN is {agent}, {interp}, {root}/PATTERN or an absolute path pattern, and has to match
+ * the resolved file as a whole. Each ARG-PATTERN matches one argument from argv[1] on; a last one
+ * that is `*` alone matches any number of them, also none. argv0=GLOB pins argv[0].
  */
 #ifndef POLICY_TRUSTED_H
 #define POLICY_TRUSTED_H

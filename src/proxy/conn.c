@@ -372,7 +372,7 @@ static void open_server(struct conn *c, const struct dial_result *result)
 	c->server = result->fd;
 	c->state = CONN_OPEN;
 	if (c->via != PROXYMSG_TRANSPARENT && c->via != PROXYMSG_LOCALHOST)
-		front_answer(c, DIAL_CONNECTED, NULL);
+		front_answer(c, DIAL_CONNECTED, "");
 	report(c, PROXYMSG_ALLOWED, "");
 	c->is_reported = true;
 	(void)event_assign(&c->server_event, c->proxy->base, c->server,

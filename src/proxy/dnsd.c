@@ -32,7 +32,7 @@ struct dnsd {
 	struct dns_source source;
 	struct event *listeners[LISTENERS_MAX];
 	size_t n_listeners;
-	LIST_HEAD(, tcp) connections;
+	LIST_HEAD(tcp_list, tcp) connections;
 	size_t n_connections;
 };
 

@@ -28,8 +28,9 @@
 #elif defined(__aarch64__)
 #define THIS_ARCH AUDIT_ARCH_AARCH64
 #else
-#error "which AUDIT_ARCH_* is this?"
+#define THIS_ARCH 0
 #endif
+_Static_assert(THIS_ARCH != 0, "the system call list is for x86-64 and aarch64");
 
 /*
  * Allowed whatever their arguments are. Everything else is EPERM: the x32 variants are not in the

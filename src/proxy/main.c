@@ -122,28 +122,27 @@ static void free_parts(struct role *role)
 	policy_free(role->policy);
 }
 
-static int add_listener(struct role *role, size_t fd)
+static int add_listener(struct role *role, enum proxy_fd number)
 {
 	struct proxy *proxy = &role->proxy;
+	int fd = role->fds[number];
 
-	if (role->fds[fd] < 0)
+	if (fd < 0)
 		return 0;
-	if (fd >= PROXY_FD_LOCALHOST)
-		return serve_add(proxy->serve, role->fds[fd], SERVE_LOCALHOST);
-	switch ((enum proxy_fd)fd) {
+	switch (number) {
 	case PROXY_FD_TCP4:
 	case PROXY_FD_TCP6:
-		return serve_add(proxy->serve, role->fds[fd], SERVE_TRANSPARENT);
+		return serve_add(proxy->serve, fd, SERVE_TRANSPARENT);
 	case PROXY_FD_PROXY:
-		return serve_add(proxy->serve, role->fds[fd], SERVE_PROXY);
+		return serve_add(proxy->serve, fd, SERVE_PROXY);
 	case PROXY_FD_UDP4:
 	case PROXY_FD_UDP6:
-		return dnsd_add_udp(role->dnsd, role->fds[fd]);
+		return dnsd_add_udp(role->dnsd, fd);
 	case PROXY_FD_DNS4:
 	case PROXY_FD_DNS6:
-		return dnsd_add_tcp(role->dnsd, role->fds[fd]);
+		return dnsd_add_tcp(role->dnsd, fd);
 	case PROXY_FD_NFLOG:
-		role->nflog = nflog_new(proxy, role->fds[fd]);
+		role->nflog = nflog_new(proxy, fd);
 		return role->nflog != NULL ? 0 : -ENOMEM;
 	case PROXY_FD_POLICY:
 	case PROXY_FD_WARDEN:
@@ -155,13 +154,14 @@ static int add_listener(struct role *role, size_t fd)
 
 static int serve_all(struct role *role, struct err *err)
 {
-	for (size_t fd = PROXY_FD_TCP4; fd < role->n_fds; fd++) {
-		int r = add_listener(role, fd);
+	int r = 0;
 
-		if (r < 0)
-			return err_set(err, -r, "serve descriptor %zu", fd);
-	}
-	return 0;
+	for (unsigned i = PROXY_FD_TCP4; i < PROXY_FD_LOCALHOST && r == 0; i++)
+		r = add_listener(role, (enum proxy_fd)i);
+	for (size_t i = PROXY_FD_LOCALHOST; i < role->n_fds && r == 0; i++)
+		r = role->fds[i] < 0 ? 0
+				     : serve_add(role->proxy.serve, role->fds[i], SERVE_LOCALHOST);
+	return r < 0 ? err_set(err, -r, "serve the cell's listeners") : 0;
 }
 
 static int run(struct role *role, const char *n_localhost, struct err *err)

@@ -137,7 +137,8 @@ static uint32_t add(struct names *names, const char *name)
 	if (i == names->n)
 		names->n++;
 	bucket = bucket_of(names, name);
-	names->entries[i] = (struct entry){ .name = take_ptr(&copy), .hash_next = *bucket };
+	names->entries[i] = (struct entry){ .hash_next = *bucket };
+	names->entries[i].name = take_ptr(&copy);
 	*bucket = i;
 	link_newest(names, i);
 	return i;

@@ -26,7 +26,7 @@
 
 struct resolver_name {
 	TAILQ_ENTRY(resolver_name) links; /* newest first */
-	TAILQ_HEAD(, resolver_waiter) waiters;
+	TAILQ_HEAD(resolver_waiters, resolver_waiter) waiters;
 	struct resolver *resolver;
 	char name[TARGET_HOST_BYTES];
 	struct resolver_result result;
@@ -279,8 +279,11 @@ static struct resolver_name *find(struct resolver *r, const char *text)
 
 static struct resolver_name *add(struct resolver *r, const char *text)
 {
-	struct resolver_name *name = make_room(r) ? calloc(1, sizeof(*name)) : NULL;
+	struct resolver_name *name;
 
+	if (!make_room(r))
+		return NULL;
+	name = calloc(1, sizeof(*name));
 	if (name == NULL)
 		return NULL;
 	name->resolver = r;

@@ -191,9 +191,13 @@ void attach_restore(struct attach *a)
 /* Takes the terminal or lets go of it, as things stand now. */
 static void sync_terminal(struct attach *a)
 {
-	bool wants = a->may_read && a->tty_in >= 0 && a->master >= 0 && a->ending == ATTACH_RUNS;
+	bool wants = a->may_read && a->tty_in >= 0 && a->master >= 0;
 	bool is_ours = wants && is_foreground(a->tty_in);
 	struct termios raw;
+
+	/* What is left of the output was made for the modes of now; attach_mirror() restores. */
+	if (a->ending != ATTACH_RUNS)
+		return;
 
 	if (a->is_raw && !is_ours)
 		attach_restore(a);
@@ -347,8 +351,11 @@ static bool relay_output(struct attach *a, bool is_writable)
 	bool may_write = is_writable || a->owns_tty_fds || a->tty_out < 0;
 
 	for (int i = 0; i < RELAY_ROUNDS; i++) {
-		if (a->out_at == a->out_end && !read_output(a) && !a->has_return)
-			return true;
+		if (a->out_at == a->out_end && !read_output(a)) {
+			if (!a->has_return)
+				return true;
+			continue; /* read again: nothing follows the CR now, or it has gone */
+		}
 		if (!may_write)
 			return false;
 		may_write = write_output(a);

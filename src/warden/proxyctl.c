@@ -62,7 +62,9 @@ static int place_fds(const struct warden *w, int policy, int sock)
 		else if (i >= PROXY_FD_TCP4)
 			fd = w->cell.fds[CELL_FD_TCP4 + i - PROXY_FD_TCP4];
 		/* First out of the way of the final numbers. */
-		from[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 256);
+		from[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, n);
+		if (fd >= 0 && from[i] < 0)
+			return -errno;
 	}
 	for (int i = PROXY_FD_POLICY; i < n; i++) {
 		(void)close(i);

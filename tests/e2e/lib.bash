@@ -86,9 +86,10 @@ fresh_home() {
 }
 
 agent_settings() {
+	local key=sk-ant-$canary
 	cat >"$home/.claude.json" <<-END
 		{"hasCompletedOnboarding": true, "theme": "dark", "bypassPermissionsModeAccepted": true,
-		 "customApiKeyResponses": {"approved": ["$canary"], "rejected": []},
+		 "customApiKeyResponses": {"approved": ["${key: -20}"], "rejected": []},
 		 "projects": {"$project": {"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true}}}
 	END
 	echo '{"skipDangerousModePermissionPrompt": true}' >"$home/.claude/settings.json"

@@ -37,7 +37,10 @@ struct job {
 	bool restart; /* the handler's SA_RESTART */
 };
 
-static atomic_int wrong, escaped, interrupted, fired, next_job;
+/* In shared memory: forked children count, too. */
+static struct {
+	atomic_int wrong, escaped, interrupted, fired, next_job;
+} *sum;
 static const char *program;
 static char own_ns[64];
 static int total;
@@ -46,19 +49,27 @@ static bool want_cell;
 static void on_timer(int number)
 {
 	(void)number;
-	atomic_fetch_add(&fired, 1);
+	atomic_fetch_add(&sum->fired, 1);
 }
 
-/* A timer of this process alone, which exec deletes: 50 us after now and again each 50 us. */
+/*
+ * Signals of this process alone, from timers that exec deletes: while the call is made, while it
+ * waits to be taken up and while it is decided. Bounded: a process that is interrupted for ever
+ * would never get through a notified call.
+ */
 static void signal_storm(bool restart)
 {
+	static const long after_ns[] = {20000, 60000, 150000, 400000, 1000000, 3000000};
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
 				 .sigev_signo = restart ? SIGRTMIN : SIGRTMIN + 1};
-	struct itimerspec when = {{0, 50000}, {0, 50000}};
 	timer_t timer;
 
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
-		timer_settime(timer, 0, &when, NULL);
+	for (size_t i = 0; i < sizeof(after_ns) / sizeof(after_ns[0]); i++) {
+		struct itimerspec when = {.it_value = {.tv_nsec = after_ns[i]}};
+
+		if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+			timer_settime(timer, 0, &when, NULL);
+	}
 }
 
 static long exec_execve(const struct job *j)
@@ -140,7 +151,7 @@ static int child(void *arg)
 		if (errno != EINTR)
 			break;
 		/* a handler without SA_RESTART, before the call was taken up: legal, and retried */
-		atomic_fetch_add(&interrupted, 1);
+		atomic_fetch_add(&sum->interrupted, 1);
 	}
 	dprintf(2, "storm: way %d: %s\n", j->way, strerror(errno));
 	_exit(126);
@@ -196,7 +207,7 @@ static pid_t start_spawn(struct job *j)
 	rc = posix_spawn(&pid, j->path, &actions, NULL, j->argv, j->envp);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc == EINTR) {
-		atomic_fetch_add(&interrupted, 1);
+		atomic_fetch_add(&sum->interrupted, 1);
 		return start_spawn(j);
 	}
 	errno = rc;
@@ -213,12 +224,12 @@ static void check(int number, const char *out, int status)
 	int at = snprintf(want, sizeof(want), "job-%d env-%d ", number, number);
 
 	if (strncmp(out, want, (size_t)at) != 0 || sscanf(out + at, "%63s", ns) != 1 || status) {
-		atomic_fetch_add(&wrong, 1);
+		atomic_fetch_add(&sum->wrong, 1);
 		fprintf(stderr, "storm: job %d: status %x, output: %s\n", number, status, out);
 		return;
 	}
 	if ((strcmp(ns, own_ns) == 0) == want_cell)
-		atomic_fetch_add(&escaped, 1);
+		atomic_fetch_add(&sum->escaped, 1);
 }
 
 static void one_job(int number)
@@ -254,7 +265,7 @@ static void *worker(void *arg)
 	int number;
 
 	(void)arg;
-	while ((number = atomic_fetch_add(&next_job, 1)) < total)
+	while ((number = atomic_fetch_add(&sum->next_job, 1)) < total)
 		one_job(number);
 	return NULL;
 }
@@ -266,6 +277,9 @@ static int run(char **arg)
 	pthread_t threads[MAX_THREADS];
 	int count = (int)strtol(arg[2], NULL, 10);
 
+	sum = mmap(NULL, sizeof(*sum), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sum == MAP_FAILED)
+		return 2;
 	program = arg[0];
 	total = (int)strtol(arg[1], NULL, 10);
 	want_cell = strcmp(arg[3], "cell") == 0;
@@ -281,9 +295,9 @@ static int run(char **arg)
 		pthread_join(threads[i], NULL);
 	printf("%d commands, %d threads: %d wrong, %d in the wrong place (%d signals, %d calls "
 	       "interrupted)\n",
-	       total, count, atomic_load(&wrong), atomic_load(&escaped), atomic_load(&fired),
-	       atomic_load(&interrupted));
-	return atomic_load(&wrong) || atomic_load(&escaped);
+	       total, count, atomic_load(&sum->wrong), atomic_load(&sum->escaped), atomic_load(&sum->fired),
+	       atomic_load(&sum->interrupted));
+	return atomic_load(&sum->wrong) || atomic_load(&sum->escaped);
 }
 
 /* The errno of executing path with one more argument, in a child. 0: it ran. */

@@ -256,7 +256,7 @@ static void test_job_control(void)
 	(void)usleep(100000);
 	type(&s, "echo $?.\r");
 	(void)sees(&s, "130.", "^C: 130");
-	type(&s, "for i in 1 2 3; do $S /bin/sh -c 'echo loop; exec sleep 9'; done; echo e\"\"nd\r");
+	type(&s, "for i in 1 2 3; do $S /bin/sh -c 'echo lo\"\"op; exec sleep 9'; done; echo e\"\"nd\r");
 	(void)sees(&s, "loop", "a loop");
 	(void)usleep(100000);
 	forget(&s);
@@ -316,7 +316,6 @@ static void test_pipeline(void)
 	(void)usleep(200000);
 	type(&s, KEY_C "echo $?.\r");
 	(void)sees(&s, "130.", "^C ends all of a pipeline");
-	tap_ok(is_restored(&s) || true, "shell");
 	type(&s, "exit\r");
 	(void)screen_close(&s);
 }

@@ -2,6 +2,7 @@
  * Proves: host names have one normal form and nothing else passes; entries of [egress] match what
  * they say; no address of the host's own network is reached through an allowed name.
  */
+#include "base/log.h"
 #include "policy/policy.h"
 #include "tap.h"
 
@@ -14,20 +15,26 @@
 
 static void normal(const char *name, size_t n, const char *want)
 {
-	char out[254] = "untouched";
+	char out[254] = "untouched", shown[64];
 	bool ok = policy_host_normal(name, n, out);
 
-	tap_ok(ok == (want != NULL), "'%s' is %s name", name, want != NULL ? "a" : "no");
+	(void)log_quote(name, n, shown, sizeof(shown));
+	tap_ok(ok == (want != NULL), "'%s' is %s name", shown, want != NULL ? "a" : "no");
 	tap_is(out, want != NULL ? want : "untouched", "its normal form");
 }
 
 static void check_normal(void)
 {
-	static const char *const bad[] = { "", ".", "..", "a..b", ".a", "a.b..", "-a.b", "a-.b", "a b",
-		"a/b", "a:1", "[::1]", "::1", "a%00b", "b\xc3\xbc" "cher.test", "\xe3\x80\x82" "a.test",
-		"a.test\n", "a\ttest", "*.a.test", "127.1", "0x7f.0.0.1", "0x7f000001", "2130706433",
-		"017700000001", "0177.0.0.1", "1.2.3.04", "1.2.3.256", "1.2.3.4.5", "1.2.3", "a.0x1", "a.1",
-		"0x", "a.0x", LABEL63 "a.test", "a@b", "a\\b", "a'b", "1.2.3.4:80" };
+	static const char *const bad[] = { "", ".", "..", "a..b", ".a", "a.b..", "-a.b", "a-.b",
+		"a b", "a/b", "a:1", "[::1]", "::1", "a%00b",
+		"b\xc3\xbc"
+		"cher.test",
+		"\xe3\x80\x82"
+		"a.test",
+		"a.test\n", "a\ttest", "*.a.test", "127.1", "0x7f.0.0.1", "0x7f000001",
+		"2130706433", "017700000001", "0177.0.0.1", "1.2.3.04", "1.2.3.256", "1.2.3.4.5",
+		"1.2.3", "a.0x1", "a.1", "0x", "a.0x", LABEL63 "a.test", "a@b", "a\\b", "a'b",
+		"1.2.3.4:80" };
 	char longest[256];
 
 	normal("Example.COM", 11, "example.com");
@@ -94,7 +101,8 @@ static void check_matches(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		tap_ok(policy_host_matches(rows[i].pattern, rows[i].host, rows[i].port) == rows[i].want,
+		tap_ok(policy_host_matches(rows[i].pattern, rows[i].host, rows[i].port) ==
+				rows[i].want,
 			"%s %s %s:%u", rows[i].pattern, rows[i].want ? "matches" : "does not match",
 			rows[i].host, rows[i].port);
 }
@@ -133,7 +141,8 @@ static enum policy_key asks(const struct policy *policy, const char *host, uint1
 }
 
 static const char *const egress[] = { "egress.allow=*.ok.test *", "egress.allow=localhost:5432",
-	"egress.allow=10.1.2.3:8080 [fd00::5]:443 169.254.169.254:80 0.0.0.0:80 [::ffff:8.8.8.8]:443",
+	"egress.allow=10.1.2.3:8080 [fd00::5]:443 169.254.169.254:80 0.0.0.0:80 "
+	"[::ffff:8.8.8.8]:443",
 	"egress.allow=127.0.0.1:9000", "egress.deny=bad.ok.test *.bad.test 203.0.114.9",
 	"egress.private=db.ok.test *.intra.test nas.test:8080", NULL };
 
@@ -265,8 +274,10 @@ static void check_questions(void)
 
 static void check_localhost(void)
 {
-	static const char *const lines[] = { "egress.allow=localhost:5432 localhost:80 localhost:5432",
-		"egress.allow=localhost:81", "egress.deny=localhost:81", NULL };
+	static const char *const lines[] = {
+		"egress.allow=localhost:5432 localhost:80 localhost:5432",
+		"egress.allow=localhost:81", "egress.deny=localhost:81", NULL
+	};
 	struct policy *policy = load(lines);
 	uint16_t ports[2];
 	size_t n = 9;

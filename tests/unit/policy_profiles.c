@@ -1,7 +1,7 @@
 /*
- * Proves: the installed profiles load for every agent, and decide what they promise: secrets hidden,
- * templates writable, registries allowed, re-executions of agents trusted in their exact form.
- * Runs from the top of the tree.
+ * Proves: the installed profiles load for every agent, and decide what they promise: secrets
+ * hidden, templates writable, registries allowed, re-executions of agents trusted in their exact
+ * form. Runs from the top of the tree.
  */
 #include "policy/policy.h"
 #include "tap.h"
@@ -12,10 +12,9 @@
 
 static struct policy *load(const char *agent)
 {
-	struct policy_request request = { .agent = agent,
-		.project = PROJECT,
-		.home = "/home/u",
-		.profiles_dir = "profiles" };
+	struct policy_request request = {
+		.agent = agent, .project = PROJECT, .home = "/home/u", .profiles_dir = "profiles"
+	};
 	struct policy *policy = NULL;
 	struct err err = { 0 };
 
@@ -100,7 +99,8 @@ static void check_egress(const struct policy *policy)
 	tap_ok(may_connect(policy, "github.com", 443), "the forge");
 	tap_ok(!may_connect(policy, "github.com", 22), "not its ssh");
 	tap_ok(!may_connect(policy, "api.github.com", 443), "not its API");
-	tap_ok(may_connect(policy, "x.npmjs.org", 443) && !may_connect(policy, "npmjs.org.evil.test", 443),
+	tap_ok(may_connect(policy, "x.npmjs.org", 443) &&
+			!may_connect(policy, "npmjs.org.evil.test", 443),
 		"a registry and not what looks like one");
 	tap_ok(!may_connect(policy, "evil.test", 443), "default deny");
 	tap_ok(!may_connect(policy, "localhost", 5432), "no loopback");
@@ -143,15 +143,19 @@ static void check_claude(void)
 	exec = (struct policy_exec){ .file = PROJECT "/node_modules/claude",
 		.program = PROJECT "/node_modules/claude",
 		.argv = rg };
-	tap_ok(exec_of(policy, &exec) == POLICY_IN_CELL, "an agent that the cell can write is not trusted");
+	tap_ok(exec_of(policy, &exec) == POLICY_IN_CELL,
+		"an agent that the cell can write is not trusted");
 	tap_ok(kind_of(policy, "/home/u/.claude/.credentials.json") == POLICY_FILE_HIDE &&
 			kind_of(policy, "/home/u/.claude.json") == POLICY_FILE_HIDE,
 		"its state is not in the cell");
 	tap_ok(kind_of(policy, "/home/u/.claude/shell-snapshots/a.sh") == POLICY_FILE_WRITE,
 		"its snapshots are");
-	tap_ok(kind_of(policy, "/home/u/.claude/hooks/a.sh") == POLICY_FILE_READ, "its hooks can be read");
-	tap_ok(kind_of(policy, "/home/u/.codex/auth.json") == POLICY_FILE_HIDE, "another agent's is hidden");
-	tap_ok(kind_of(policy, "/tmp/cc-socks/1.sock") == POLICY_FILE_HIDE, "its sockets are its own");
+	tap_ok(kind_of(policy, "/home/u/.claude/hooks/a.sh") == POLICY_FILE_READ,
+		"its hooks can be read");
+	tap_ok(kind_of(policy, "/home/u/.codex/auth.json") == POLICY_FILE_HIDE,
+		"another agent's is hidden");
+	tap_ok(kind_of(policy, "/tmp/cc-socks/1.sock") == POLICY_FILE_HIDE,
+		"its sockets are its own");
 	policy_free(policy);
 }
 
@@ -181,9 +185,10 @@ static void check_codex(void)
 	exec.argv = start;
 	exec.file = "/usr/lib/node_modules/@evil/codex-linux-x64/vendor/x/bin/codex";
 	tap_ok(exec_of(policy, &exec) == POLICY_IN_CELL, "another package is not");
-	tap_ok(policy_expand_trusted(policy, &exec, &files, &err) == 0 && files[0] != NULL &&
-			files[1] != NULL && files[2] == NULL,
-		"its trusted files are two patterns");
+	tap_ok(policy_expand_trusted(policy, &exec, &files, &err) == 0 && files[0] != NULL,
+		"its trusted files are listed");
+	for (size_t i = 0; files != NULL && files[i] != NULL; i++)
+		tap_ok(files[i][0] == '/', "%s", files[i]);
 	policy_free_strings(files);
 	policy_free(policy);
 }
@@ -192,7 +197,8 @@ static void check_gemini(void)
 {
 	static const char js[] = "/opt/g/node_modules/@google/gemini-cli/bundle/gemini.js";
 	static const char link[] = "/opt/g/node_modules/.bin/gemini";
-	const char *again[] = { "/usr/bin/node", "--max-old-space-size=8000", link, "-p", "x", NULL };
+	const char *again[] = { "/usr/bin/node", "--max-old-space-size=8000", link, "-p", "x",
+		NULL };
 	const char *plain[] = { "/usr/bin/node", link, NULL };
 	const char *eval[] = { "/usr/bin/node", "-e", "1", link, NULL };
 	const char *loader[] = { "/usr/bin/node", "--require=/tmp/x.js", link, NULL };
@@ -231,7 +237,8 @@ int main(void)
 	check_gemini();
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		policy = load(others[i]);
-		tap_ok(policy != NULL && policy_has_agent_profile(policy) == (i == 0), "%s", others[i]);
+		tap_ok(policy != NULL && policy_has_agent_profile(policy) == (i == 0), "%s",
+			others[i]);
 		policy_free(policy);
 	}
 	return tap_done();

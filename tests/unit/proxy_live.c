@@ -54,12 +54,18 @@ static const char *const overrides[] = {
 	"egress.allow=localhost:5432",
 	"egress.allow=10.1.2.3:5555",
 	"egress.allow=metadata.test:80",
+	"egress.allow=dns.test:7000",
+	"egress.allow=flip.test:7000",
 };
 
 static const char hosts[] = "127.0.0.1 localhost\n" PUBLIC " allowed.test other.test\n" PRIVATE
 			    " rebind.test intranet.test\n169.254.169.254 metadata.test\n";
 
 static int reports = -1; /* the warden's end */
+
+/* What the name server outside was asked, all questions in a row; shared with its process. */
+static char *asked;
+#define ASKED_BYTES 65536
 
 _Noreturn static void fail(const char *what)
 {
@@ -236,6 +242,80 @@ static void run_server(const struct server *s)
 			_exit(0);
 		}
 		(void)close(fd);
+	}
+}
+
+/* ---- a name server outside ---- */
+
+/* Appends the question's name to `asked`; its length on the wire. */
+static size_t note_question(const unsigned char *q, size_t n)
+{
+	size_t at = 12, used = strlen(asked);
+
+	while (at < n && q[at] != 0 && used < ASKED_BYTES - 256) {
+		memcpy(asked + used, q + at + 1, q[at]);
+		used += q[at];
+		asked[used++] = '.';
+		at += q[at] + 1u;
+	}
+	asked[used] = ' ';
+	return at + 1 - 12;
+}
+
+/* dns.test is PUBLIC; flip.test is PUBLIC when asked first and PRIVATE ever after. */
+static const char *address_for(const unsigned char *q)
+{
+	static int n_flips;
+
+	if (memcmp(q + 12, "\3dns\4test", 10) == 0)
+		return PUBLIC;
+	if (memcmp(q + 12, "\4flip\4test", 11) == 0)
+		return n_flips++ == 0 ? PUBLIC : PRIVATE;
+	return NULL;
+}
+
+static size_t answer(unsigned char *q, size_t n)
+{
+	size_t question = note_question(q, n);
+	bool is_a = q[12 + question + 1] == 1;
+	const char *address = is_a ? address_for(q) : NULL;
+	bool exists = address != NULL || memcmp(q + 12, "\3dns\4test", 10) == 0 ||
+		      memcmp(q + 12, "\4flip\4test", 11) == 0;
+
+	q[2] = 0x81;
+	q[3] = exists ? 0x80 : 0x83;
+	q[7] = address != NULL;
+	q[9] = q[11] = 0;
+	n = 12 + question + 4;
+	if (address == NULL)
+		return n;
+	memcpy(q + n, "\xc0\x0c\0\1\0\1\0\0\0\0\0\4", 12);
+	(void)inet_pton(AF_INET, address, q + n + 12);
+	return n + 16;
+}
+
+static void run_name_server(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(53),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	asked = mmap(NULL, ASKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (asked == MAP_FAILED || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		fail("name server outside");
+	if (fork() != 0) {
+		(void)close(fd);
+		return;
+	}
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		unsigned char q[1024] = { 0 };
+		socklen_t a_n = sizeof(a);
+		ssize_t n = recvfrom(fd, q, 512, 0, (struct sockaddr *)&a, &a_n);
+
+		if (n > 12)
+			(void)sendto(fd, q, answer(q, (size_t)n), 0, (struct sockaddr *)&a, a_n);
 	}
 }
 
@@ -631,6 +711,23 @@ static void test_proxy(void)
 	drop_reports();
 }
 
+static void test_real_names(void)
+{
+	drop_reports();
+	tap_is(say(dial_name("dns.test", 7000), "\x01x"), "\x01xEND", "a name from a name server");
+	tap_is(say(dial_name("flip.test", 7000), "\x01x"), "\x01xEND",
+		"the address that was judged is dialled");
+	tap_is(say(dial_name("flip.test", 7000), "\x01x"), "<RESET>",
+		"one that has changed is judged anew");
+	(void)look_up("c2VjcmV0.evil.test", 1);
+	(void)look_up("c2VjcmV0.dns.test", 1);
+	(void)say(dial_name("c2VjcmV0.evil.test", 443), "");
+	tap_ok(strstr(asked, "dns.test") != NULL, "allowed names were asked for: %s", asked);
+	tap_ok(strstr(asked, "c2VjcmV0") == NULL && strstr(asked, "evil") == NULL,
+		"nothing of a denied name ever left");
+	tap_ok(strstr(asked, "missing.test") != NULL, "though this one did");
+}
+
 static int run_cell(int up)
 {
 	char byte;
@@ -646,6 +743,7 @@ static int run_cell(int up)
 	test_server_first();
 	test_big();
 	test_proxy();
+	test_real_names();
 	return tap_done();
 }
 
@@ -767,6 +865,7 @@ int main(int argc, char **argv)
 	setbuf(stdout, NULL);
 	policy = make_policy();
 	make_outside();
+	run_name_server();
 	for (size_t i = 0; i < ARRAY_LEN(servers); i++)
 		run_server(&servers[i]);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||

@@ -60,8 +60,8 @@ static int on_mode(
 		if (strcmp(modes[i].name, value) != 0)
 			continue;
 		if (modes[i].later)
-			return err_set(err, 0, "--mode %s is not supported yet; there are none and split",
-				value);
+			return err_set(err, 0,
+				"--mode %s is not supported yet; there are none and split", value);
 		o->mode = modes[i].mode;
 		return 0;
 	}
@@ -117,7 +117,8 @@ static int on_set(
 static bool is_env_name(const char *name, size_t n)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-	static const char more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+	static const char more[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 
 	return n > 0 && strchr(letters, name[0]) != NULL && strspn(name, more) == n;
 }
@@ -138,8 +139,8 @@ static int on_env(
 }
 
 #define FLAG_HANDLER(member)                                                                       \
-	static int on_##member(                                                                    \
-		struct options *o, const struct option *option, const char *value, struct err *err)  \
+	static int on_##member(struct options *o, const struct option *option, const char *value,  \
+		struct err *err)                                                                   \
 	{                                                                                          \
 		(void)option;                                                                      \
 		(void)value;                                                                       \
@@ -161,52 +162,45 @@ FLAG_HANDLER(want_version)
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
 	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY, NULL,
-	  "use this profile; with a slash it is a path", on_profile },
+		"use this profile; with a slash it is a path", on_profile },
 	{ "project", 0, false, "DIR", FOR_POLICY, NULL,
-	  "the project, instead of the git top level or the working directory", on_project },
+		"the project, instead of the git top level or the working directory", on_project },
 	{ "mode", 0, false, "none|split", FOR_RUNNING, NULL,
-	  "split (the default) or none: run the agent as it is", on_mode },
+		"split (the default) or none: run the agent as it is", on_mode },
 	{ "allow", 0, false, "HOST[:PORT]", FOR_POLICY, "egress.allow",
-	  "let commands reach HOST (*.NAME for all below it; ports 443 and 80)", on_value },
-	{ "hide", 0, false, "PATH", FOR_POLICY, "files.hide",
-	  "PATH is absent for commands", on_path },
-	{ "read", 0, false, "PATH", FOR_POLICY, "files.read",
-	  "PATH is there, read-only", on_path },
-	{ "write", 0, false, "PATH", FOR_POLICY, "files.write",
-	  "PATH is there, writable", on_path },
+		"let commands reach HOST (*.NAME for all below it; ports 443 and 80)", on_value },
+	{ "hide", 0, false, "PATH", FOR_POLICY, "files.hide", "PATH is absent for commands",
+		on_path },
+	{ "read", 0, false, "PATH", FOR_POLICY, "files.read", "PATH is there, read-only", on_path },
+	{ "write", 0, false, "PATH", FOR_POLICY, "files.write", "PATH is there, writable",
+		on_path },
 	{ "protect", 0, false, "PATH", FOR_POLICY, "files.protect",
-	  "PATH is readable and cannot be changed", on_path },
+		"PATH is readable and cannot be changed", on_path },
 	{ "overlay", 0, false, "PATH", FOR_POLICY, "files.overlay",
-	  "PATH is copy-on-write, changes are dropped at the end", on_path },
+		"PATH is copy-on-write, changes are dropped at the end", on_path },
 	{ "env", 0, false, "NAME[=VALUE]", FOR_RUNNING, NULL,
-	  "pass a variable on to commands, or set it", on_env },
+		"pass a variable on to commands, or set it", on_env },
 	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY, NULL,
-	  "one more line of profile, after all the others", on_set },
-	{ "explain", 0, false, NULL, FOR_RUNNING, NULL,
-	  "print the plan and run nothing", on_explain },
-	{ "json", 0, false, NULL, FOR(VERB_DOCTOR) | FOR(VERB_SHOW), NULL,
-	  "print JSON", on_json },
-	{ "quiet", 'q', false, NULL, FOR_ALL, NULL,
-	  "errors only", on_quiet },
-	{ "verbose", 'v', false, NULL, FOR_ALL, NULL,
-	  "say more on stderr", on_verbose },
-	{ "help", 'h', false, NULL, FOR_ALL, NULL,
-	  "print this and exit", on_want_help },
-	{ "version", 0, false, NULL, FOR_ALL, NULL,
-	  "print the version and exit", on_want_version },
-	{ "fresh", 0, true, NULL, FOR_RUNNING, NULL,
-	  "a new cell for every command", NULL },
-	{ "inject", 0, true, "RULE", FOR_RUNNING, NULL,
-	  "switch an [inject RULE] on", NULL },
-	{ "publish", 0, true, "PORT", FOR_RUNNING, NULL,
-	  "let the host reach PORT of the cell", NULL },
+		"one more line of profile, after all the others", on_set },
+	{ "explain", 0, false, NULL, FOR_RUNNING, NULL, "print the plan and run nothing",
+		on_explain },
+	{ "json", 0, false, NULL, FOR(VERB_DOCTOR) | FOR(VERB_SHOW), NULL, "print JSON", on_json },
+	{ "quiet", 'q', false, NULL, FOR_ALL, NULL, "errors only", on_quiet },
+	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
+	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
+	{ "version", 0, false, NULL, FOR_ALL, NULL, "print the version and exit", on_want_version },
+	{ "fresh", 0, true, NULL, FOR_RUNNING, NULL, "a new cell for every command", NULL },
+	{ "inject", 0, true, "RULE", FOR_RUNNING, NULL, "switch an [inject RULE] on", NULL },
+	{ "publish", 0, true, "PORT", FOR_RUNNING, NULL, "let the host reach PORT of the cell",
+		NULL },
 };
 
 const struct verb_name options_verbs[] = {
 	{ "run", VERB_RUN, "[OPTION...] -- COMMAND [ARG...]", "run one command in a cell" },
-	{ "doctor", VERB_DOCTOR, "[--json]", "what this machine can and cannot do, and the exact fix" },
+	{ "doctor", VERB_DOCTOR, "[--json]",
+		"what this machine can and cannot do, and the exact fix" },
 	{ "show", VERB_SHOW, "[OPTION...] [AGENT]",
-	  "the effective policy and where each line came from" },
+		"the effective policy and where each line came from" },
 	{ "check", VERB_CHECK, "FILE...", "is this profile valid" },
 	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
 	{ "help", VERB_HELP, "", "print this" },

@@ -1,0 +1,69 @@
+# bash completion for agentjail(1)
+# shellcheck shell=bash
+
+_agentjail_profiles() {
+	local exe dir file
+	exe=$(command -v agentjail) || return
+	for dir in "${exe%/bin/*}/share/agentjail/profiles" /usr/share/agentjail/profiles \
+		/usr/local/share/agentjail/profiles "${XDG_CONFIG_HOME:-$HOME/.config}/agentjail/profiles"; do
+		for file in "$dir"/*.ini; do
+			[ -e "$file" ] || continue
+			file=${file##*/}
+			printf '%s\n' "${file%.ini}"
+		done
+	done | sort -u
+}
+
+# What follows the agent's name is the agent's own: completed as if agentjail were not there.
+_agentjail_rest() {
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "$1"
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+
+_agentjail() {
+	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
+		--env --set --explain --json --quiet --verbose --help --version'
+	local verbs='run doctor show check demo help'
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--) _agentjail_rest $((i + 1)) && return ;;
+		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
+			--overlay | --env | --set) i=$((i + 1)) ;;
+		-*) ;;
+		run | doctor | show | check | demo | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		*)
+			case $verb in
+			'' | run) _agentjail_rest "$i" && return ;;
+			esac
+			;;
+		esac
+	done
+	case $before in
+	-p | --profile)
+		mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles)" -- "$word"; compgen -f -- "$word")
+		return
+		;;
+	--project) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+	--mode) mapfile -t COMPREPLY < <(compgen -W 'none split' -- "$word") && return ;;
+	--hide | --read | --write | --protect | --overlay)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word") && return
+		;;
+	--env) mapfile -t COMPREPLY < <(compgen -e -- "$word") && return ;;
+	--allow | --set) return ;;
+	esac
+	case $word in -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") && return ;; esac
+	case $verb in
+	'') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word"; compgen -c -- "$word") ;;
+	run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+	show) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles)" -- "$word") ;;
+	check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	esac
+}
+
+complete -o filenames -F _agentjail agentjail

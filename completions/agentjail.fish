@@ -1,0 +1,59 @@
+# fish completion for agentjail(1)
+
+function __agentjail_first
+    # True while neither a verb nor an agent has been written.
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l takes -p --profile --project --mode --allow --hide --read --write --protect --overlay --env --set
+    set -l skip no
+    for word in $words
+        if test $skip = yes
+            set skip no
+        else if contains -- $word $takes
+            set skip yes
+        else if not string match -q -- '-*' $word
+            return 1
+        end
+    end
+    return 0
+end
+
+function __agentjail_profiles
+    set -l config $HOME/.config
+    set -q XDG_CONFIG_HOME; and set config $XDG_CONFIG_HOME
+    for file in /usr/share/agentjail/profiles/*.ini /usr/local/share/agentjail/profiles/*.ini \
+            $config/agentjail/profiles/*.ini
+        string replace -r '.*/(.*)\.ini$' '$1' $file
+    end
+end
+
+complete -c agentjail -f
+complete -c agentjail -n __agentjail_first -s p -l profile -r -F -a '(__agentjail_profiles)' -d 'Use this profile'
+complete -c agentjail -n __agentjail_first -l project -r -a '(__fish_complete_directories)' -d 'The project'
+complete -c agentjail -n __agentjail_first -l mode -x -a 'none split' -d 'Split or none'
+complete -c agentjail -n __agentjail_first -l allow -x -d 'Let commands reach a host'
+complete -c agentjail -n __agentjail_first -l hide -r -F -d 'Absent for commands'
+complete -c agentjail -n __agentjail_first -l read -r -F -d 'Read-only for commands'
+complete -c agentjail -n __agentjail_first -l write -r -F -d 'Writable for commands'
+complete -c agentjail -n __agentjail_first -l protect -r -F -d 'Readable and not to be changed'
+complete -c agentjail -n __agentjail_first -l overlay -r -F -d 'Copy-on-write, dropped at the end'
+complete -c agentjail -n __agentjail_first -l env -x -a '(set -nx)' -d 'Pass a variable on or set it'
+complete -c agentjail -n __agentjail_first -l set -x -d 'One more line of profile'
+complete -c agentjail -n __agentjail_first -l explain -d 'Print the plan and run nothing'
+complete -c agentjail -n '__fish_seen_subcommand_from doctor show' -l json -d 'Print JSON'
+complete -c agentjail -n __agentjail_first -s q -l quiet -d 'Errors only'
+complete -c agentjail -n __agentjail_first -s v -l verbose -d 'Say more on stderr'
+complete -c agentjail -n __agentjail_first -s h -l help -d 'Print a summary'
+complete -c agentjail -n __agentjail_first -l version -d 'Print the version'
+
+complete -c agentjail -n __agentjail_first -a run -d 'Run one command in a cell'
+complete -c agentjail -n __agentjail_first -a doctor -d 'What this machine can do, and the exact fix'
+complete -c agentjail -n __agentjail_first -a show -d 'The effective policy'
+complete -c agentjail -n __agentjail_first -a check -d 'Is this profile valid'
+complete -c agentjail -n __agentjail_first -a demo -d 'What a command can still reach'
+complete -c agentjail -n __agentjail_first -a help -d 'Print a summary'
+complete -c agentjail -n __agentjail_first -a '(__fish_complete_command)'
+
+complete -c agentjail -n '__fish_seen_subcommand_from check' -F
+complete -c agentjail -n '__fish_seen_subcommand_from show' -a '(__agentjail_profiles)'
+complete -c agentjail -n 'not __agentjail_first; and not __fish_seen_subcommand_from doctor show check demo help' -a '(__fish_complete_subcommand)'

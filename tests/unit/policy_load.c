@@ -1,0 +1,632 @@
+/*
+ * Proves: layers come in order and later ones win, append or take away; whatever a profile gets
+ * wrong refuses all of it with file, line and remedy; an untrusted project's file can only tighten;
+ * no file is believed that somebody else could have written.
+ */
+#include "policy/policy.h"
+#include "tap.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64]; /* of the test: profiles/ config/ project/ system.ini home/ */
+
+static const char *at(const char *path)
+{
+	static char full[4][256];
+	static unsigned next;
+	char *out = full[next++ % 4];
+
+	(void)snprintf(out, sizeof(full[0]), "%s/%s", dir, path);
+	return out;
+}
+
+static void put(const char *path, const char *text, size_t n)
+{
+	int fd = open(at(path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n || fchmod(fd, 0644) < 0)
+		tap_ok(false, "write %s", path);
+	(void)close(fd);
+}
+
+static void puts_at(const char *path, const char *text)
+{
+	put(path, text, strlen(text));
+}
+
+static struct policy_request request_of(const char *agent)
+{
+	static char paths[5][256];
+
+	(void)snprintf(paths[0], sizeof(paths[0]), "%s", at("project"));
+	(void)snprintf(paths[1], sizeof(paths[1]), "%s", at("home"));
+	(void)snprintf(paths[2], sizeof(paths[2]), "%s", at("config"));
+	(void)snprintf(paths[3], sizeof(paths[3]), "%s", at("profiles"));
+	(void)snprintf(paths[4], sizeof(paths[4]), "%s", at("system.ini"));
+	return (struct policy_request){ .agent = agent,
+		.project = paths[0],
+		.home = paths[1],
+		.config_dir = paths[2],
+		.profiles_dir = paths[3],
+		.system_file = paths[4] };
+}
+
+static struct policy *load(struct policy_request request, struct err *err)
+{
+	struct policy *policy = NULL;
+
+	err->text[0] = '\0';
+	if (policy_load(&request, &policy, err) < 0)
+		return NULL;
+	return policy;
+}
+
+static void clear(void)
+{
+	static const char *const files[] = { "system.ini", "config/agentjail.ini",
+		"config/profiles/a.ini", "profiles/a.ini", "profiles/b.ini", "profiles/c.ini",
+		"project/.agentjail.ini" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		(void)unlink(at(files[i]));
+	puts_at("profiles/default.ini", "[files]\nwrite = .\n");
+}
+
+/* Joined values of a list, for comparisons. */
+static const char *joined(const struct policy *policy, enum policy_key key)
+{
+	static char out[1024];
+	size_t n = 0, len = 0;
+	const struct policy_item *items = policy_list(policy, key, &n);
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n && len < sizeof(out) - 1; i++)
+		len += (size_t)snprintf(
+			out + len, sizeof(out) - len, "%s%s", i > 0 ? "|" : "", items[i].value);
+	return out;
+}
+
+static void check_layers(void)
+{
+	static const char *const overrides[] = { "env.keep=CLI", "sandbox.home=closed",
+		"env.hide=!SYSTEM", "files.read=\"/a b\"", "sandbox.home=open" };
+	struct policy_request request = request_of("a");
+	struct policy *policy;
+	struct err err;
+	size_t n = 0;
+
+	clear();
+	puts_at("profiles/default.ini", "[env]\nkeep = DEFAULT\n[sandbox]\nhome = open\n");
+	puts_at("system.ini", "[env]\nkeep = SYSTEM\nhide = SYSTEM OTHER\n");
+	puts_at("profiles/a.ini",
+		"[env]\nkeep = INSTALLED\nkeep = SECOND\n[profile]\ninherit = b\n");
+	puts_at("profiles/b.ini", "[env]\nkeep = PARENT\n[agent]\ntmp = private\n");
+	puts_at("config/profiles/a.ini", "[env]\nkeep = OWN\n");
+	puts_at("config/agentjail.ini", "# comment\n; comment\n\n   \n[env]\nkeep = USER "
+					"!SYSTEM\n[sandbox]\nhome = closed\n");
+	request.overrides = overrides;
+	request.n_overrides = sizeof(overrides) / sizeof(overrides[0]);
+	policy = load(request, &err);
+	if (!tap_ok(policy != NULL, "all layers load %s", err.text))
+		return;
+	tap_is(joined(policy, PK_ENV_KEEP), "DEFAULT|PARENT|INSTALLED|SECOND|OWN|USER|CLI",
+		"in order");
+	tap_is(joined(policy, PK_ENV_HIDE), "OTHER", "taken away on the command line");
+	tap_is(joined(policy, PK_FILES_READ), "/a b", "one entry in quotes");
+	tap_is(policy_value(policy, PK_SANDBOX_HOME)->value, "open", "the last one wins");
+	tap_is(policy_value(policy, PK_SANDBOX_HOME)->origin.file, "(command line)",
+		"and says where");
+	tap_is(policy_value(policy, PK_AGENT_TMP)->value, "private", "inherited");
+	tap_is(policy_value(policy, PK_SANDBOX_TTY)->origin.file, "(built-in)", "built in");
+	tap_ok(policy_list(policy, PK_ENV_KEEP, &n)[3].origin.line == 3 &&
+			strstr(policy_list(policy, PK_ENV_KEEP, &n)[3].origin.file,
+				"profiles/a.ini"),
+		"origin of an entry");
+	tap_ok(policy_has_agent_profile(policy), "the agent has a profile");
+	policy_free(policy);
+	policy = load(request_of("unknown"), &err);
+	tap_ok(policy != NULL && !policy_has_agent_profile(policy), "an unknown agent has none");
+	policy_free(policy);
+	policy = load(request_of("../a"), &err);
+	tap_ok(policy != NULL && !policy_has_agent_profile(policy), "a name is no path");
+	policy_free(policy);
+}
+
+static void refused(struct policy_request request, const char *part, const char *what)
+{
+	struct err err;
+	struct policy *policy = load(request, &err);
+	bool ok = policy == NULL && strstr(err.text, part) != NULL;
+
+	if (!tap_ok(ok, "%s", what))
+		printf("# got:  %s\n# want: ... %s ...\n", policy != NULL ? "(loaded)" : err.text,
+			part);
+	if (strlen(err.text) > 420)
+		tap_ok(false, "message of %zu bytes", strlen(err.text));
+	policy_free(policy);
+}
+
+/* text as the user's own file; part of the message with its line. */
+static const struct bad {
+	const char *text, *part;
+} bad[] = {
+	{ "[fils]\nread = /a\n", "agentjail.ini:1: unknown section [fils]; did you mean [files]?" },
+	{ "[zzzzzzz]\n", ":1: unknown section [zzzzzzz]; there are: profile agent sandbox" },
+	{ "[files x]\nread = /a\n", ":1: [files] takes no name; write [files]" },
+	{ "[inject]\nhost = a.test\n", ":1: [inject] needs a name; write [inject NAME]" },
+	{ "[inject a/b]\n", ":1: [inject NAME]: 'a/b' is no name" },
+	{ "[files]\n\nreed = /a\n", ":3: unknown key 'reed' in [files]; did you mean 'read'?" },
+	{ "[files]\nallow = a.test\n",
+		":2: unknown key 'allow' in [files]; it belongs into [egress]" },
+	{ "[audit]\nzzzzzzzz = 1\n",
+		":2: unknown key 'zzzzzzzz' in [audit]; there are: path level" },
+	{ "[inject a]\nhots = b.test\n",
+		":2: unknown key 'hots' in [inject]; did you mean 'host'?" },
+	{ "[tool a]\nmach = git *\n", ":2: unknown key 'mach' in [tool]; did you mean 'match'?" },
+	{ "read = /a\n", ":1: 'read = /a' stands before the first section" },
+	{ "[files]\nread\n", ":2: 'read' is no KEY = VALUE" },
+	{ "[files]\nread: /a\n", ":2: 'read: /a' is no KEY = VALUE" },
+	{ "[files]\n= /a\n", ":2: '= /a' is no KEY = VALUE" },
+	{ "[files\nread = /a\n", ":1: no ']'" },
+	{ "[files] # x\n", ":1: text follows [SECTION]" },
+	{ "[]\n", ":1: blanks or nothing" },
+	{ "[ files ]\n", ":1: blanks or nothing" },
+	{ "[files]\n read = /a\n", ":2: the line is indented" },
+	{ "[files]\nread = /a\n\t/b\n", ":3: the line is indented" },
+	{ "[files]\nread = /a ;b\n", ":2: ' ;' would cut the value" },
+	{ "[files]\nread = ;b\n", ":2: ' ;' would cut the value" },
+	{ "[files]\nread = /a # b\n", ":2: [files] read: '#' would start a comment" },
+	{ "[files]\nread = /a #b\n", ":2: [files] read: '#b' would start a comment" },
+	{ "[files]\nread = /a\r\n", ":2: the line ends with a carriage return" },
+	{ "[files]\nread = /a\rb\n", ":2: byte 0x0d" },
+	{ "[files]\nread = /a\x1b[2J\n", ":2: byte 0x1b" },
+	{ "\xef\xbb\xbf[files]\n", ":1: starts with a byte order mark" },
+	{ "[files]\nread =\n", ":2: [files] read has no entry" },
+	{ "[files]\nread = \"\"\n", ":2: [files] read: \"\" is an empty entry" },
+	{ "[files]\nread = \"/a b\n", ":2: [files] read: a double quote is not closed" },
+	{ "[files]\nread = \"/a\"b\n", ":2: [files] read: text follows a closing double quote" },
+	{ "[files]\nread = /a\"b\"\n", ":2: [files] read: '/a\"b\"' has a double quote inside" },
+	{ "[files]\nread = !\n", ":2: [files] read: ! takes away nothing" },
+	{ "[files]\nread = /abc\nread = !/abd\n", ":3: [files] read: '!/abd' takes away what no "
+						  "earlier line has; did you mean '!/abc'?" },
+	{ "[files]\nread = !/a\n", "takes away what no earlier line has; delete it" },
+	{ "[files]\nread = a/b\n",
+		":2: [files] read: 'a/b' is relative to nothing; write './a/b'" },
+	{ "[files]\nread = ../b\n", ":2: [files] read: '..' in a path" },
+	{ "[files]\nread = /a/../b\n", ":2: [files] read: '..' in a path" },
+	{ "[files]\nread = ..\n", ":2: [files] read: '..' in a path" },
+	{ "[files]\nread = ~bob/x\n", "names another user's home" },
+	{ "[files]\nread = /\n", "'/' is everything" },
+	{ "[files]\nwrite = //\n", "'/' is everything" },
+	{ "[files]\nread = ~\n", "say [sandbox] home = open instead" },
+	{ "[files]\nread = /**\n", "say [sandbox] home = open instead" },
+	{ "[files]\nwrite = ~\n", "is HOME or more" },
+	{ "[files]\noverlay = ~/*\n", "is HOME or more" },
+	{ "[files]\nwrite = ~/**\n", "is HOME or more" },
+	{ "[files]\nwrite = /tmp\n", "is HOME or more" }, /* the test's HOME is in there */
+	{ "[agent]\nkeep = ~/.\n", "is HOME or more" },
+	{ "[files]\nhide = *\n", "is a rule for every name" },
+	{ "[files]\noverlay = name\n", "'name' is not a path; write './name'" },
+	{ "[agent]\nkeep = name\n", "'name' is not a path" },
+	{ "[sandbox]\nhome = opn\n",
+		":2: [sandbox] home: 'opn' is not valid; write closed or open" },
+	{ "[sandbox]\nhome =\n", "'' is not valid; write closed or open" },
+	{ "[sandbox]\nhome = open\nuserns = no\nhome = open\n",
+		":4: [sandbox] home is set on line 2 already" },
+	{ "[sandbox]\nhome = open\n[env]\n[sandbox]\nhome = closed\n",
+		":5: [sandbox] home is set on line 2" },
+	{ "[env]\nkeep = A=b\n", "'A=b' has a value; write the name here" },
+	{ "[env]\nkeep = A-B\n", "'A-B' is no name of a variable" },
+	{ "[env]\nkeep = 1A\n", "'1A' is no name of a variable" },
+	{ "[env]\nset = A\n", ":2: [env] set: no NAME=VALUE" },
+	{ "[env]\nset = A=b # c\n", "' #' looks like a comment" },
+	{ "[egress]\nallow = https://a.test/\n", "'https://a.test/' is a URL or a network" },
+	{ "[egress]\nallow = 10.0.0.0/8\n", "'10.0.0.0/8' is a URL or a network" },
+	{ "[egress]\nallow = *.test\n", "'*.test' is too wide; name the domain" },
+	{ "[egress]\nallow = **.test\n", "'**.test' is too wide" },
+	{ "[egress]\nallow = a.*.test\n", "'a.*.test' has a wildcard inside" },
+	{ "[egress]\nallow = *a.test\n", "'*a.test' has a wildcard inside" },
+	{ "[egress]\nallow = .a.test\n", "starts with a dot" },
+	{ "[egress]\nallow = localhost\n", "'localhost' needs its port; write localhost:PORT" },
+	{ "[egress]\nallow = a.test:http\n", "has no valid port" },
+	{ "[egress]\nallow = a.test:0\n", "has no valid port" },
+	{ "[egress]\nallow = a.test:65536\n", "has no valid port" },
+	{ "[egress]\nallow = ::1:80x\n", "is ambiguous; write an IPv6 address" },
+	{ "[egress]\nallow = 0x7f.1\n", "'0x7f.1' is no canonical address" },
+	{ "[egress]\nallow = 1.2.3\n", "'1.2.3' is no canonical address" },
+	{ "[egress]\nallow = b\xc3\xbc"
+	  "cher.test\n",
+		"'b\\xc3\\xbccher.test' is no host name" },
+	{ "[egress]\nprivate = *\n", "would let every name lead into your network" },
+	{ "[agent]\ntrusted = ps -A\n", ":2: [agent] trusted: 'ps' is no file" },
+	{ "[agent]\ntrusted = {agnt} *\n", "'{agnt}' is no file" },
+	{ "[agent]\ntrusted = /** *\n", "would trust every program" },
+	{ "[agent]\ntrusted = /a/../b *\n", "has '..'" },
+	{ "[agent]\ntrusted = /bin/x a argv0=b\n", "is not the first one" },
+	{ "[agent]\ntrusted = /bin/x {agnt}\n", "'{agnt}' is not known" },
+	{ "[agent]\ntrusted =\n", "no file; write trusted" },
+	{ "[profile]\nname = a/b\n", "'a/b' is no name" },
+	{ "[profile]\ninherit = nobody\n", ":2: [profile] inherit: there is no profile 'nobody'" },
+	{ "[profile]\ninherit = ../x\n", ":2: [profile] inherit: '../x' is no name" },
+	{ "[audit]\npath = ./log\n", "'./log' is no directory" },
+	{ "[locked]\nkey = files.hide\n", ":2: [locked] counts in the system's file only" },
+	/* known, checked, and not there yet */
+	{ "[inject github]\nhost = api.a.test\nsecret = env:A\n",
+		":2: [inject github] is not supported yet; take it out" },
+	{ "[inject github]\nsecret = ghp_123\n",
+		":2: [inject github] secret: a secret is named, not written" },
+	{ "[tool push]\nmatch = git push *\n", ":2: [tool push] is not supported yet" },
+	{ "[files]\nhold = ./.git/config\n", ":2: [files] hold is not supported yet" },
+	{ "[files]\ncache = ~/.npm\n", ":2: [files] cache is not supported yet" },
+	{ "[files]\nhoney = yes\n", ":2: [files] honey = yes is not supported yet" },
+	{ "[sandbox]\nisolation = command\n",
+		":2: [sandbox] isolation = command is not supported yet" },
+	{ "[sandbox]\ntty = filter\n", ":2: [sandbox] tty = filter is not supported yet" },
+	{ "[egress]\nask = a.test\n", ":2: [egress] ask is not supported yet" },
+	{ "[egress]\npublish = 3000\n", ":2: [egress] publish is not supported yet" },
+	{ "[egress]\nparent-proxy = http://p:1\n",
+		":2: [egress] parent-proxy is not supported yet" },
+	{ "[egress]\nproxy-env = yes\n", ":2: [egress] proxy-env = yes is not supported yet" },
+	{ "[agent]\negress = a.test\n", ":2: [agent] egress = a.test is not supported yet" },
+	{ "[limits]\nmemory = 512M\n", ":2: [limits] memory is not supported yet" },
+	{ "[limits]\nmemory = much\n", ":2: [limits] memory: 'much' is no amount" },
+	{ "[audit]\nlevel = all\n", ":2: [audit] level = all is not supported yet" },
+	/* a wrong name is told before what is not supported */
+	{ "[limits]\nmemory = 1G\nmemry = 2G\n", ":3: unknown key 'memry'" },
+};
+
+static void check_bad(void)
+{
+	clear();
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		puts_at("config/agentjail.ini", bad[i].text);
+		refused(request_of(NULL), bad[i].part, bad[i].part);
+	}
+	put("config/agentjail.ini", "[files]\nread = /a\0b\n", 20);
+	refused(request_of(NULL), ":2: byte 0x00", "a NUL byte");
+}
+
+static void check_line_length(void)
+{
+	char text[512] = "[files]\nread = /";
+	struct policy *policy;
+	struct err err;
+	size_t n = strlen(text);
+
+	clear();
+	memset(text + n, 'a', sizeof(text) - n);
+	text[8 + 199] = '\n';
+	put("config/agentjail.ini", text, 8 + 200);
+	policy = load(request_of(NULL), &err);
+	tap_ok(policy != NULL && strlen(joined(policy, PK_FILES_READ)) == 199 - 7,
+		"a line of 199 bytes arrives whole %s", err.text);
+	policy_free(policy);
+	text[8 + 199] = 'a';
+	text[8 + 200] = '\n';
+	put("config/agentjail.ini", text, 8 + 201);
+	refused(request_of(NULL), ":2: the line has 200 bytes, 199 is the most; repeat the key",
+		"a line of 200 is refused");
+	text[8] = '#';
+	put("config/agentjail.ini", text, 8 + 201);
+	refused(request_of(NULL), ":2: the line has 200 bytes", "a comment of 200 too");
+}
+
+static const struct good {
+	const char *text;
+	enum policy_key key;
+	const char *want; /* with P for the project, H for HOME at its start */
+} good[] = {
+	{ "[files]\nread = ~/x ./y /z//a/./b/ . n.*\n", PK_FILES_READ, "H/x|P/y|/z/a/b|P|n.*" },
+	{ "[files]\nread=/a\nread= /b  \"/c d\"\t/e\n", PK_FILES_READ, "/a|/b|/c d|/e" },
+	{ "[files]\nread = /a /b /a\nread = !/a\n", PK_FILES_READ, "/b" },
+	{ "[files]\nread = \"/a b\" /c\nread = !\"/a b\"\n", PK_FILES_READ, "/c" },
+	{ "[files]\nread = /a=b /c;d \"#x\"\n", PK_FILES_READ, "/a=b|/c;d|#x" },
+	{ "[files]\nhide = ~/.x\n[env]\n[files]\nhide = !~/.x .y\n", PK_FILES_HIDE, ".y" },
+	{ "[env]\nset = A=b c\nset = B=\"x # y\"\nset = C=\nset = D=\"\n", PK_ENV_SET,
+		"A=b c|B=x # y|C=|D=\"" },
+	{ "[env]\nset = A=b\nset = !A=b\n", PK_ENV_SET, "" },
+	{ "[egress]\nallow = A.Test:22 *.B.test 1.2.3.4 [::1]:80 FD00::1 localhost:1 * **.c.test\n",
+		PK_EGRESS_ALLOW,
+		"a.test:22|*.b.test|1.2.3.4|[::1]:80|[fd00::1]|localhost:1|*|**.c.test" },
+	{ "[egress]\nallow = A.test\nallow = !a.TEST\n", PK_EGRESS_ALLOW, "" },
+	{ "[egress]\nproxy-env = no\n[files]\nhoney = no\n[agent]\negress = *\n", PK_AGENT_EGRESS,
+		"*" },
+	{ "[agent]\ntrusted = {root}/x/*/y argv0=z* {agent} \"a b\" *\n", PK_AGENT_TRUSTED,
+		"{root}/x/*/y argv0=z* {agent} \"a b\" *" },
+	{ "[agent]\ntrusted = /bin/x a\ntrusted = !/bin/x a\n", PK_AGENT_TRUSTED, "" },
+};
+
+static void check_good(void)
+{
+	clear();
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char want[512] = "", *out = want;
+		struct policy *policy;
+		struct err err;
+
+		for (const char *s = good[i].want; *s != '\0'; s++) {
+			bool is_start = s == good[i].want || s[-1] == '|';
+
+			if (is_start && (*s == 'P' || *s == 'H'))
+				out += snprintf(out, 128, "%s", at(*s == 'P' ? "project" : "home"));
+			else
+				*out++ = *s;
+		}
+		puts_at("config/agentjail.ini", good[i].text);
+		policy = load(request_of(NULL), &err);
+		tap_ok(policy != NULL, "loads %s", err.text);
+		if (policy != NULL)
+			tap_is(joined(policy, good[i].key), want, good[i].want);
+		policy_free(policy);
+	}
+}
+
+static void check_inherit(void)
+{
+	struct policy_request request = request_of("a");
+	struct policy *policy;
+	struct err err;
+
+	clear();
+	puts_at("profiles/a.ini", "[profile]\ninherit = b\n");
+	puts_at("profiles/b.ini", "[profile]\ninherit = a\n");
+	refused(request, "b.ini:2: [profile] inherit: 'a' inherits itself", "a circle");
+	puts_at("profiles/b.ini", "[profile]\ninherit = c\n[env]\nkeep = B\n");
+	puts_at("profiles/c.ini", "[env]\nkeep = C\n");
+	puts_at("config/agentjail.ini", "[profile]\ninherit = c\n");
+	policy = load(request, &err);
+	tap_is(policy != NULL ? joined(policy, PK_ENV_KEEP) : err.text, "C|B", "each parent once");
+	policy_free(policy);
+	puts_at("profiles/c.ini", "[env]\nkep = C\n");
+	refused(request, "profiles/c.ini:2: unknown key 'kep'",
+		"an error in a parent names the parent");
+	puts_at("profiles/c.ini", "[profile]\ninherit = default\n");
+	policy = load(request, &err);
+	tap_is(policy != NULL ? joined(policy, PK_FILES_WRITE) : err.text, at("project"),
+		"default is not read twice");
+	policy_free(policy);
+}
+
+static void check_profile_option(void)
+{
+	struct policy_request request = request_of("a");
+	struct policy *policy;
+	struct err err;
+
+	clear();
+	puts_at("profiles/a.ini", "[env]\nkeep = A\n");
+	puts_at("profiles/b.ini", "[env]\nkeep = B\n");
+	request.profile = "b";
+	policy = load(request, &err);
+	tap_is(policy != NULL ? joined(policy, PK_ENV_KEEP) : err.text, "B",
+		"-p NAME stands for the agent");
+	policy_free(policy);
+	request.profile = at("profiles/b.ini");
+	policy = load(request, &err);
+	tap_is(policy != NULL ? joined(policy, PK_ENV_KEEP) : err.text, "B", "-p PATH too");
+	policy_free(policy);
+	request.profile = "nope";
+	refused(request, "-p nope: there is no such profile", "-p NAME has to be there");
+	request.profile = "./nope.ini";
+	refused(request, "-p ./nope.ini: No such file", "-p PATH has to be there");
+	request.profile = "a b";
+	refused(request, "-p: 'a b' is no name", "-p takes names");
+	request = request_of(NULL);
+	(void)unlink(at("profiles/default.ini"));
+	refused(request, "profiles/default.ini: the profile that everything rests on is missing",
+		"default.ini has to be there");
+}
+
+static void check_locked(void)
+{
+	struct policy_request request = request_of("a");
+	static const char *const overrides[] = { "egress.allow=evil.test" };
+	static const struct {
+		const char *text, *part;
+	} rows[] = {
+		{ "[files]\nhide = !.env\n", ":2: [files] hide is locked by" },
+		{ "[egress]\nallow = a.test\n", ":2: [egress] allow is locked by" },
+		{ "[sandbox]\nhome = open\n", ":2: [sandbox] home is locked by" },
+	};
+	struct policy *policy;
+	struct err err;
+
+	clear();
+	puts_at("profiles/default.ini",
+		"[files]\nhide = .env\n[egress]\nallow = ok.test gone.test\n");
+	puts_at("system.ini", "[locked]\nkey = files.hide egress.allow\nkey = sandbox.home\n");
+	puts_at("profiles/a.ini", "[egress]\nallow = agent.test\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		puts_at("config/agentjail.ini", rows[i].text);
+		refused(request, rows[i].part, rows[i].part);
+	}
+	puts_at("config/agentjail.ini", "[files]\nhide = .more\n[egress]\nallow = !gone.test\n"
+					"[sandbox]\nhome = closed\n");
+	policy = load(request, &err);
+	tap_is(policy != NULL ? joined(policy, PK_EGRESS_ALLOW) : err.text, "ok.test|agent.test",
+		"tighter is fine, and so is what was installed");
+	policy_free(policy);
+	request.overrides = overrides;
+	request.n_overrides = 1;
+	refused(request, "(command line): [egress] allow is locked by", "nor on the command line");
+	puts_at("system.ini", "[locked]\nkey = files.hid\n");
+	refused(request,
+		":2: [locked] key: 'files.hid' is no SECTION.KEY; did you mean 'files.hide'?",
+		"a lock is a key");
+}
+
+static void check_project(void)
+{
+	const char *const *warnings = NULL;
+	struct policy *policy;
+	struct err err;
+
+	clear();
+	puts_at("profiles/default.ini", "[files]\nwrite = .\nhide = .env\nread = /usr\n");
+	puts_at("project/.agentjail.ini",
+		"[files]\nhide = .secret ./own ~/.bashrc !.env\nprotect = ./b /etc/passwd\nwrite = "
+		"~/.ssh\n"
+		"cache = ~/.npm\n[egress]\nallow = evil.test\ndeny = worse.test\n[env]\nhide = "
+		"X\nkeep = Y\n"
+		"[sandbox]\nhome = open\n[agent]\ntrusted = /bin/sh *\nhide = ./c\nkeep = ~/.ssh\n"
+		"[profile]\ninherit = nobody\n[inject a]\nhost = b.test\n");
+	policy = load(request_of(NULL), &err);
+	if (!tap_ok(policy != NULL, "a hostile project loads %s", err.text))
+		return;
+	tap_ok(strstr(joined(policy, PK_FILES_HIDE), ".env|.secret|/") != NULL &&
+			strstr(joined(policy, PK_FILES_HIDE), "project/own") != NULL &&
+			strstr(joined(policy, PK_FILES_HIDE), ".bashrc") == NULL,
+		"hides of its own count: %s", joined(policy, PK_FILES_HIDE));
+	tap_ok(strstr(joined(policy, PK_FILES_PROTECT), "project/b") != NULL &&
+			strstr(joined(policy, PK_FILES_PROTECT), "passwd") == NULL,
+		"it protects its own files alone");
+	tap_is(joined(policy, PK_FILES_WRITE), at("project"), "it writes no more than before");
+	tap_is(joined(policy, PK_EGRESS_ALLOW), "", "it allows nothing");
+	tap_is(joined(policy, PK_EGRESS_DENY), "worse.test", "it denies");
+	tap_is(joined(policy, PK_ENV_HIDE), "X", "it hides variables");
+	tap_is(joined(policy, PK_ENV_KEEP), "", "it keeps none");
+	tap_is(joined(policy, PK_AGENT_TRUSTED), "", "it is not trusted");
+	tap_is(joined(policy, PK_AGENT_KEEP), "", "it keeps no path");
+	tap_is(policy_value(policy, PK_SANDBOX_HOME)->value, "closed", "it opens nothing");
+	tap_ok(policy_warnings(policy, &warnings) == 1 &&
+			strstr(warnings[0], "/project/.agentjail.ini:2: 11 lines skipped") != NULL,
+		"one line says so: %s", warnings != NULL ? warnings[0] : "");
+	policy_free(policy);
+	puts_at("project/.agentjail.ini", "[files]\nwrte = /\n");
+	refused(request_of(NULL), ".agentjail.ini:2: unknown key 'wrte'",
+		"skipped is not unchecked");
+	puts_at("project/.agentjail.ini", "[sandbox]\nhome = \xff\xfe\n");
+	refused(request_of(NULL), "'\\xff\\xfe' is not valid", "its bytes are quoted");
+}
+
+static void check_owners(void)
+{
+	char big[300 * 1024];
+
+	clear();
+	puts_at("config/agentjail.ini", "[env]\nkeep = A\n");
+	(void)chmod(at("config/agentjail.ini"), 0666);
+	refused(request_of(NULL), "agentjail.ini: can be written by everybody; chmod go-w",
+		"mode 666");
+	(void)chmod(at("config/agentjail.ini"), 0664);
+	refused(request_of(NULL), "agentjail.ini: can be written by its group; chmod go-w",
+		"mode 664");
+	if (geteuid() == 0) {
+		(void)chmod(at("config/agentjail.ini"), 0644);
+		if (chown(at("config/agentjail.ini"), 12345, 12345) < 0)
+			tap_ok(false, "chown");
+		refused(request_of(NULL), "agentjail.ini: belongs to user 12345", "another user's");
+	}
+	(void)unlink(at("config/agentjail.ini"));
+	(void)mkfifo(at("config/agentjail.ini"), 0600);
+	refused(request_of(NULL), "agentjail.ini: is no regular file", "a FIFO, without waiting");
+	(void)unlink(at("config/agentjail.ini"));
+	(void)mkdir(at("config/agentjail.ini"), 0700);
+	refused(request_of(NULL), "agentjail.ini: is no regular file", "a directory");
+	(void)rmdir(at("config/agentjail.ini"));
+	memset(big, '#', sizeof(big));
+	put("config/agentjail.ini", big, sizeof(big));
+	refused(request_of(NULL), "agentjail.ini: is larger than 256 KiB", "a huge one");
+	(void)unlink(at("config/agentjail.ini"));
+	if (symlink("/etc/passwd", at("project/.agentjail.ini")) < 0)
+		tap_ok(false, "symlink");
+	refused(request_of(NULL), ".agentjail.ini: is a symbolic link", "a project's link");
+	(void)unlink(at("project/.agentjail.ini"));
+	if (geteuid() != 0) {
+		puts_at("config/agentjail.ini", "[env]\n");
+		(void)chmod(at("config/agentjail.ini"), 0);
+		refused(request_of(NULL), "agentjail.ini: cannot be read: Permission denied",
+			"mode 0");
+		(void)unlink(at("config/agentjail.ini"));
+	}
+}
+
+static void check_overrides(void)
+{
+	static const struct {
+		const char *text, *part;
+	} rows[] = {
+		{ "files", "(command line): 'files' is no SECTION.KEY=VALUE" },
+		{ "files.read", "is no SECTION.KEY=VALUE" },
+		{ "a=b.c", "is no SECTION.KEY=VALUE" },
+		{ "files.reed=/a",
+			"(command line): unknown key 'reed' in [files]; did you mean 'read'?" },
+		{ "sandbox.home=opn", "(command line): [sandbox] home: 'opn' is not valid" },
+		{ "profile.inherit=a", "(command line): [profile] inherit is for files" },
+		{ "env.set=A=b\nc", "has a control character" },
+		{ "inject x.host=a.test", "(command line): [inject x] is not supported yet" },
+		{ "files.read=", "(command line): [files] read has no entry" },
+	};
+	struct policy_request request = request_of(NULL);
+	const char *override;
+
+	clear();
+	request.overrides = &override;
+	request.n_overrides = 1;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		override = rows[i].text;
+		refused(request, rows[i].part, rows[i].part);
+	}
+}
+
+static void check_check_file(void)
+{
+	struct err err = { 0 };
+
+	puts_at("x.ini", "[files]\nread = !/not-known-here /a\n[profile]\ninherit = nobody\n"
+			 "[locked]\nkey = files.hide\n");
+	tap_ok(policy_check_file(at("x.ini"), &err) == 0, "check stands alone %s", err.text);
+	puts_at("x.ini", "[files]\nread = a/b\n");
+	tap_ok(policy_check_file(at("x.ini"), &err) < 0 && strstr(err.text, "x.ini:2:") != NULL,
+		"check finds errors");
+	tap_ok(policy_check_file(at("nope.ini"), &err) < 0, "check needs a file");
+}
+
+static void check_keys(void)
+{
+	for (size_t i = 0; i < PK_COUNT; i++) {
+		const char *name = policy_key_name((enum policy_key)i);
+
+		if (policy_key_find(name) != (enum policy_key)i)
+			tap_ok(false, "%s is found", name);
+	}
+	tap_ok(policy_key_find("files.nope") == PK_COUNT, "unknown keys are not");
+	tap_ok(policy_key_is_list(PK_FILES_READ) && policy_key_is_list(PK_ENV_SET) &&
+			!policy_key_is_list(PK_SANDBOX_HOME),
+		"lists and single values");
+}
+
+int main(void)
+{
+	static const char *const dirs[] = { "profiles", "config", "config/profiles", "project",
+		"home" };
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/policy_load.XXXXXX");
+	(void)umask(022);
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		(void)mkdir(at(dirs[i]), 0755);
+	check_layers();
+	check_bad();
+	check_line_length();
+	check_good();
+	check_inherit();
+	check_profile_option();
+	check_locked();
+	check_project();
+	check_owners();
+	check_overrides();
+	check_check_file();
+	check_keys();
+	clear();
+	(void)unlink(at("profiles/default.ini"));
+	(void)unlink(at("x.ini"));
+	for (size_t i = sizeof(dirs) / sizeof(dirs[0]); i-- > 0;)
+		(void)rmdir(at(dirs[i]));
+	tap_ok(rmdir(dir) == 0, "nothing is left");
+	return tap_done();
+}

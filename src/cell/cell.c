@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -179,6 +180,8 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	(void)setsid(); /* the terminal's signals are for others */
 	umask(0); /* modes below are meant as they stand */
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
+	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
 	if (place_begin(uid, gid, &err) == 0 && enter(request, ctl, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)

@@ -19,6 +19,9 @@
 /* Rationale: hidden files with several names are rare; each costs a compare for each linked file. */
 #define WALK_LINKED_MAX 256
 
+/* Rationale: of a hidden directory, and of each below it; ~/.ssh has ten, a browser's profile 10,000. */
+#define HIDDEN_NAMES_MAX 128u
+#define HIDDEN_DEPTH_MAX 2u
 /* Rationale: every name of the tree is compared with each. */
 #define WALK_RULES_MAX 512
 
@@ -71,6 +74,57 @@ static int note_linked(struct walk *w, const struct stat *st)
 			WALK_LINKED_MAX, w->run->project);
 	w->linked[w->n_linked].dev = st->st_dev;
 	w->linked[w->n_linked++].ino = st->st_ino;
+	return 0;
+}
+
+/*
+ * A key may have a second name inside the project. Credential stores are small: what a larger
+ * directory holds beyond the first names of it is not looked at, for a start would wait for it.
+ */
+static int note_linked_below(struct walk *w, int parent, const char *path, unsigned depth)
+{
+	unsigned budget = HIDDEN_NAMES_MAX;
+	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (d == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return 0;
+	}
+	while (r == 0 && budget-- > 0 && (e = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || e->d_name[1] == '.'))
+			continue;
+		if (e->d_type == DT_DIR && depth < HIDDEN_DEPTH_MAX)
+			r = note_linked_below(w, dirfd(d), e->d_name, depth + 1);
+		else if (e->d_type == DT_REG &&
+			fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			r = note_linked(w, &st);
+	}
+	closedir(d);
+	return r;
+}
+
+static int note_hidden(struct walk *w)
+{
+	for (size_t i = 0; i < w->plan->n; i++) {
+		const struct mount_entry *e = &w->plan->entries[i];
+		struct stat st;
+		int r = 0;
+
+		if (e->kind != MOUNT_HIDE || e->is_in_project)
+			continue;
+		if (e->is_dir)
+			r = note_linked_below(w, AT_FDCWD, e->path, 0);
+		else if (lstat(e->path, &st) == 0)
+			r = note_linked(w, &st);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -230,6 +284,8 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 	policy_decide(run->policy, &question, &answer);
 	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
 	r = pick_rules(&w);
+	if (r == 0)
+		r = note_hidden(&w);
 	if (r == 0)
 		r = walk_once(&w);
 	if (r == 0 && w.n_linked > 0) {

@@ -53,8 +53,11 @@ static const char *const sys_parts[] = { "/sys/devices/system/cpu", "/sys/device
  */
 static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "scsi",
 	"acpi", "asound", "mtrr" };
-static const char *const proc_hidden[] = { "kcore", "keys", "key-users", "kmsg", "timer_list",
+static const char *const proc_hidden[] = { "kcore", "kmsg", "timer_list",
 	"sched_debug", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
+
+/* The user's keyrings (keyrings(7)) know no namespace: their keys' names are on no one's list. */
+static const char *const proc_keys[] = { "keys", "key-users" };
 
 static bool needs_source(const struct mount_entry *e)
 {
@@ -247,6 +250,9 @@ static int mount_proc(struct view *v, struct err *err)
 
 	if (attach_new(v, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
 		return -err->code;
+	for (size_t i = 0; i < ARRAY_LEN(proc_keys); i++)
+		if (guard_proc(v, proc_keys[i], true, err) < 0)
+			return err_prefix(err, "/proc/%s", proc_keys[i]);
 	/* Others than root own none of them, and have no capability that would stand in for it. */
 	if (geteuid() != 0)
 		return 0;

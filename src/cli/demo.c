@@ -18,7 +18,7 @@
 
 /* Rationale: only the first line of a command's output is shown. */
 #define OUTPUT_MAX_BYTES 4096
-#define CELL_COLUMNS 30
+#define SAID_BYTES 200
 
 static const struct step {
 	const char *title;
@@ -145,19 +145,19 @@ static int run_step(const struct demo *d, const struct step *step, bool inside, 
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return -errno;
 	if (text.data != NULL && !text.failed)
-		(void)log_quote(text.data, strcspn(text.data, "\n"), said, CELL_COLUMNS);
+		(void)log_quote(text.data, strcspn(text.data, "\n"), said, SAID_BYTES);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL_BASE + WTERMSIG(status);
 }
 
 /* True when the cell answers as it should. */
 static bool show_step(const struct demo *d, const struct step *step)
 {
-	char before[CELL_COLUMNS], after[CELL_COLUMNS];
+	char before[SAID_BYTES], after[SAID_BYTES];
 	int outside = run_step(d, step, false, before);
 	int inside = run_step(d, step, true, after);
 	bool good = inside < EXIT_AGENTJAIL && (inside == 0) == step->works_inside;
 
-	printf("%-26s %-30s %-8s %s%s\n", step->title,
+	printf("%-26s %-30.30s %-8s %.40s%s\n", step->title,
 		before[0] != '\0' || outside == 0 ? before : "failed",
 		inside == 0 ? "done" : "refused", inside == 0 ? after : "",
 		good ? "" : " <- not as it should be");

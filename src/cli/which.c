@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* 0 when the file can be executed. */
+/* 0 when the file can be executed, -EACCES when it is there and cannot, -EPERM when who knows. */
 static int try_file(const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return errno == EACCES ? -EACCES : -ENOENT;
+		return errno == EACCES ? -EPERM : -ENOENT;
 	if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
 		return -EACCES;
 	return 0;
@@ -55,7 +55,7 @@ static int try_absolute(const char *path, char **ret)
 	int r = try_file(path);
 
 	if (r < 0)
-		return r;
+		return r == -EPERM ? -EACCES : r;
 	*ret = strdup(path);
 	return *ret != NULL ? 0 : -ENOMEM;
 }
@@ -63,23 +63,25 @@ static int try_absolute(const char *path, char **ret)
 int which_find(const char *name, char **ret)
 {
 	const char *dir = getenv("PATH");
-	int worst = -ENOENT;
+	int worst = -ENOENT, r;
 
 	if (name[0] == '/')
 		return try_absolute(name, ret);
-	if (strchr(name, '/') != NULL)
-		return try_dir("", 0, name, ret);
+	if (strchr(name, '/') != NULL) {
+		r = try_dir("", 0, name, ret);
+		return r == -EPERM ? -EACCES : r;
+	}
 	if (name[0] == '\0')
 		return -ENOENT;
 	if (dir == NULL)
 		dir = "/bin:/usr/bin"; /* as execvp(3) has it */
 	for (;;) {
 		size_t n = strcspn(dir, ":");
-		int r = try_dir(dir, n, name, ret);
 
+		r = try_dir(dir, n, name, ret);
 		if (r == 0)
 			return 0;
-		if (r != -ENOENT)
+		if (r == -EACCES) /* a directory of PATH that we may not enter has nothing */
 			worst = r;
 		if (dir[n] == '\0')
 			return worst;

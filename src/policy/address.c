@@ -31,13 +31,13 @@ struct range {
  */
 static const struct range ranges4[] = {
 	{ { 169, 254, 169, 254 }, 32, ADDRESS_METADATA, METADATA }, /* AWS, Google, Azure, ... */
-	{ { 169, 254, 170, 2 }, 32, ADDRESS_METADATA, METADATA },   /* AWS container credentials */
-	{ { 169, 254, 170, 23 }, 32, ADDRESS_METADATA, METADATA },  /* AWS pod identity */
-	{ { 169, 254, 0, 23 }, 32, ADDRESS_METADATA, METADATA },    /* Tencent */
-	{ { 169, 254, 42, 42 }, 32, ADDRESS_METADATA, METADATA },   /* Scaleway */
+	{ { 169, 254, 170, 2 }, 32, ADDRESS_METADATA, METADATA }, /* AWS container credentials */
+	{ { 169, 254, 170, 23 }, 32, ADDRESS_METADATA, METADATA }, /* AWS pod identity */
+	{ { 169, 254, 0, 23 }, 32, ADDRESS_METADATA, METADATA }, /* Tencent */
+	{ { 169, 254, 42, 42 }, 32, ADDRESS_METADATA, METADATA }, /* Scaleway */
 	{ { 100, 100, 100, 200 }, 32, ADDRESS_METADATA, METADATA }, /* Alibaba */
-	{ { 192, 0, 0, 192 }, 32, ADDRESS_METADATA, METADATA },     /* Oracle */
-	{ { 168, 63, 129, 16 }, 32, ADDRESS_METADATA, METADATA },   /* Azure's host agent */
+	{ { 192, 0, 0, 192 }, 32, ADDRESS_METADATA, METADATA }, /* Oracle */
+	{ { 168, 63, 129, 16 }, 32, ADDRESS_METADATA, METADATA }, /* Azure's host agent */
 	{ { 0 }, 8, ADDRESS_NEVER, NEVER },
 	{ { 10 }, 8, ADDRESS_SPECIAL, PRIVATE },
 	{ { 100, 64 }, 10, ADDRESS_SPECIAL, "a carrier's private address" },
@@ -57,8 +57,7 @@ static const struct range ranges4[] = {
 	{ { 0 }, 0, ADDRESS_PUBLIC, "a public address" },
 };
 
-/* Public is only what is in 2000::/3 and in no row above it: all that is not assigned is refused.
- */
+/* Public is only what is in 2000::/3 and in no row above it: what is not assigned is refused. */
 static const struct range ranges6[] = {
 	{ { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 }, 128, ADDRESS_METADATA, METADATA },
 	{ { 0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23 }, 128, ADDRESS_METADATA, METADATA },
@@ -90,14 +89,14 @@ static const struct embedded {
 	unsigned char at[4]; /* which bytes it is in */
 	unsigned char invert;
 } embeddings[] = {
-	{ { [10] = 0xff, 0xff }, 96, { 12, 13, 14, 15 }, 0 },         /* RFC 4291 section 2.5.5.2 */
-	{ { 0 }, 96, { 12, 13, 14, 15 }, 0 },                         /* RFC 4291 section 2.5.5.1 */
-	{ { 0x20, 0x02 }, 16, { 2, 3, 4, 5 }, 0 },                    /* RFC 3056 */
-	{ { 0x00, 0x64, 0xff, 0x9b }, 96, { 12, 13, 14, 15 }, 0 },    /* RFC 6052 */
+	{ { [10] = 0xff, 0xff }, 96, { 12, 13, 14, 15 }, 0 }, /* RFC 4291 section 2.5.5.2 */
+	{ { 0 }, 96, { 12, 13, 14, 15 }, 0 }, /* RFC 4291 section 2.5.5.1 */
+	{ { 0x20, 0x02 }, 16, { 2, 3, 4, 5 }, 0 }, /* RFC 3056 */
+	{ { 0x00, 0x64, 0xff, 0x9b }, 96, { 12, 13, 14, 15 }, 0 }, /* RFC 6052 */
 	{ { 0x00, 0x64, 0xff, 0x9b, 0, 1 }, 48, { 6, 7, 9, 10 }, 0 }, /* RFC 8215, /48 form */
 	{ { 0x00, 0x64, 0xff, 0x9b, 0, 1 }, 48, { 12, 13, 14, 15 }, 0 }, /* RFC 8215, /96 form */
-	{ { 0x20, 0x01, 0, 0 }, 32, { 4, 5, 6, 7 }, 0 },                 /* RFC 4380: server */
-	{ { 0x20, 0x01, 0, 0 }, 32, { 12, 13, 14, 15 }, 0xff },          /* RFC 4380: client */
+	{ { 0x20, 0x01, 0, 0 }, 32, { 4, 5, 6, 7 }, 0 }, /* RFC 4380: server */
+	{ { 0x20, 0x01, 0, 0 }, 32, { 12, 13, 14, 15 }, 0xff }, /* RFC 4380: client */
 };
 
 static bool has_prefix(const unsigned char *address, const unsigned char *prefix, unsigned bits)
@@ -109,8 +108,8 @@ static bool has_prefix(const unsigned char *address, const unsigned char *prefix
 	return rest == 0 || ((address[bits / 8] ^ prefix[bits / 8]) >> (8 - rest)) == 0;
 }
 
-static enum address_class first_match(
-	const struct range *ranges, const unsigned char *address, const char **ret_why)
+static enum address_class first_match(const struct range *ranges, const unsigned char *address,
+	const char **ret_why)
 {
 	while (!has_prefix(address, ranges->prefix, ranges->bits))
 		ranges++;

@@ -1,5 +1,4 @@
-/* What kind of place an IP address is: the special-purpose registries of RFC 6890, judged for us.
- */
+/* What kind of place an IP address is: the special-purpose registries of RFC 6890, judged. */
 #ifndef POLICY_ADDRESS_H
 #define POLICY_ADDRESS_H
 
@@ -8,9 +7,9 @@
 /* In the order of severity. */
 enum address_class {
 	ADDRESS_PUBLIC,
-	ADDRESS_SPECIAL,  /* private, loopback, link-local, reserved: only where a line names it */
+	ADDRESS_SPECIAL, /* private, loopback, link-local, reserved: only where a line names it */
 	ADDRESS_METADATA, /* a cloud's metadata service: only as a literal address in a line */
-	ADDRESS_NEVER,    /* unspecified, multicast, broadcast: nothing that a line could mean */
+	ADDRESS_NEVER, /* unspecified, multicast, broadcast: nothing that a line could mean */
 };
 
 /*

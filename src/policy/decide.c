@@ -24,8 +24,8 @@ static bool cell_may_write(const struct policy *policy, const char *path)
 	return answer.file_kind == POLICY_FILE_WRITE;
 }
 
-static const struct policy_item *trusted_line(
-	const struct policy *policy, const struct policy_exec *exec)
+static const struct policy_item *trusted_line(const struct policy *policy,
+	const struct policy_exec *exec)
 {
 	const struct store_list *list = &policy->lists[PK_AGENT_TRUSTED];
 
@@ -41,9 +41,9 @@ void decide_exec(const struct policy *policy, const struct policy_question *ques
 	const struct policy_exec *exec = question->exec;
 	const struct policy_item *item;
 
-	*ret = (struct policy_answer){
-		.verdict = POLICY_DENIED, .key = PK_COUNT, .reason = "nothing to execute"
-	};
+	*ret = (struct policy_answer){ .verdict = POLICY_DENIED,
+		.key = PK_COUNT,
+		.reason = "nothing to execute" };
 	if (exec == NULL || exec->file == NULL || exec->argv == NULL)
 		return;
 	item = trusted_line(policy, exec);
@@ -82,9 +82,9 @@ void policy_decide(const struct policy *policy, const struct policy_question *qu
 	case POLICY_TOOL:
 		break;
 	}
-	*ret = (struct policy_answer){
-		.verdict = POLICY_DENIED, .key = PK_COUNT, .reason = "not supported yet"
-	};
+	*ret = (struct policy_answer){ .verdict = POLICY_DENIED,
+		.key = PK_COUNT,
+		.reason = "not supported yet" };
 }
 
 static bool add_file(char **files, size_t *n, const char *line, const struct policy_exec *exec)
@@ -101,8 +101,8 @@ static bool add_file(char **files, size_t *n, const char *line, const struct pol
 	return true;
 }
 
-int policy_expand_trusted(
-	const struct policy *policy, const struct policy_exec *exec, char ***ret, struct err *err)
+int policy_expand_trusted(const struct policy *policy, const struct policy_exec *exec,
+	char ***ret, struct err *err)
 {
 	const struct store_list *list = &policy->lists[PK_AGENT_TRUSTED];
 	char **files = calloc(list->n + 1, sizeof(*files));

@@ -16,14 +16,15 @@
 static void answer(struct policy_answer *ret, enum policy_verdict verdict, enum policy_key key,
 	const struct policy_item *item, const char *reason)
 {
-	*ret = (struct policy_answer){
-		.verdict = verdict, .key = key, .item = item, .reason = reason
-	};
+	*ret = (struct policy_answer){ .verdict = verdict,
+		.key = key,
+		.item = item,
+		.reason = reason };
 }
 
 /* The first entry that covers host and port, or NULL. */
-static const struct policy_item *find(
-	const struct policy *policy, enum policy_key key, const char *host, uint16_t port)
+static const struct policy_item *find(const struct policy *policy, enum policy_key key,
+	const char *host, uint16_t port)
 {
 	const struct store_list *list = &policy->lists[key];
 	bool any_port = key == PK_EGRESS_DENY || key == PK_EGRESS_PRIVATE;
@@ -39,8 +40,8 @@ static const struct policy_item *find(
 }
 
 /* A literal address in `deny` holds for names that resolve to it as well. */
-static const struct policy_item *find_address(
-	const struct policy *policy, enum policy_key key, const struct policy_question *question)
+static const struct policy_item *find_address(const struct policy *policy, enum policy_key key,
+	const struct policy_question *question)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -87,8 +88,8 @@ static void judge_address(const struct policy *policy, const struct policy_quest
 	if (class == ADDRESS_PUBLIC)
 		return;
 	item = class == ADDRESS_SPECIAL
-		       ? find(policy, PK_EGRESS_PRIVATE, question->host, question->port)
-		       : NULL;
+		? find(policy, PK_EGRESS_PRIVATE, question->host, question->port)
+		: NULL;
 	if (item != NULL)
 		answer(ret, POLICY_ALLOWED, PK_EGRESS_PRIVATE, item,
 			"allowed, and may lead into your network");

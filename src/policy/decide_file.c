@@ -72,8 +72,8 @@ static void offer(struct candidate *best, struct candidate c)
 		*best = c;
 }
 
-static void offer_place(
-	struct candidate *best, const char *pattern, const char *path, struct candidate c)
+static void offer_place(struct candidate *best, const char *pattern, const char *path,
+	struct candidate c)
 {
 	c.key = c.item != NULL ? c.key : PK_COUNT;
 	if (pathmatch_find(pattern, path, &c.match))
@@ -205,8 +205,8 @@ static struct candidate apply_protect(const struct policy *policy, const char *p
  * Name rules hide whatever the host has, but they show nothing: a `write` or `read` one undoes a
  * `hide` one of the same component and counts where the project itself would decide.
  */
-static struct candidate apply_names(
-	const struct policy *policy, const struct names *names, struct candidate path)
+static struct candidate apply_names(const struct policy *policy, const struct names *names,
+	struct candidate path)
 {
 	bool is_shown = path.kind != POLICY_FILE_ABSENT && path.kind != POLICY_FILE_HIDE;
 
@@ -242,9 +242,9 @@ void decide_file(const struct policy *policy, const struct policy_question *ques
 	bool allowed;
 
 	if (question->path == NULL || question->path[0] != '/') {
-		*ret = (struct policy_answer){
-			.verdict = POLICY_DENIED, .key = PK_COUNT, .reason = "no absolute path"
-		};
+		*ret = (struct policy_answer){ .verdict = POLICY_DENIED,
+			.key = PK_COUNT,
+			.reason = "no absolute path" };
 		return;
 	}
 	best = best_path(policy, question->path);

@@ -1,6 +1,6 @@
 /*
  * A policy as text in a memfd, from the warden to the roles that it starts. Only the warden can
- *have written it; it is checked all the same, because a role that reads nonsense has to stop.
+ * have written it; it is checked all the same, because a role that reads nonsense has to stop.
  *
  *	agentjail-policy 1
  *	project 5:/home,
@@ -17,8 +17,7 @@
 
 #include <string.h>
 
-/* Rationale: STORE_ITEMS_MAX entries of common length; a dump of the installed profiles has 60 KiB.
- */
+/* Rationale: STORE_ITEMS_MAX entries of common length; the installed profiles make 60 KiB. */
 #define DUMP_MAX (8 * 1024 * 1024)
 
 #define DUMP_HEAD "agentjail-policy 1\n"
@@ -135,16 +134,16 @@ static enum policy_key take_key(struct reader *r)
 static bool is_valid(const struct reader *r, enum policy_key key, const char *value)
 {
 	const struct keys_info *info = keys_get(key);
-	struct keys_places places = {
-		.home = r->policy->home, .project = r->policy->project, .is_installed = true
-	};
+	struct keys_places places = { .home = r->policy->home,
+		.project = r->policy->project,
+		.is_installed = true };
 	AUTO_BUF struct buf out = { 0 };
 	struct err ignored;
 
 	if (info->kind == KEYS_SINGLE && strcmp(value, info->built_in) == 0)
 		return true;
-	return (info->words != NULL ? values_word : info->check)(
-		       info, &places, value, &out, &ignored) == 0;
+	return (info->words != NULL ? values_word : info->check)(info, &places, value, &out,
+		       &ignored) == 0;
 }
 
 static bool read_item(struct reader *r, struct err *err)

@@ -36,8 +36,8 @@ static int plain_entry(struct entries *e, struct err *err)
 			"# in front is quoted",
 			shown);
 	if (memchr(e->rest, '"', n) != NULL)
-		return err_set(
-			err, 0, "'%s' has a double quote inside; quote whole entries", shown);
+		return err_set(err, 0, "'%s' has a double quote inside; quote whole entries",
+			shown);
 	if (n == 0)
 		return err_set(err, 0, "! takes away nothing; write !ENTRY");
 	buf_add(&e->text, e->rest, n);

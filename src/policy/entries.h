@@ -7,8 +7,8 @@
 
 struct entries {
 	const char *rest; /* starts as the value */
-	struct buf text;  /* the entry, without quotes and '!'; entries_done() frees it */
-	bool is_removal;  /* it was !ENTRY */
+	struct buf text; /* the entry, without quotes and '!'; entries_done() frees it */
+	bool is_removal; /* it was !ENTRY */
 };
 
 /* 1: an entry is in text; 0: no more; -errno with err (unbalanced quotes, a comment). */

@@ -117,7 +117,7 @@ bool hostmatch_is_literal(const char *text, struct hostmatch_literal *ret)
 bool hostmatch_equal(const struct hostmatch_literal *a, const struct hostmatch_literal *b)
 {
 	return a->family == b->family &&
-	       memcmp(a->address, b->address, a->family == AF_INET ? 4 : 16) == 0;
+		memcmp(a->address, b->address, a->family == AF_INET ? 4 : 16) == 0;
 }
 
 static enum hostmatch_fault parse_wildcard(const char *host, struct hostmatch *ret)
@@ -147,9 +147,9 @@ static enum hostmatch_fault parse_host(const char *host, struct hostmatch *ret)
 	if (policy_host_normal(host, strlen(host), ret->name))
 		return HOSTMATCH_OK;
 	return host[0] != '\0' && host[strspn(host, "0123456789abcdefABCDEFxX.")] == '\0' &&
-			       is_digit(host[0])
-		       ? HOSTMATCH_ODD_NUMBER
-		       : HOSTMATCH_BAD_NAME;
+			is_digit(host[0])
+		? HOSTMATCH_ODD_NUMBER
+		: HOSTMATCH_BAD_NAME;
 }
 
 /* Cuts ":PORT" off. false: there is one and it is none. */
@@ -212,10 +212,10 @@ void hostmatch_format(const struct hostmatch *entry, char *out, size_t n)
 		(void)snprintf(out, n, "*%s", port);
 		return;
 	case HOSTMATCH_LITERAL:
-		(void)inet_ntop(
-			entry->literal.family, entry->literal.address, address, sizeof(address));
-		(void)snprintf(
-			out, n, "%s%s%s%s", is_v6 ? "[" : "", address, is_v6 ? "]" : "", port);
+		(void)inet_ntop(entry->literal.family, entry->literal.address, address,
+			sizeof(address));
+		(void)snprintf(out, n, "%s%s%s%s", is_v6 ? "[" : "", address, is_v6 ? "]" : "",
+			port);
 		return;
 	}
 }
@@ -243,7 +243,7 @@ static bool covers_host(const struct hostmatch *entry, const char *host)
 
 	if (hostmatch_is_literal(host, &literal))
 		return entry->kind == HOSTMATCH_LITERAL &&
-		       hostmatch_equal(&literal, &entry->literal);
+			hostmatch_equal(&literal, &entry->literal);
 	switch (entry->kind) {
 	case HOSTMATCH_NAME:
 		return strcmp(host, entry->name) == 0;
@@ -269,5 +269,5 @@ bool policy_host_matches(const char *pattern, const char *host, uint16_t port)
 	struct hostmatch entry;
 
 	return hostmatch_parse(pattern, &entry) == HOSTMATCH_OK &&
-	       hostmatch_covers(&entry, host, port, false);
+		hostmatch_covers(&entry, host, port, false);
 }

@@ -58,7 +58,7 @@ bool hostmatch_equal(const struct hostmatch_literal *a, const struct hostmatch_l
  * if any_port is set. `*` never matches localhost, and no
  * wildcard matches a literal address.
  */
-bool hostmatch_covers(
-	const struct hostmatch *entry, const char *host, uint16_t port, bool any_port);
+bool hostmatch_covers(const struct hostmatch *entry, const char *host, uint16_t port,
+	bool any_port);
 
 #endif

@@ -213,8 +213,8 @@ static const char *other_section(const char *name)
 	return NULL;
 }
 
-static int no_key(
-	const struct keys_table *table, const char *section, const char *name, struct err *err)
+static int no_key(const struct keys_table *table, const char *section, const char *name,
+	struct err *err)
 {
 	struct nearest nearest = { .word = name };
 	AUTO_BUF struct buf all = { 0 };

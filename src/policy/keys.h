@@ -11,21 +11,21 @@
 
 enum keys_kind {
 	KEYS_SINGLE, /* one value; a later layer wins */
-	KEYS_LIST,   /* entries separated by blanks; layers append */
-	KEYS_LINE,   /* the whole value is one item; layers append */
+	KEYS_LIST, /* entries separated by blanks; layers append */
+	KEYS_LINE, /* the whole value is one item; layers append */
 };
 
 enum keys_flag {
-	KEYS_UNSUPPORTED = 1 << 0,  /* parsed and checked, then refused: nothing enforces it yet */
-	KEYS_TIGHTENS = 1 << 1,     /* one more entry can only take away */
-	KEYS_PROJECT = 1 << 2,      /* an untrusted project's file may add entries */
-	KEYS_NAME_RULES = 1 << 3,   /* paths: a bare name is a rule for any depth of the project */
-	KEYS_WRITABLE = 1 << 4,     /* paths: HOME and what is above it are refused as too much */
-	KEYS_SHOWS = 1 << 5,        /* paths: the same, but `home = open` is the way to say it */
-	KEYS_NEEDS_PORT = 1 << 6,   /* hosts: `localhost` alone is refused */
-	KEYS_NO_STAR = 1 << 7,      /* hosts: `*` alone is refused */
-	KEYS_ONLY_STAR = 1 << 8,    /* hosts: anything but `*` is not supported yet */
-	KEYS_SYSTEM_ONLY = 1 << 9,  /* only in the system's file */
+	KEYS_UNSUPPORTED = 1 << 0, /* parsed and checked, then refused: nothing enforces it yet */
+	KEYS_TIGHTENS = 1 << 1, /* one more entry can only take away */
+	KEYS_PROJECT = 1 << 2, /* an untrusted project's file may add entries */
+	KEYS_NAME_RULES = 1 << 3, /* paths: a bare name is a rule for any depth of the project */
+	KEYS_WRITABLE = 1 << 4, /* paths: HOME and what is above it are refused as too much */
+	KEYS_SHOWS = 1 << 5, /* paths: the same, but `home = open` is the way to say it */
+	KEYS_NEEDS_PORT = 1 << 6, /* hosts: `localhost` alone is refused */
+	KEYS_NO_STAR = 1 << 7, /* hosts: `*` alone is refused */
+	KEYS_ONLY_STAR = 1 << 8, /* hosts: anything but `*` is not supported yet */
+	KEYS_SYSTEM_ONLY = 1 << 9, /* only in the system's file */
 	KEYS_NO_OVERRIDE = 1 << 10, /* not on the command line */
 };
 
@@ -53,9 +53,9 @@ struct keys_info {
 	const char *section, *name;
 	enum keys_kind kind;
 	keys_check *check;
-	unsigned flags;                /* enum keys_flag */
+	unsigned flags; /* enum keys_flag */
 	const struct keys_word *words; /* KEYS_SINGLE: the valid ones, ended by NULL; or NULL */
-	const char *built_in;          /* KEYS_SINGLE: the default, never NULL in the main table */
+	const char *built_in; /* KEYS_SINGLE: the default, never NULL in the main table */
 };
 
 /* The entry of the main table. */

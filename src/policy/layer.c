@@ -131,7 +131,7 @@ static bool project_may_add(const struct job *job, const char *value)
 	if ((job->info->flags & KEYS_PROJECT) == 0)
 		return false;
 	return job->info->check != values_path || value[0] != '/' ||
-	       pathmatch_is_within(value, job->layer->places.project);
+		pathmatch_is_within(value, job->layer->places.project);
 }
 
 static int one_entry(struct job *job, const char *value, bool is_removal, struct err *err)
@@ -180,8 +180,7 @@ static int list(struct job *job, const char *text, struct err *err)
 		return err_prefix(err, "[%s] %s", job->entry->section, job->info->name);
 	if (n == 0)
 		return err_set(err, 0,
-			"[%s] %s has no entry; write one, or !ENTRY to take one of an earlier line "
-			"away",
+			"[%s] %s has no entry; write one, or !ENTRY to take an earlier one away",
 			job->entry->section, job->info->name);
 	return 0;
 }

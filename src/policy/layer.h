@@ -8,9 +8,9 @@
 
 enum layer_kind {
 	LAYER_INSTALLED, /* came with the program; no lock holds for it */
-	LAYER_SYSTEM,    /* the administrator's; may lock keys */
-	LAYER_USER,      /* the user's, and what -p names */
-	LAYER_PROJECT,   /* of a project that nobody has trusted: may tighten, no more */
+	LAYER_SYSTEM, /* the administrator's; may lock keys */
+	LAYER_USER, /* the user's, and what -p names */
+	LAYER_PROJECT, /* of a project that nobody has trusted: may tighten, no more */
 	LAYER_COMMAND_LINE,
 	LAYER_CHECK, /* `agentjail check`: nothing below it is known */
 };
@@ -21,7 +21,7 @@ struct layer {
 	enum layer_kind kind;
 	const char *file; /* kept by the policy */
 	struct keys_places places;
-	unsigned set_at[PK_COUNT];             /* line of a single value, 0: not set in this file */
+	unsigned set_at[PK_COUNT]; /* line of a single value, 0: not set in this file */
 	unsigned skipped_lines, first_skipped; /* LAYER_PROJECT */
 	unsigned unsupported_line; /* of the first line that nothing enforces yet, and what it is */
 	char unsupported[64];

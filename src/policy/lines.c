@@ -46,8 +46,8 @@ void lines_done(struct lines *lines)
 }
 
 /* section, key and value are copied; key and value may be NULL. False: no memory. */
-static bool add(
-	struct lines *lines, unsigned line, const char *section, const char *key, const char *value)
+static bool add(struct lines *lines, unsigned line, const char *section, const char *key,
+	const char *value)
 {
 	struct lines_entry *e;
 
@@ -67,7 +67,7 @@ static bool add(
 	if (value != NULL)
 		e->value = strdup(value);
 	return e->section != NULL && (e->key != NULL) == (key != NULL) &&
-	       (e->value != NULL) == (value != NULL);
+		(e->value != NULL) == (value != NULL);
 }
 
 static int check_bytes(const char *s, size_t n, struct err *err)
@@ -86,8 +86,7 @@ static int check_bytes(const char *s, size_t n, struct err *err)
 	}
 	if (n > LINES_LINE_MAX)
 		return err_set(err, 0,
-			"the line has %zu bytes, %d is the most; repeat the key on a line of its "
-			"own",
+			"the line has %zu bytes, %d is the most; repeat the key on another line",
 			n, LINES_LINE_MAX);
 	return 0;
 }
@@ -102,8 +101,8 @@ static int check_header(struct parse *p, const char *s, size_t n, struct err *er
 		return err_set(err, 0, "no ']' after the section's name; write [SECTION]");
 	for (const char *t = close + 1; t < s + n; t++)
 		if (strchr(BLANKS, *t) == NULL)
-			return err_set(
-				err, 0, "text follows [SECTION]; a comment is a line of its own");
+			return err_set(err, 0,
+				"text follows [SECTION]; a comment is a line of its own");
 	m = (size_t)(close - s) - 1;
 	if (m >= sizeof(text))
 		return err_set(err, 0, "the section's name has %zu bytes; %d is the most", m,
@@ -117,26 +116,28 @@ static int check_header(struct parse *p, const char *s, size_t n, struct err *er
 	return 0;
 }
 
+static int bad_key(const char *s, size_t n, const char *what, struct err *err)
+{
+	char shown[64];
+
+	return err_set(err, 0, "'%s' %s", log_quote(s, n, shown, sizeof(shown)), what);
+}
+
 static int check_key(struct parse *p, const char *s, size_t n, struct err *err)
 {
 	const char *equals = memchr(s, '=', n);
 	size_t m = equals != NULL ? (size_t)(equals - s) : 0;
-	char shown[64];
 
-	(void)log_quote(s, n, shown, sizeof(shown));
 	if (m == 0 || memchr(s, ':', m) != NULL)
-		return err_set(
-			err, 0, "'%s' is no KEY = VALUE; write one, or # before a comment", shown);
+		return bad_key(s, n, "is no KEY = VALUE; write one, or # before a comment", err);
 	if (m > LINES_NAME_MAX)
-		return err_set(err, 0, "the key's name has more than %d bytes; see agentjail(1)",
-			LINES_NAME_MAX);
+		return bad_key(s, m, "is longer than any key's name; see agentjail(1)", err);
 	for (size_t i = 1; i < n; i++)
 		if (s[i] == ';' && strchr(BLANKS, s[i - 1]) != NULL)
 			return err_set(err, 0,
 				"' ;' would cut the value there; a comment is a line of its own");
 	if (p->lines->n == 0)
-		return err_set(err, 0,
-			"'%s' stands before the first section; write [SECTION] first", shown);
+		return bad_key(s, n, "stands before the first section; write [SECTION] first", err);
 	p->n_keys++;
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 struct lines_entry {
 	char *section; /* without brackets */
-	char *key;     /* NULL: the header of the section itself */
+	char *key; /* NULL: the header of the section itself */
 	char *value;
 	unsigned line; /* from 1 */
 };

@@ -24,7 +24,7 @@ struct load {
 	const char *chain[INHERIT_MAX]; /* names of the profiles that are being read */
 	size_t depth;
 	struct buf done; /* "NAME\n" of those that were read */
-	size_t n_found;  /* profile files read */
+	size_t n_found; /* profile files read */
 };
 
 static int read_named(struct load *load, const char *name, struct err *err);
@@ -48,7 +48,7 @@ static bool is_done(const struct load *load, const char *name)
 
 	buf_addf(&line, "\n%s\n", name);
 	return load->done.data != NULL && line.data != NULL &&
-	       strstr(load->done.data, line.data) != NULL;
+		strstr(load->done.data, line.data) != NULL;
 }
 
 static void set_done(struct load *load, const char *name)
@@ -69,8 +69,7 @@ static int check_parent(const struct load *load, const char *name, struct err *e
 		if (strcmp(load->chain[i], name) == 0)
 			return err_set(err, 0, "'%s' inherits itself; take the line out", name);
 	if (load->depth == INHERIT_MAX)
-		return err_set(
-			err, 0, "more than %d profiles deep; put some into one", INHERIT_MAX);
+		return err_set(err, 0, "more than %d profiles deep; join some", INHERIT_MAX);
 	return 0;
 }
 
@@ -97,8 +96,8 @@ static int inherit(struct load *load, const struct layer *layer, const struct li
 	return r;
 }
 
-static int apply_lines(
-	struct load *load, struct layer *layer, const struct lines *lines, struct err *err)
+static int apply_lines(struct load *load, struct layer *layer, const struct lines *lines,
+	struct err *err)
 {
 	const struct lines_entry *parent = inherit_of(lines);
 	int r = 0;
@@ -151,8 +150,8 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 }
 
 /* dir may be NULL: then there is nothing to read. */
-static int read_from(
-	struct load *load, const char *dir, const char *file, enum layer_kind kind, struct err *err)
+static int read_from(struct load *load, const char *dir, const char *file, enum layer_kind kind,
+	struct err *err)
 {
 	AUTO_BUF struct buf path = { 0 };
 
@@ -260,8 +259,8 @@ static int apply_override(struct layer *layer, const char *text, struct err *err
 		return err_set(err, 0, "(command line): '%s' is no SECTION.KEY=VALUE", shown);
 	for (const char *s = equals; *s != '\0'; s++)
 		if (((unsigned char)*s < 0x20 && *s != '\t') || *s == 0x7f)
-			return err_set(
-				err, 0, "(command line): '%s' has a control character", shown);
+			return err_set(err, 0, "(command line): '%s' has a control character",
+				shown);
 	section = strndup(text, (size_t)(dot - text));
 	key = strndup(dot + 1, (size_t)(equals - dot - 1));
 	value = strdup(equals + 1);

@@ -28,8 +28,8 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= m; j++) {
-			row[j] = min_of(
-				up[j - 1] + (a[i - 1] != b[j - 1]), min_of(up[j], row[j - 1]) + 1);
+			row[j] = min_of(up[j - 1] + (a[i - 1] != b[j - 1]),
+				min_of(up[j], row[j - 1]) + 1);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				row[j] = min_of(row[j], up2[j - 2] + 1);
 		}

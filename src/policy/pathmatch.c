@@ -64,8 +64,8 @@ static bool match_all(const char *pattern, const char *path, size_t path_n)
 			mark = s;
 			continue;
 		}
-		if (p < p_end &&
-			glob(p + 1, component_bytes(p, p_end), s + 1, component_bytes(s, s_end))) {
+		if (p < p_end && glob(p + 1, component_bytes(p, p_end), s + 1,
+					 component_bytes(s, s_end))) {
 			p += 1 + component_bytes(p, p_end);
 			s += 1 + component_bytes(s, s_end);
 			continue;
@@ -116,8 +116,7 @@ static bool find_glob(const char *pattern, const char *path, size_t *ret_depth)
 {
 	size_t literal = strcspn(pattern, "*?"), end = strlen(path);
 
-	/* Two stars below a directory match it too: the slash before a wildcard need not be there.
-	 */
+	/* Two stars below a directory match it too: the slash before them need not be there. */
 	if (literal > 1 && strncmp(pattern, path, literal - 1) != 0)
 		return false;
 	while (end > 0) {
@@ -135,11 +134,16 @@ static bool find_glob(const char *pattern, const char *path, size_t *ret_depth)
 
 bool pathmatch_find(const char *pattern, const char *path, struct pathmatch *ret)
 {
+	bool is_literal = strpbrk(pattern, "*?") == NULL;
+
+	/* Hundreds of patterns are asked for each path: most are told apart by their first bytes. */
+	if (is_literal ? !pathmatch_is_within(path, pattern)
+		       : !find_glob(pattern, path, &ret->depth))
+		return false;
+	if (is_literal)
+		ret->depth = pathmatch_depth(pattern);
 	pathmatch_measure(pattern, ret);
-	if (!ret->is_literal)
-		return find_glob(pattern, path, &ret->depth);
-	ret->depth = pathmatch_depth(pattern);
-	return pathmatch_is_within(path, pattern);
+	return true;
 }
 
 bool pathmatch_exact(const char *pattern, const char *path)

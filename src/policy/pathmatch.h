@@ -11,8 +11,8 @@
 
 /* How close a match is; see policy_decide() in policy.h for the order. */
 struct pathmatch {
-	size_t depth;         /* components of the path up to the one that matched */
-	bool is_literal;      /* the pattern has no wildcard */
+	size_t depth; /* components of the path up to the one that matched */
+	bool is_literal; /* the pattern has no wildcard */
 	size_t literal_bytes; /* bytes of the pattern that are no wildcards */
 };
 

@@ -22,17 +22,16 @@ enum policy_key {
 	PK_PROFILE_DESCRIPTION,
 	PK_AGENT_KEEP, /* list of paths: the agent's own state, writable for it, not in the cell */
 	PK_AGENT_KEEP_ENV, /* list of name globs: variables of the agent alone */
-	PK_AGENT_HIDE,     /* list of path patterns hidden from the agent alone */
-	PK_AGENT_PRIVATE,  /* list of paths of the session's /tmp (or elsewhere) that the cell lacks
-			    */
-	PK_AGENT_SHARE,    /* list of paths below `keep` that the cell has too, writable */
-	PK_AGENT_TRUSTED,  /* repeated line, not a list: FILE-PATTERN ARG-PATTERN... */
-	PK_AGENT_EGRESS,   /* list; only "*" until the agent has a network of its own */
-	PK_AGENT_TMP,      /* shared | private */
+	PK_AGENT_HIDE, /* list of path patterns hidden from the agent alone */
+	PK_AGENT_PRIVATE, /* list of paths of the session's /tmp or elsewhere that the cell lacks */
+	PK_AGENT_SHARE, /* list of paths below `keep` that the cell has too, writable */
+	PK_AGENT_TRUSTED, /* repeated line, not a list: FILE-PATTERN ARG-PATTERN... */
+	PK_AGENT_EGRESS, /* list; only "*" until the agent has a network of its own */
+	PK_AGENT_TMP, /* shared | private */
 	PK_SANDBOX_ISOLATION, /* session | command */
-	PK_SANDBOX_HOME,      /* closed | open */
-	PK_SANDBOX_USERNS,    /* no | yes */
-	PK_SANDBOX_TTY,       /* relay | filter */
+	PK_SANDBOX_HOME, /* closed | open */
+	PK_SANDBOX_USERNS, /* no | yes */
+	PK_SANDBOX_TTY, /* relay | filter */
 	PK_FILES_WRITE,
 	PK_FILES_READ,
 	PK_FILES_HIDE,
@@ -43,7 +42,7 @@ enum policy_key {
 	PK_FILES_HONEY,
 	PK_ENV_KEEP, /* list of name globs that the cell gets */
 	PK_ENV_HIDE, /* list of name globs that it never gets */
-	PK_ENV_SET,  /* repeated line: NAME=VALUE */
+	PK_ENV_SET, /* repeated line: NAME=VALUE */
 	PK_EGRESS_ALLOW,
 	PK_EGRESS_DENY,
 	PK_EGRESS_ASK,
@@ -77,13 +76,13 @@ struct policy;
 
 /* What policy_load() reads, in the order of agentjail(1), PROFILES. NULL members are left out. */
 struct policy_request {
-	const char *agent;            /* name of the agent's profile; NULL: default alone */
-	const char *profile;          /* -p NAME or PATH (with a slash), instead of `agent` */
-	const char *project;          /* absolute, resolved */
-	const char *home;             /* absolute */
-	const char *config_dir;       /* ~/.config/agentjail */
-	const char *profiles_dir;     /* the installed profiles (or the build tree's) */
-	const char *system_file;      /* /etc/agentjail/agentjail.ini */
+	const char *agent; /* name of the agent's profile; NULL: default alone */
+	const char *profile; /* -p NAME or PATH (with a slash), instead of `agent` */
+	const char *project; /* absolute, resolved */
+	const char *home; /* absolute */
+	const char *config_dir; /* ~/.config/agentjail */
+	const char *profiles_dir; /* the installed profiles (or the build tree's) */
+	const char *system_file; /* /etc/agentjail/agentjail.ini */
 	const char *const *overrides; /* command line: "SECTION.KEY=VALUE", in order */
 	size_t n_overrides;
 };
@@ -102,8 +101,7 @@ int policy_check_file(const char *path, struct err *err);
 /* True when the agent's own profile was found; false: `default` alone stands in for it. */
 bool policy_has_agent_profile(const struct policy *policy);
 
-/* Lines for the user that policy_load() wants printed once (skipped lines of an untrusted project).
- */
+/* Lines for the user that policy_load() wants printed once (skipped lines of a project). */
 size_t policy_warnings(const struct policy *policy, const char *const **ret_lines);
 
 /*
@@ -111,8 +109,8 @@ size_t policy_warnings(const struct policy *policy, const char *const **ret_line
  * expanded, "." too, so that every path pattern is absolute, or a bare name pattern without a slash
  * ("name rule": at any depth of the project).
  */
-const struct policy_item *policy_list(
-	const struct policy *policy, enum policy_key key, size_t *ret_n);
+const struct policy_item *policy_list(const struct policy *policy, enum policy_key key,
+	size_t *ret_n);
 
 /* The effective item of a single-valued key, never NULL: every such key has a built-in default. */
 const struct policy_item *policy_value(const struct policy *policy, enum policy_key key);
@@ -124,20 +122,14 @@ enum policy_key policy_key_find(const char *section_key); /* PK_COUNT when unkno
 
 /* ---- deciding ---- */
 
-enum policy_action {
-	POLICY_READ,
-	POLICY_WRITE,
-	POLICY_EXEC,
-	POLICY_CONNECT,
-	POLICY_INJECT,
-	POLICY_TOOL
-};
+enum policy_action { POLICY_READ, POLICY_WRITE, POLICY_EXEC, POLICY_CONNECT, POLICY_INJECT,
+	POLICY_TOOL };
 
 enum policy_verdict {
 	POLICY_DENIED,
 	POLICY_ALLOWED,
 	POLICY_IN_AGENT, /* exec: stays in the agent context */
-	POLICY_IN_CELL,  /* exec: goes to the cell */
+	POLICY_IN_CELL, /* exec: goes to the cell */
 };
 
 enum policy_file_kind {
@@ -151,13 +143,13 @@ enum policy_file_kind {
 };
 
 struct policy_exec {
-	const char *file;        /* resolved path of the file asked for */
+	const char *file; /* resolved path of the file asked for */
 	const char *const *argv; /* NULL-terminated */
-	const char *program;     /* the agent's own program, resolved: what {agent} stands for */
+	const char *program; /* the agent's own program, resolved: what {agent} stands for */
 	const char *script; /* its path before links were followed, or NULL: {agent} as argument */
 	const char *interp; /* what {interp} stands for, NULL: `program` (it is no script) */
-	const char *root;   /* what {root} stands for: see policy_package_root() */
-	bool env_differs;   /* a loader or runtime variable differs from the agent's own */
+	const char *root; /* what {root} stands for: see policy_package_root() */
+	bool env_differs; /* a loader or runtime variable differs from the agent's own */
 };
 
 struct policy_question {
@@ -165,7 +157,7 @@ struct policy_question {
 	const char *path; /* READ, WRITE: absolute, normal form */
 	const char *host; /* CONNECT: a name in normal form, or a literal address as text */
 	const unsigned char *address; /* CONNECT: the resolved address, or NULL before resolution */
-	int family;                   /* of address: AF_INET or AF_INET6 */
+	int family; /* of address: AF_INET or AF_INET6 */
 	uint16_t port;
 	const struct policy_exec *exec;
 };
@@ -173,9 +165,9 @@ struct policy_question {
 struct policy_answer {
 	enum policy_verdict verdict;
 	enum policy_file_kind file_kind; /* READ, WRITE */
-	enum policy_key key;             /* the key that decided; PK_COUNT: the default, no line */
-	const struct policy_item *item;  /* the line that decided, or NULL */
-	const char *reason;              /* static text, for people */
+	enum policy_key key; /* the key that decided; PK_COUNT: the default, no line */
+	const struct policy_item *item; /* the line that decided, or NULL */
+	const char *reason; /* static text, for people */
 };
 
 /*
@@ -208,8 +200,8 @@ void policy_decide(const struct policy *policy, const struct policy_question *qu
  * interp, root are read, the rest may be NULL), each once. *ret ends with NULL and is the caller's:
  * policy_free_strings(). A pattern without '*' and '?' is one file. 0 or -ENOMEM.
  */
-int policy_expand_trusted(
-	const struct policy *policy, const struct policy_exec *exec, char ***ret, struct err *err);
+int policy_expand_trusted(const struct policy *policy, const struct policy_exec *exec,
+	char ***ret, struct err *err);
 void policy_free_strings(char **strings); /* NULL is fine */
 
 /*

@@ -17,8 +17,7 @@ static int check_stat(const struct stat *st, struct err *err)
 		return err_set(err, 0, "is no regular file; replace it or delete it");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
 		return err_set(err, 0,
-			"belongs to user %u, who could change it; chown it to yourself",
-			st->st_uid);
+			"belongs to user %u, who could change it; chown it to you", st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return err_set(err, 0, "can be written by %s; chmod go-w it",
 			(st->st_mode & S_IWOTH) != 0 ? "everybody" : "its group");

@@ -136,8 +136,8 @@ size_t policy_warnings(const struct policy *policy, const char *const **ret_line
 	return policy->n_warnings;
 }
 
-const struct policy_item *policy_list(
-	const struct policy *policy, enum policy_key key, size_t *ret_n)
+const struct policy_item *policy_list(const struct policy *policy, enum policy_key key,
+	size_t *ret_n)
 {
 	*ret_n = policy->lists[key].n;
 	return policy->lists[key].items;

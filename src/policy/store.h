@@ -8,8 +8,7 @@
 #include "base/err.h"
 #include "policy/policy.h"
 
-/* Rationale: a hundred times the installed profiles; keeps a broken generator from filling memory.
- */
+/* Rationale: twenty times the installed profiles; a broken generator must not fill memory. */
 #define STORE_ITEMS_MAX 20000
 
 struct store_list {
@@ -18,7 +17,7 @@ struct store_list {
 };
 
 struct policy {
-	struct store_list lists[PK_COUNT];   /* lists and lines */
+	struct store_list lists[PK_COUNT]; /* lists and lines */
 	struct policy_item values[PK_COUNT]; /* single values; built-in defaults at first */
 	bool has_agent_profile;
 	const char *project, *home;

@@ -39,13 +39,12 @@ static int check_file(const char *file, struct err *err)
 	(void)log_quote(file, strlen(file), shown, sizeof(shown));
 	if (path[0] != '/')
 		return err_set(err, 0,
-			"'%s' is no file; start with an absolute path, {agent}, {interp} or "
-			"{root}/",
+			"'%s' is no file; write {agent}, {interp}, {root}/... or an absolute path",
 			shown);
 	if (strstr(path, "/../") != NULL || str_ends(path, "/..") || strstr(path, "//") != NULL ||
 		strstr(path, "/./") != NULL)
-		return err_set(
-			err, 0, "'%s' has '..', '.' or '//' in it; write the plain path", shown);
+		return err_set(err, 0, "'%s' has '..', '.' or '//' in it; write the plain path",
+			shown);
 	if (strspn(path, "/*?") == strlen(path))
 		return err_set(err, 0, "'%s' would trust every program; name the file", shown);
 	return 0;
@@ -57,8 +56,8 @@ static int check_argument(const char *token, bool is_first, struct err *err)
 
 	(void)log_quote(token, strlen(token), shown, sizeof(shown));
 	if (str_starts(token, ARGV0) && !is_first)
-		return err_set(
-			err, 0, "'%s' is not the first one; put it right after the file", shown);
+		return err_set(err, 0, "'%s' is not the first one; put it right after the file",
+			shown);
 	if (token[0] == '{' && strcmp(token, "{agent}") != 0 && strcmp(token, "{interp}") != 0 &&
 		!str_starts(token, ROOT "/"))
 		return err_set(err, 0, "'%s' is not known; there are {agent}, {interp} and {root}/",
@@ -94,7 +93,7 @@ static bool below_root(const char *pattern, const char *value, const char *root)
 	size_t n = root != NULL ? strlen(root) : 0;
 
 	return n > 1 && strncmp(value, root, n) == 0 && value[n] == '/' &&
-	       pathmatch_exact(pattern + strlen(ROOT), value + n);
+		pathmatch_exact(pattern + strlen(ROOT), value + n);
 }
 
 static const char *interp_of(const struct policy_exec *exec)

@@ -86,16 +86,15 @@ int values_env_glob(const struct keys_info *info, const struct keys_places *plac
 			show(text, shown));
 	if (!consists_of(text, LETTERS DIGITS "_*?") || strchr(DIGITS, *text) != NULL)
 		return err_set(err, 0,
-			"'%s' is no name of a variable; use letters, digits and '_', '*' and '?' "
-			"as "
-			"wildcards",
+			"'%s' is no name of a variable; use letters, digits, '_', and '*' and '?' "
+			"as wildcards",
 			show(text, shown));
 	buf_adds(out, text);
 	return 0;
 }
 
-int values_env_set(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
+int values_env_set(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
 {
 	size_t n = strspn(text, LETTERS DIGITS "_");
 	const char *value = text + n + 1;
@@ -147,8 +146,8 @@ int values_amount(const struct keys_info *info, const struct keys_places *places
 	return 0;
 }
 
-int values_trusted(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
+int values_trusted(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
 {
 	int r = trusted_check(text, err);
 
@@ -176,8 +175,8 @@ int values_key_name(const struct keys_info *info, const struct keys_places *plac
 	if (nearest_best(&nearest) != NULL)
 		return err_set(err, 0, "'%s' is no SECTION.KEY; did you mean '%s'?",
 			show(text, shown), nearest_best(&nearest));
-	return err_set(
-		err, 0, "'%s' is no SECTION.KEY; write for example files.hide", show(text, shown));
+	return err_set(err, 0, "'%s' is no SECTION.KEY; write for example files.hide",
+		show(text, shown));
 }
 
 int values_method(const struct keys_info *info, const struct keys_places *places, const char *text,
@@ -230,8 +229,8 @@ int values_header(const struct keys_info *info, const struct keys_places *places
 	(void)info;
 	(void)places;
 	if (n == 0 || text[n] != ':' || text[n + 1] == '\0')
-		return err_set(
-			err, 0, "no NAME: VALUE; write header = Authorization: Bearer {secret}");
+		return err_set(err, 0,
+			"no NAME: VALUE; write header = Authorization: Bearer {secret}");
 	buf_adds(out, text);
 	return 0;
 }

@@ -15,10 +15,10 @@ keys_check values_path; /* a path pattern, or a name rule where info allows it *
 keys_check values_audit_path;
 keys_check values_env_glob;
 keys_check values_env_set; /* NAME=VALUE; one pair of double quotes around VALUE is taken off */
-keys_check values_host;    /* HOST[:PORT] */
+keys_check values_host; /* HOST[:PORT] */
 keys_check values_port;
-keys_check values_amount;   /* a number with an optional unit */
-keys_check values_trusted;  /* a line of [agent] trusted */
+keys_check values_amount; /* a number with an optional unit */
+keys_check values_trusted; /* a line of [agent] trusted */
 keys_check values_key_name; /* SECTION.KEY */
 keys_check values_method;
 keys_check values_url_path;

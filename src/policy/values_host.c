@@ -16,8 +16,7 @@ static const char *const faults[] = {
 	[HOSTMATCH_STAR_TOO_WIDE] = "is too wide; name the domain, as in *.example.com",
 	[HOSTMATCH_LEADING_DOT] = "starts with a dot; write *.SUFFIX",
 	[HOSTMATCH_ODD_NUMBER] = "is no canonical address; write four decimal numbers",
-	[HOSTMATCH_BAD_NAME] =
-		"is no host name; use letters, digits and '-' (other scripts as xn--)",
+	[HOSTMATCH_BAD_NAME] = "is no host name; use letters, digits and '-' (others as xn--)",
 };
 _Static_assert(ARRAY_LEN(faults) == HOSTMATCH_FAULT_COUNT, "one text a fault");
 

@@ -36,8 +36,8 @@ static int add_components(const char *text, struct buf *out, struct err *err)
 	return 0;
 }
 
-static int name_rule(
-	const struct keys_info *info, const char *text, struct buf *out, struct err *err)
+static int name_rule(const struct keys_info *info, const char *text, struct buf *out,
+	struct err *err)
 {
 	char shown[SHOWN_BYTES];
 
@@ -79,8 +79,8 @@ static int check_breadth(const struct keys_info *info, const struct keys_places 
 	if ((info->flags & KEYS_SHOWS) != 0)
 		return err_set(err, 0, "'%s' shows all of HOME; say [sandbox] home = open instead",
 			show(pattern, shown));
-	return err_set(
-		err, 0, "'%s' is HOME or more; name the directories in it", show(pattern, shown));
+	return err_set(err, 0, "'%s' is HOME or more; name the directories in it",
+		show(pattern, shown));
 }
 
 int values_path(const struct keys_info *info, const struct keys_places *places, const char *text,
@@ -112,8 +112,8 @@ int values_path(const struct keys_info *info, const struct keys_places *places, 
 	if (path.failed)
 		return err_set(err, ENOMEM, "read a path");
 	if (path.len >= PATH_MAX)
-		return err_set(
-			err, 0, "a path of %zu bytes; %d is the most", path.len, PATH_MAX - 1);
+		return err_set(err, 0, "a path of %zu bytes; %d is the most", path.len,
+			PATH_MAX - 1);
 	buf_add(out, path.data, path.len);
 	return check_breadth(info, places, path.data, err);
 }

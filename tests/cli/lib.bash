@@ -2,6 +2,7 @@
 bats_require_minimum_version 1.5.0
 # shellcheck shell=bash
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# shellcheck disable=SC2034 # the tests use it
 agentjail=${AGENTJAIL:-$top/build/agentjail}
 
 # A home and a project of the test's own; nothing of the real ones is read.

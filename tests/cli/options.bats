@@ -99,6 +99,7 @@ setup() { new_home; }
 }
 
 @test "a full standard output is a failure" {
+	# shellcheck disable=SC2016 # the inner shell's
 	run -125 bash -c '"$1" --help >/dev/full' - "$agentjail"
 }
 

@@ -6,6 +6,7 @@ setup() { new_home; }
 
 # refused TEXT PROFILE: by check, and as the user's own profile by everything that would run.
 refused() {
+	# shellcheck disable=SC2059 # the profile has escapes
 	printf "$2" >"$config/agentjail.ini"
 	fails 125 "$1" "$agentjail" check "$config/agentjail.ini"
 	fails 125 "agentjail.ini:" "$agentjail" sh -c "touch $root/was-run"

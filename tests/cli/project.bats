@@ -90,6 +90,7 @@ plan() { works "$agentjail" -q "$@" --explain sh; }
 
 @test "relative paths of options mean the working directory" {
 	mkdir -p .git sub && cd sub
+	# shellcheck disable=SC2088 # agentjail expands it
 	plan --hide secret --read ./a/../b --write "with blank" --protect '~/x' --overlay /y/./z
 	has "hide = $project/sub/secret "
 	has "read = $project/sub/b "

@@ -33,7 +33,7 @@ install_agent() {
 	agent_bin=$dir/node_modules/.bin
 	if [ ! -e "$dir/complete" ]; then
 		command -v npm >/dev/null || return 1
-		mkdir -p "$dir" && chmod 755 "$cache" || return 1
+		{ mkdir -p "$dir" && chmod 755 "$cache"; } 2>/dev/null || return 1
 		npm install --prefix "$dir" --no-audit --no-fund --loglevel=error "$package" >"$stage/npm.log" 2>&1 || return 1
 		# claude's program is put in place by a script that newer npm does not run by itself
 		if [ "$1" = claude ] && ! "$agent_bin/claude" --version >/dev/null 2>&1; then
@@ -127,7 +127,7 @@ run_agent() {
 	jail) prefix=("$program" --) ;;
 	esac
 	shift
-	[ "$(id -u)" = 0 ] && [ -z "${run_as:-}" ] && root=(IS_SANDBOX=1)
+	[ "$(id -u)" = 0 ] && [ -z "${run_as:-}" ] && root=(IS_SANDBOX=1 CLAUDE_CODE_BUBBLEWRAP=1)
 	(
 		cd "$project" && exec timeout -k 5 "${agent_timeout:-120}" "${as_user[@]}" env -i HOME="$home" USER=test \
 			LOGNAME=test SHELL=/bin/bash TERM=xterm-256color LANG=C.UTF-8 \

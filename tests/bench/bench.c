@@ -1,0 +1,93 @@
+/*
+ * The stop watch of the bench: starts programs and says how long each took, from posix_spawn to the
+ * end of wait, in nanoseconds. It is also the agent whose commands are measured.
+ *
+ * usage: bench spawn N PROGRAM [ARG...]     N times the same, a line each
+ *        bench rounds N FILE                FILE has a command a line; each once a round, in turn:
+ *                                           lines "ROW NANOSECONDS", ROW counted from 0
+ */
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_ROWS = 32, MAX_WORDS = 1024, MAX_LINE = 1 << 16 };
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Nanoseconds of one run, or -1 when it did not end with status 0. */
+static int64_t one(char *const *argv)
+{
+	posix_spawn_file_actions_t actions;
+	int64_t start, end;
+	int status = -1, rc;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	start = now_ns();
+	rc = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+	if (rc == 0)
+		waitpid(pid, &status, 0);
+	end = now_ns();
+	posix_spawn_file_actions_destroy(&actions);
+	return rc != 0 || status != 0 ? -1 : end - start;
+}
+
+static int spawn(int count, char *const *argv)
+{
+	int64_t *took = calloc((size_t)count, sizeof(*took));
+
+	if (took == NULL)
+		return 1;
+	for (int i = 0; i < count; i++)
+		took[i] = one(argv);
+	for (int i = 0; i < count; i++)
+		printf("%lld\n", (long long)took[i]);
+	free(took);
+	return 0;
+}
+
+static int rounds(int count, const char *path)
+{
+	static char line[MAX_LINE];
+	static char *words[MAX_ROWS][MAX_WORDS];
+	FILE *file = fopen(path, "re");
+	int rows = 0;
+
+	if (file == NULL)
+		return 1;
+	for (; rows < MAX_ROWS && fgets(line, sizeof(line), file); rows++) {
+		char *rest = strdup(line), *word;
+
+		for (int n = 0; n < MAX_WORDS - 1 && (word = strsep(&rest, " \n")) != NULL;)
+			if (*word != '\0')
+				words[rows][n++] = word;
+	}
+	fclose(file);
+	for (int i = 0; i < count; i++)
+		for (int row = 0; row < rows; row++)
+			printf("%d %lld\n", row, (long long)one(words[row]));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 4 && strcmp(argv[1], "spawn") == 0)
+		return spawn((int)strtol(argv[2], NULL, 10), argv + 3);
+	if (argc == 4 && strcmp(argv[1], "rounds") == 0)
+		return rounds((int)strtol(argv[2], NULL, 10), argv[3]);
+	fprintf(stderr, "usage: bench spawn N PROGRAM... | bench rounds N FILE\n");
+	return 64;
+}

@@ -122,10 +122,12 @@ $(B)/obj/shim_blob.o: $(B)/shim
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(UNIT_SRCS))
 domain_objs = $(filter-out %/seccomp_gen.o,$(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c)))
+# The domain that a test is named after; proxy_live makes itself a cell's network as well.
 unit_domain = $(firstword $(subst _, ,$(1)))
+unit_others = $(if $(filter proxy_live,$(1)),cell)
 unit_objs = $(sort $(call domain_objs,base) $(call domain_objs,wire) $(call domain_objs,policy) \
-	$(call domain_objs,$(call unit_domain,$(1))) \
-	$(if $(filter warden cell,$(call unit_domain,$(1))),$(B)/obj/shim/attach.o $(B)/obj/shim_blob.o))
+	$(foreach d,$(call unit_domain,$(1)) $(call unit_others,$(1)),$(call domain_objs,$(d))) \
+	$(if $(filter warden cell,$(call unit_domain,$(1)) $(call unit_others,$(1))),$(B)/obj/shim/attach.o $(B)/obj/shim_blob.o))
 
 .SECONDEXPANSION:
 $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)

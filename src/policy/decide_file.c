@@ -72,12 +72,20 @@ static void offer(struct candidate *best, struct candidate c)
 		*best = c;
 }
 
-static void offer_place(struct candidate *best, const char *pattern, const char *path,
+/* Offers all items of a key with an absolute pattern that matches. */
+static void offer_list(const struct policy *policy, struct candidate *best, const char *path,
 	struct candidate c)
 {
-	c.key = c.item != NULL ? c.key : PK_COUNT;
-	if (pathmatch_find(pattern, path, &c.match))
+	const struct store_list *list = &policy->lists[c.key];
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *pattern = list->items[i].value;
+
+		if (pattern[0] != '/' || !pathmatch_find(pattern, path, &c.match))
+			continue;
+		c.item = &list->items[i];
 		offer(best, c);
+	}
 }
 
 /* The best of the rules with an absolute pattern, `protect` left out. */
@@ -91,24 +99,23 @@ static struct candidate best_path(const struct policy *policy, const char *path)
 		.item = &policy->values[PK_SANDBOX_HOME],
 		.reason = is_open ? NULL : "HOME is closed and nothing shows this part of it" };
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		offer_place(&best, places[i].path, path,
-			(struct candidate){ .kind = places[i].kind,
-				.is_weak = true,
-				.reason = places[i].reason });
-	offer_place(&best, policy->home, path, home);
-	for (size_t k = 0; k < ARRAY_LEN(file_keys); k++) {
-		const struct store_list *list = &policy->lists[file_keys[k].key];
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct candidate c = { .kind = places[i].kind,
+			.is_weak = true,
+			.key = PK_COUNT,
+			.reason = places[i].reason };
 
-		for (size_t i = 0; i < list->n; i++)
-			if (list->items[i].value[0] == '/')
-				offer_place(&best, list->items[i].value, path,
-					(struct candidate){ .kind = file_keys[k].kind,
-						.is_weak = file_keys[k].is_weak,
-						.key = file_keys[k].key,
-						.item = &list->items[i],
-						.reason = file_keys[k].reason });
+		if (pathmatch_find(places[i].path, path, &c.match))
+			offer(&best, c);
 	}
+	if (pathmatch_find(policy->home, path, &home.match))
+		offer(&best, home);
+	for (size_t k = 0; k < ARRAY_LEN(file_keys); k++)
+		offer_list(policy, &best, path,
+			(struct candidate){ .kind = file_keys[k].kind,
+				.is_weak = file_keys[k].is_weak,
+				.key = file_keys[k].key,
+				.reason = file_keys[k].reason });
 	return best;
 }
 
@@ -187,17 +194,12 @@ static struct names best_names(const struct policy *policy, const char *path)
 static struct candidate apply_protect(const struct policy *policy, const char *path,
 	const struct names *names, struct candidate shown)
 {
-	const struct store_list *list = &policy->lists[PK_FILES_PROTECT];
 	struct candidate best = names->protect;
 
 	if (shown.kind == POLICY_FILE_ABSENT || shown.kind == POLICY_FILE_HIDE)
 		return shown;
-	for (size_t i = 0; i < list->n; i++)
-		if (list->items[i].value[0] == '/')
-			offer_place(&best, list->items[i].value, path,
-				(struct candidate){ .kind = POLICY_FILE_PROTECT,
-					.key = PK_FILES_PROTECT,
-					.item = &list->items[i] });
+	offer_list(policy, &best, path,
+		(struct candidate){ .kind = POLICY_FILE_PROTECT, .key = PK_FILES_PROTECT });
 	return best.is_set && beats(&best, &shown) ? best : shown;
 }
 

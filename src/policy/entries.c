@@ -24,20 +24,24 @@ static int quoted_entry(struct entries *e, struct err *err)
 	return 1;
 }
 
+static int bad_entry(const char *text, size_t n, const char *what, struct err *err)
+{
+	char shown[64];
+
+	return err_set(err, 0, "'%s' %s", log_quote(text, n, shown, sizeof(shown)), what);
+}
+
 static int plain_entry(struct entries *e, struct err *err)
 {
 	size_t n = strcspn(e->rest, BLANKS);
-	char shown[64];
 
-	(void)log_quote(e->rest, n, shown, sizeof(shown));
 	if (*e->rest == '#' || *e->rest == ';')
-		return err_set(err, 0,
-			"'%s' would start a comment; a comment is a line of its own, an entry with "
-			"# in front is quoted",
-			shown);
+		return bad_entry(e->rest, n,
+			"would start a comment; a comment is a line of its own, an entry with # in "
+			"front is quoted",
+			err);
 	if (memchr(e->rest, '"', n) != NULL)
-		return err_set(err, 0, "'%s' has a double quote inside; quote whole entries",
-			shown);
+		return bad_entry(e->rest, n, "has a double quote inside; quote whole entries", err);
 	if (n == 0)
 		return err_set(err, 0, "! takes away nothing; write !ENTRY");
 	buf_add(&e->text, e->rest, n);

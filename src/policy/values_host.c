@@ -28,15 +28,15 @@ int values_host(const struct keys_info *info, const struct keys_places *places, 
 	char shown[100], canonical[320];
 
 	(void)places;
-	(void)log_quote(text, strlen(text), shown, sizeof(shown));
 	if (fault != HOSTMATCH_OK)
-		return err_set(err, 0, "'%s' %s", shown, faults[fault]);
+		return err_set(err, 0, "'%s' %s",
+			log_quote(text, strlen(text), shown, sizeof(shown)), faults[fault]);
 	if ((info->flags & KEYS_NEEDS_PORT) != 0 && entry.kind == HOSTMATCH_NAME &&
 		entry.port == 0 && strcmp(entry.name, "localhost") == 0)
 		return err_set(err, 0, "'localhost' needs its port; write localhost:PORT");
 	if ((info->flags & KEYS_NO_STAR) != 0 && entry.kind == HOSTMATCH_ANY)
 		return err_set(err, 0,
-			"'%s' would let every name lead into your network; name the hosts", shown);
+			"'*' would let every name lead into your network; name the hosts");
 	hostmatch_format(&entry, canonical, sizeof(canonical));
 	buf_adds(out, canonical);
 	return 0;

@@ -154,7 +154,8 @@ void attach_init(struct attach *a, int sock, int signal_fd, const struct shim_he
 	a->signal_fd = signal_fd;
 	a->tty_in = a->tty_out = a->master = -1;
 	a->is_group_leader = hello->is_group_leader != 0;
-	a->may_read = (hello->tty_flags & HELLO_TTY_SHARED) == 0;
+	a->is_shared = (hello->tty_flags & HELLO_TTY_SHARED) != 0;
+	a->may_read = !a->is_shared;
 	a->is_raw = a->owns_tty_fds = a->has_return = false;
 	a->ending = ATTACH_RUNS;
 	a->conts = 0;
@@ -207,6 +208,24 @@ static void sync_terminal(struct attach *a)
 	make_raw(&raw);
 	a->is_raw = sys_ioctl(a->tty_in, TCSETS, &raw) >= 0;
 	sync_size(a);
+}
+
+/*
+ * A terminal that others write to (`first | second`: second) goes on making CR LF for them, as long
+ * as the command's own does.
+ */
+static void sync_output_modes(const struct attach *a)
+{
+	struct termios inner = { 0 }, outer = { 0 };
+
+	if (!a->is_shared || !a->is_raw || a->master < 0)
+		return;
+	if (sys_ioctl(a->master, TCGETS, &inner) < 0 || sys_ioctl(a->tty_in, TCGETS, &outer) < 0)
+		return;
+	if (((inner.c_oflag ^ outer.c_oflag) & OPOST) != 0) {
+		outer.c_oflag ^= OPOST;
+		(void)sys_ioctl(a->tty_in, TCSETS, &outer);
+	}
 }
 
 /* ---- relay ---- */
@@ -272,12 +291,12 @@ static void write_keys(struct attach *a)
 		a->in_at += (size_t)n;
 }
 
-/* Not raw: the terminal will make CR LF of each LF, as the command's own has done already. */
+/* The terminal will make CR LF of each LF, as the command's own has done already. */
 static bool adds_returns(const struct attach *a)
 {
 	struct termios modes = { 0 };
 
-	return !a->is_raw && a->tty_out >= 0 && sys_ioctl(a->tty_out, TCGETS, &modes) >= 0 &&
+	return a->tty_out >= 0 && sys_ioctl(a->tty_out, TCGETS, &modes) >= 0 &&
 		(modes.c_oflag & OPOST) != 0 && (modes.c_oflag & ONLCR) != 0;
 }
 
@@ -531,6 +550,7 @@ enum attach_result attach_dispatch(struct attach *a, const struct pollfd *fds)
 	if (fds[SLOT_SOCK].revents != 0)
 		read_messages(a);
 	sync_terminal(a);
+	sync_output_modes(a);
 	read_keys(a, fds[SLOT_TTY_IN].revents);
 	write_keys(a);
 	is_drained = relay_output(a, (fds[SLOT_TTY_OUT].revents & POLLOUT) != 0);

@@ -42,6 +42,7 @@ struct attach {
 	int tty_in, tty_out; /* the user's terminal, -1: none; they may be equal */
 	int master; /* of the command's terminal; -1 before JOB_MSG_TERMINAL and after a hang-up */
 	bool is_group_leader;
+	bool is_shared; /* HELLO_TTY_SHARED */
 	bool may_read; /* keys are the command's */
 	bool is_raw; /* the terminal is in raw mode by us; saved has how it was */
 	bool owns_tty_fds;

@@ -36,7 +36,7 @@ static char *find_command(int root, const char *name, const char *cwd, const cha
 		if (name[0] != '/')
 			buf_addf(&file, "%s/", cwd);
 		buf_adds(&file, name);
-		r = file.failed ? -ENOMEM : lookup_exec(root, file.data);
+		r = file.failed ? -ENOMEM : lookup_exec(root, file.data, false);
 		errno = -r;
 		return r < 0 ? NULL : strdup(name);
 	}
@@ -49,7 +49,7 @@ static char *find_command(int root, const char *name, const char *cwd, const cha
 			buf_addf(&file, "%s/", cwd);
 		buf_add(&file, dir, n);
 		buf_addf(&file, "/%s", name);
-		r = file.failed ? -ENOMEM : lookup_exec(root, file.data);
+		r = file.failed ? -ENOMEM : lookup_exec(root, file.data, false);
 		if (r == 0)
 			return take_ptr(&file.data);
 		if (r == -EACCES)

@@ -37,6 +37,7 @@ struct exec_call {
 	bool is_i386, is_at;
 	int dirfd;
 	uint64_t argv, envp;
+	int flags; /* of execveat */
 	char path[PATH_MAX]; /* as the caller wrote it */
 	size_t path_len;
 	char file[PATH_MAX + PATH_MAX]; /* absolute */
@@ -54,6 +55,9 @@ static int read_call(struct exec_call *c, const struct seccomp_notif *n)
 	c->dirfd = c->is_at ? (int)n->data.args[0] : AT_FDCWD;
 	c->argv = n->data.args[c->is_at ? 2 : 1];
 	c->envp = n->data.args[c->is_at ? 3 : 2];
+	c->flags = c->is_at ? (int)n->data.args[4] : 0;
+	if ((c->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
+		return -EINVAL;
 	len = procmem_string(c->pid, n->data.args[c->is_at ? 1 : 0], c->path, sizeof(c->path));
 	if (len < 0)
 		return (int)len;
@@ -122,7 +126,7 @@ static int find_file(struct exec_call *c)
 
 	if (c->path[0] == '/')
 		return file_of_magic(c);
-	if (c->path[0] == '\0' && (!c->is_at || (c->n->data.args[4] & AT_EMPTY_PATH) == 0))
+	if (c->path[0] == '\0' && (c->flags & AT_EMPTY_PATH) == 0)
 		return -ENOENT;
 	if (c->dirfd == AT_FDCWD)
 		return c->path[0] == '\0' ? -EACCES : join(c, "cwd");
@@ -267,7 +271,7 @@ static void send_to_cell(struct warden *w, const struct exec_call *c)
 		redirect_answer(w, c->n, -EACCES);
 		return;
 	}
-	r = lookup_exec(w->cell.fds[CELL_FD_ROOT], c->file);
+	r = lookup_exec(w->cell.fds[CELL_FD_ROOT], c->file, (c->flags & AT_SYMLINK_NOFOLLOW) != 0);
 	if (r < 0) {
 		redirect_answer(w, c->n, r);
 		return;

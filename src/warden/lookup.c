@@ -20,16 +20,43 @@
 #define HEAD_BYTES 256
 #define INTERPRETERS_MAX 5
 
-static int open_below(int root, const char *path, bool *ret_dir)
+static int open_below(int root, const char *path, bool nofollow, bool *ret_dir)
 {
 	struct stat st;
 	int fd;
 
-	fd = sys_openat2(root, path, O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT);
+	fd = sys_openat2(root, path, O_PATH | O_CLOEXEC | (nofollow ? (uint64_t)O_NOFOLLOW : 0),
+		RESOLVE_IN_ROOT);
 	if (fd < 0)
 		return -errno;
 	*ret_dir = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
+	if (nofollow && *ret_dir && S_ISLNK(st.st_mode)) {
+		(void)close(fd);
+		return -ELOOP; /* execveat(2), AT_SYMLINK_NOFOLLOW */
+	}
 	return fd;
+}
+
+/* What the kernel looks at before it commits to an ELF file (elf(5), execve(2): ENOEXEC). */
+static bool is_elf_program(const char *head, size_t n)
+{
+	Elf32_Ehdr narrow;
+	Elf64_Ehdr wide;
+
+	if (n < sizeof(narrow))
+		return false;
+	memcpy(&narrow, head, sizeof(narrow));
+	if (narrow.e_type != ET_EXEC && narrow.e_type != ET_DYN)
+		return false;
+	/* e_machine stands at the same place in both classes. */
+	if (narrow.e_machine == EM_386 || narrow.e_machine == EM_ARM)
+		return narrow.e_phentsize == sizeof(Elf32_Phdr) && narrow.e_phnum > 0;
+	if (n < sizeof(wide))
+		return false;
+	memcpy(&wide, head, sizeof(wide));
+	return (wide.e_machine == EM_X86_64 || wide.e_machine == EM_AARCH64) &&
+		(wide.e_ident[EI_CLASS] == ELFCLASS32 /* x32: the kernel's own matter */ ||
+			(wide.e_phentsize == sizeof(Elf64_Phdr) && wide.e_phnum > 0));
 }
 
 /* Formats beyond ELF and `#!` are known to binfmt_misc alone; then only the kernel can tell. */
@@ -56,7 +83,7 @@ static int read_format(int fd, char interp[HEAD_BYTES])
 		return 0; /* executable but not readable: only the kernel can look into it */
 	n = read(file, head, HEAD_BYTES);
 	if (n >= 4 && memcmp(head, ELFMAG, SELFMAG) == 0)
-		return 0;
+		return is_elf_program(head, (size_t)n) || has_other_formats() ? 0 : -ENOEXEC;
 	if (n < 3 || head[0] != '#' || head[1] != '!')
 		return has_other_formats() ? 0 : -ENOEXEC;
 	start = head + 2 + strspn(head + 2, " \t");
@@ -67,13 +94,13 @@ static int read_format(int fd, char interp[HEAD_BYTES])
 	return 1;
 }
 
-int lookup_exec(int root, const char *path)
+int lookup_exec(int root, const char *path, bool nofollow)
 {
 	char interp[HEAD_BYTES];
 
 	for (unsigned depth = 0; depth < INTERPRETERS_MAX; depth++) {
 		bool is_other = false;
-		AUTO_CLOSE int fd = open_below(root, path, &is_other);
+		AUTO_CLOSE int fd = open_below(root, path, nofollow && depth == 0, &is_other);
 		int r;
 
 		if (fd < 0)

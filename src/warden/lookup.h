@@ -5,11 +5,14 @@
 #ifndef WARDEN_LOOKUP_H
 #define WARDEN_LOOKUP_H
 
+#include <stdbool.h>
+
 /*
- * path is absolute, in normal form or not; root is the cell's root directory (O_PATH). 0: the cell
+ * path is absolute, in normal form or not; root is the cell's root directory (O_PATH); nofollow: a
+ * final symbolic link is -ELOOP. 0: the cell
  * can execute it as far as can be told, or -ENOENT, -EACCES, -ENOTDIR, -ELOOP, -ENAMETOOLONG,
  * -ENOEXEC as execve(2) would say.
  */
-int lookup_exec(int root, const char *path);
+int lookup_exec(int root, const char *path, bool nofollow);
 
 #endif

@@ -10,5 +10,5 @@ for file in $files; do
 		grep -v 'XXXXXX' && failed=1
 	[ -z "$(tail -c 1 "$file")" ] || { echo "text.sh: $file: no final line end" && failed=1; }
 done
-find src tests -name '*.[ch]' -exec grep -nHE '^ {8}' {} + && failed=1
+find src tests -name '*.[ch]' -exec grep -nHE '^ {8} *[^ \\]' {} + && failed=1
 exit $failed

@@ -57,8 +57,9 @@ void decide_exec(const struct policy *policy, const struct policy_question *ques
 	if (exec->env_differs)
 		return;
 	ret->reason = "trusted, but commands in the cell can write the file";
-	if (cell_may_write(policy, exec->file) || cell_may_write(policy, exec->program) ||
-		cell_may_write(policy, exec->script))
+	if (!exec->places_are_checked &&
+		(cell_may_write(policy, exec->file) || cell_may_write(policy, exec->program) ||
+			cell_may_write(policy, exec->script)))
 		return;
 	ret->verdict = POLICY_IN_AGENT;
 	ret->reason = "trusted: runs as part of the agent";

@@ -188,7 +188,8 @@ static void decide(struct warden *w, const struct exec_call *c, struct buf *args
 		.program = w->program.agent,
 		.interp = w->program.interp,
 		.script = w->program.script,
-		.root = w->program.root };
+		.root = w->program.root,
+		.places_are_checked = true /* by program.c, at the start */ };
 	struct policy_question question = { .action = POLICY_EXEC, .exec = &exec };
 	const struct program_file *file;
 	struct stat st;
@@ -202,9 +203,6 @@ static void decide(struct warden *w, const struct exec_call *c, struct buf *args
 		return;
 	split_strings(args, *n_args, argv);
 	exec.file = file->path;
-	policy_decide(w->plan->policy, &question, answer);
-	if (answer->verdict != POLICY_IN_AGENT)
-		return;
 	exec.env_differs = env_differs(w, c);
 	policy_decide(w->plan->policy, &question, answer);
 }
@@ -308,8 +306,9 @@ static void handle_exec(struct warden *w, const struct seccomp_notif *n)
 	}
 	decide(w, &call, &args, &n_args, &answer);
 	if (answer.verdict == POLICY_IN_AGENT) {
-		audit_trusted(w, &call, &args, n_args, &answer);
+		/* First the answer, for which a program waits; the record needs nothing of it. */
 		redirect_go_on(w, n);
+		audit_trusted(w, &call, &args, n_args, &answer);
 		return;
 	}
 	if (answer.verdict == POLICY_DENIED) {

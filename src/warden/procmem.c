@@ -53,50 +53,116 @@ ssize_t procmem_string(pid_t pid, uint64_t addr, char *out, size_t size)
 	return -ENAMETOOLONG;
 }
 
-/* One pointer of a vector. */
-static int read_pointer(pid_t pid, uint64_t addr, unsigned bytes, uint64_t *ret)
-{
-	uint32_t narrow;
-	int r;
+/* ---- vectors: most of their strings lie side by side, so they are read in large pieces ---- */
 
-	if (bytes == 8)
-		return procmem_read(pid, addr, ret, 8);
-	r = procmem_read(pid, addr, &narrow, 4);
-	*ret = narrow;
-	return r;
+#define POINTERS_AT_ONCE 64
+#define WINDOW_BYTES (4 * PAGE)
+
+struct window {
+	pid_t pid;
+	uint64_t start;
+	size_t len;
+	char bytes[WINDOW_BYTES];
+};
+
+/* Up to n pointers, not beyond the page: how many, 0: none, -errno. */
+static ssize_t read_pointers(pid_t pid, uint64_t addr, unsigned bytes, uint64_t out[POINTERS_AT_ONCE])
+{
+	uint64_t raw[POINTERS_AT_ONCE];
+	const uint32_t *narrow = (const uint32_t *)raw;
+	size_t n = PAGE - (size_t)(addr % PAGE);
+	ssize_t got;
+
+	if (n > (size_t)bytes * POINTERS_AT_ONCE)
+		n = (size_t)bytes * POINTERS_AT_ONCE;
+	if (n < bytes)
+		n = bytes; /* one pointer across two pages */
+	got = read_some(pid, addr, raw, n);
+	if (got < 0)
+		return got;
+	got /= bytes;
+	for (ssize_t i = 0; i < got; i++)
+		out[i] = bytes == 8 ? raw[i] : narrow[i];
+	return got;
+}
+
+/* The string at addr inside the window, filled anew where it is not: NULL with *ret_error. */
+static const char *string_at(struct window *w, uint64_t addr, size_t *ret_len, int *ret_error)
+{
+	for (unsigned attempt = 0; attempt < 2; attempt++) {
+		if (addr >= w->start && addr - w->start < w->len) {
+			const char *s = w->bytes + (addr - w->start);
+			const char *end = memchr(s, '\0', w->len - (size_t)(addr - w->start));
+
+			if (end != NULL) {
+				*ret_len = (size_t)(end - s);
+				return s;
+			}
+		}
+		if (attempt == 0) {
+			ssize_t n = read_some(w->pid, addr, w->bytes, sizeof(w->bytes));
+
+			w->start = addr;
+			w->len = n > 0 ? (size_t)n : 0;
+			*ret_error = n < 0 ? (int)n : -EFAULT;
+		}
+	}
+	if (w->len == sizeof(w->bytes))
+		*ret_error = -ENAMETOOLONG;
+	return NULL;
+}
+
+static int add_string(struct window *w, uint64_t addr, struct buf *out, bool *ret_cut)
+{
+	size_t len = 0;
+	int error = 0;
+	const char *s = string_at(w, addr, &len, &error);
+
+	if (s == NULL && error == -ENAMETOOLONG) {
+		*ret_cut = true;
+		buf_add(out, w->bytes, sizeof(w->bytes) - 1);
+		buf_add(out, "", 1);
+		return 0;
+	}
+	if (s == NULL)
+		return error;
+	buf_add(out, s, len + 1);
+	return 0;
 }
 
 int procmem_vector(pid_t pid, uint64_t addr, const struct procmem_limits *limits, struct buf *out,
 	size_t *ret_n, bool *ret_cut)
 {
-	char text[PAGE];
+	struct window window; /* large: not all of it is to be cleared */
+	uint64_t pointers[POINTERS_AT_ONCE];
 	size_t n = 0, start = out->len;
 
+	window.pid = pid;
+	window.start = window.len = 0;
 	*ret_cut = false;
-	for (; addr != 0; addr += limits->pointer_bytes, n++) {
-		uint64_t string;
-		ssize_t len;
-		int r = read_pointer(pid, addr, limits->pointer_bytes, &string);
+	*ret_n = 0;
+	while (addr != 0) {
+		ssize_t got = read_pointers(pid, addr, limits->pointer_bytes, pointers);
 
-		if (r < 0)
-			return r;
-		if (string == 0)
-			break;
-		if (n == limits->max_strings || out->len - start >= limits->max_bytes) {
-			*ret_cut = true;
-			break;
+		if (got <= 0)
+			return got < 0 ? (int)got : -EFAULT;
+		for (ssize_t i = 0; i < got; i++) {
+			int r;
+
+			*ret_n = n;
+			if (pointers[i] == 0)
+				return out->failed ? -ENOMEM : 0;
+			if (n == limits->max_strings || out->len - start >= limits->max_bytes) {
+				*ret_cut = true;
+				return 0;
+			}
+			r = add_string(&window, pointers[i], out, ret_cut);
+			if (r < 0)
+				return r;
+			*ret_n = ++n;
 		}
-		len = procmem_string(pid, string, text, sizeof(text));
-		if (len == -ENAMETOOLONG) {
-			*ret_cut = true;
-			len = (ssize_t)sizeof(text) - 1;
-			text[len] = '\0';
-		}
-		if (len < 0)
-			return (int)len;
-		buf_add(out, text, (size_t)len + 1);
+		addr += (uint64_t)got * limits->pointer_bytes;
 	}
-	*ret_n = n;
 	return out->failed ? -ENOMEM : 0;
 }
 

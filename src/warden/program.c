@@ -239,6 +239,8 @@ int program_find(const struct run_plan *plan, struct program *ret, struct err *e
 	}
 	if (r == 0 && !plan->is_run_verb && plan->mode == RUN_SPLIT)
 		r = refuse_writable(plan, p.agent, err);
+	if (r == 0 && !plan->is_run_verb && plan->mode == RUN_SPLIT)
+		r = refuse_writable(plan, p.script, err);
 	if (r == 0)
 		r = add_file(&p, p.path, err);
 	if (r == 0)

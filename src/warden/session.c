@@ -17,10 +17,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/types.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,6 +32,10 @@
 
 extern char **environ;
 extern const char shim_blob[], shim_blob_end[];
+
+/* linux/seccomp.h of Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS_ _IOW('!', 4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP_ 1UL
 
 /* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
 #define CELL_STARTS_MAX 64
@@ -306,6 +312,9 @@ static void read_agent(struct warden *w)
 	case AGENT_MSG_LISTENER:
 		if (n_fds == 1 && w->listener < 0) {
 			w->listener = fd;
+			/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
+			(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS_,
+				SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP_);
 			w->agent.pid = find_agent(w->agent.init);
 			return;
 		}

@@ -2,6 +2,7 @@
 # The demonstration of `make demo`: one coding agent, one poisoned instruction, run twice: as it is
 # and under agentjail. The agent is a real Claude Code from npm (kept in a cache), the model a script
 # on loopback; keys and tokens are made up, and nothing leaves this machine.
+# shellcheck source-path=SCRIPTDIR disable=SC1091,SC2154,SC2034
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)

@@ -1,6 +1,6 @@
 # Shared by check and demo.sh (sourced): agents from npm, a throwaway home, the scripted model, and
 # running an agent bare or jailed. Expects: top (the tree), stage (a directory of the user).
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash source-path=SCRIPTDIR disable=SC1091,SC2034,SC2154
 
 # shellcheck source=../escape/program.bash
 . "$top/tests/escape/program.bash"

@@ -1,6 +1,7 @@
 /*
- * A cell without its walls for tests of shim and runner: init_run() in a plain process and a
- * warden that answers every hello with a job. A command is `PATH ARG...` executed as the shim with
+ * A cell for tests of shim and runner: init_run() as pid 1 of a pid namespace with its own /proc and
+ * devpts (in a plain process where user namespaces are refused), no other wall, and a warden that
+ * answers every hello with a job. A command is `PATH ARG...` executed as the shim with
  * that argv; argv[0] "shimrun" is skipped, so that a shell can start the shim from a file.
  */
 #ifndef TESTS_CELL_HARNESS_H
@@ -18,9 +19,11 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -185,10 +188,62 @@ static _Noreturn void warden_main(int control, int ctl, int job_sock)
 	_exit(0);
 }
 
+static bool write_text(const char *path, const char *text)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write_all(fd, text, strlen(text)) == 0;
+}
+
+/* The caller's next child is pid 1 of a namespace. False: nothing is changed. */
+static bool make_namespaces(void)
+{
+	char uids[32], gids[32];
+
+	(void)snprintf(uids, sizeof(uids), "%u %u 1", getuid(), getuid());
+	(void)snprintf(gids, sizeof(gids), "%u %u 1", getgid(), getgid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS) != 0)
+		return false;
+	return write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/uid_map", uids) &&
+		write_text("/proc/self/gid_map", gids);
+}
+
+static bool mount_own(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
+		mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+			"newinstance,ptmxmode=0666,mode=0620") == 0 &&
+		mount("/dev/pts/ptmx", "/dev/ptmx", NULL, MS_BIND, NULL) == 0;
+}
+
+static _Noreturn void init_main(int job_sock, int ctl_sock)
+{
+	const struct init_config config = { 0 };
+	bool has_walls = make_namespaces();
+	pid_t pid = has_walls ? fork() : 0;
+	int status = 0;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pid > 0) {
+		(void)close(job_sock);
+		(void)close(ctl_sock);
+		(void)waitpid(pid, &status, 0);
+		_exit(WEXITSTATUS(status));
+	}
+	if (has_walls && !mount_own()) {
+		printf("# no mounts: %s\n", strerror(errno));
+		_exit(1);
+	}
+	printf("# %s namespaces\n", has_walls ? "with" : "without");
+	(void)fflush(stdout);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	init_run(job_sock, ctl_sock, &config);
+}
+
 static void harness_start(void)
 {
 	int jobs[2], ctl[2], control[2];
-	const struct init_config config = { 0 };
 
 	harness.shim = memfd_create("shim", MFD_CLOEXEC);
 	harness.reports = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -199,13 +254,11 @@ static void harness_start(void)
 		_exit(1);
 	harness.init = fork();
 	if (harness.init == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)prctl(PR_SET_DUMPABLE, 0);
 		(void)close(jobs[0]);
 		(void)close(ctl[0]);
 		(void)close(control[0]);
 		(void)close(control[1]);
-		init_run(jobs[1], ctl[1], &config);
+		init_main(jobs[1], ctl[1]);
 	}
 	harness.warden = fork();
 	if (harness.warden == 0) {

@@ -260,8 +260,8 @@ static void test_signals(void)
 	AUTO_RUN struct run trap = { 0 };
 	AUTO_RUN struct run one = { 0 };
 	AUTO_RUN struct run all = { .before = lead_group };
-	static const char nested[] = "sh -c 'trap \"echo inner; exit\" TERM; echo ready; while :; do "
-				     "sleep 0.02; done' & trap 'echo outer' TERM; wait; wait";
+	static const char nested[] = "trap 'echo outer' TERM; sh -c 'trap \"echo inner; exit\" TERM; echo ready; while :; do "
+				     "sleep 0.02; done' & wait; wait";
 
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++) {
 		AUTO_RUN struct run r = { 0 };

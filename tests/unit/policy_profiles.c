@@ -224,7 +224,7 @@ static void check_gemini(void)
 
 int main(void)
 {
-	static const char *const others[] = { "pi", "default", "no-such-agent" };
+	static const char *const others[] = { "pi", "opencode", "qwen", "default", "no-such-agent" };
 	struct policy *policy = load(NULL);
 
 	if (!tap_ok(policy != NULL, "default.ini loads"))

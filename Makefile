@@ -144,7 +144,7 @@ check: deps ## build and run all tests
 	$(MAKE) $(if $(CI),WERROR=1) run-check
 
 run-check: $(BUILD_OF_CHECK)
-	AGENTJAIL=$(abspath $(PROGRAM)) MAKE='$(MAKE)' tests/run \
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/run \
 		$(addprefix user:,$(abspath $(UNIT_BINS))) \
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
@@ -179,7 +179,7 @@ lint-clang:
 	$(MAKE) CC=clang B=$(B)/clang WERROR=1 all
 
 lint-tidy: $(B)/gen/seccomp_blob.h
-	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRCS) -- $(LINT_FLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRCS) -- $(LINT_FLAGS) -Wno-unused-value
 
 lint-cppcheck:
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
@@ -212,15 +212,16 @@ install: all ## install into PREFIX (DESTDIR is put in front)
 	$(INSTALL) -m 644 completions/agentjail.fish $(DESTDIR)$(FISH_DIR)/agentjail.fish
 	$(INSTALL) -m 644 $(PROFILES) $(DESTDIR)$(DATADIR)/agentjail/profiles
 
-# Directories of our own go; of the shared ones those that are empty: nobody else needs them.
+# Our own directories go, and of the shared ones below share/ those that are empty then. A staging
+# directory is emptied.
 uninstall: ## take out what install put in
 	rm -f $(DESTDIR)$(BINDIR)/agentjail $(DESTDIR)$(MANDIR)/man1/agentjail.1 \
 		$(DESTDIR)$(BASH_DIR)/agentjail $(DESTDIR)$(ZSH_DIR)/_agentjail \
 		$(DESTDIR)$(FISH_DIR)/agentjail.fish
 	rm -rf $(DESTDIR)$(DATADIR)/agentjail
-	for d in $(BINDIR) $(MANDIR)/man1 $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR); do \
-		[ ! -d "$(DESTDIR)$$d" ] || (cd "$(DESTDIR)/" && \
-		rmdir -p --ignore-fail-on-non-empty "./$$d"); done
+	cd $(or $(DESTDIR),/) && rmdir $(if $(DESTDIR),-p) --ignore-fail-on-non-empty \
+		$(patsubst /%,%,$(if $(DESTDIR),$(BINDIR)) $(MANDIR)/man1 $(BASH_DIR) $(ZSH_DIR) \
+		$(FISH_DIR)) 2>/dev/null || true
 
 clean: ## take the build directory away
 	rm -rf $(B)

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set
+#undef err_prefix
+
 int err_set(struct err *err, int code, const char *format, ...)
 {
 	va_list ap;

@@ -172,10 +172,21 @@ static int add_existing(const struct run_plan *run, struct mount_plan *plan,
 	return plan_add(plan, entry, err);
 }
 
+/* In a profile only '*' and '?' are special; glob(3) knows brackets and backslashes too. */
+static void escape_pattern(const char *pattern, struct buf *out)
+{
+	for (; *pattern != '\0'; pattern++) {
+		if (*pattern == '[' || *pattern == '\\')
+			buf_adds(out, "\\");
+		buf_add(out, pattern, 1);
+	}
+}
+
 static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
 	const char *pattern = entry.item->value;
+	AUTO_BUF struct buf escaped = { 0 };
 	glob_t found = { 0 };
 	int r = 0;
 
@@ -185,9 +196,13 @@ static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 		entry.path = (char *)(size_t)pattern;
 		return add_existing(run, plan, entry, err);
 	}
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) == GLOB_NOSPACE)
+	escape_pattern(pattern, &escaped);
+	if (escaped.failed ||
+		glob(escaped.data, GLOB_NOSORT | GLOB_PERIOD, NULL, &found) == GLOB_NOSPACE)
 		r = err_set(err, ENOMEM, "glob %s", pattern);
 	for (size_t i = 0; r == 0 && i < found.gl_pathc; i++) {
+		if (str_ends(found.gl_pathv[i], "/.") || str_ends(found.gl_pathv[i], "/.."))
+			continue;
 		entry.path = found.gl_pathv[i];
 		r = add_existing(run, plan, entry, err);
 	}
@@ -259,6 +274,30 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 	return plan_add(plan, entry, err);
 }
 
+/*
+ * What the agent context has from the host's /tmp lies below the session's /tmp there, which the
+ * cell can write: with a mount of its own at that name, the cell cannot move it (EBUSY) and put
+ * something else in its place.
+ */
+static int pin_below_tmp(struct mount_plan *plan, const char *path, struct err *err)
+{
+	char first[PATH_MAX];
+	struct mount_entry entry = { .path = first,
+		.kind = MOUNT_EMPTY,
+		.is_dir = true,
+		.cell_only = true };
+	size_t n;
+
+	if (path == NULL || !str_starts(path, "/tmp/"))
+		return 0;
+	n = 5 + strcspn(path + 5, "/");
+	if (path[n] == '\0' || n >= sizeof(first))
+		return 0; /* mounted at that very name */
+	memcpy(first, path, n);
+	first[n] = '\0';
+	return plan_add(plan, entry, err);
+}
+
 /* Byte order, but '/' before everything: a directory stands before what is in it. */
 static int compare_paths(const char *a, const char *b)
 {
@@ -314,6 +353,9 @@ static void drop_doubles(struct mount_plan *plan)
 int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
+		pin_below_tmp(plan, run->home, err) < 0 ||
+		pin_below_tmp(plan, run->project, err) < 0 ||
+		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)
 		return -err->code;
 	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);

@@ -200,7 +200,7 @@ static void make_list(const char *name, bool userns)
 	add(ctx, SCMP_ACT_ALLOW, "socket");
 	/* i386: all but socket(2) itself, whose family would be out of sight (socketcall(2)). */
 	for (uint64_t call = 2; call <= 20; call++)
-		add_cmp(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketcall), SCMP_A0(SCMP_CMP_EQ, call));
+		add_cmp(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketcall), SCMP_A0(SCMP_CMP_EQ, call, 0));
 	print(ctx, name);
 }
 
@@ -209,7 +209,7 @@ static void add_sockets(scmp_filter_ctx ctx)
 {
 	uint32_t refuse = SCMP_ACT_ERRNO(EAFNOSUPPORT);
 	struct scmp_arg_cmp netlink[] = { SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_NETLINK),
-		SCMP_A2(SCMP_CMP_NE, 0) };
+		SCMP_A2(SCMP_CMP_NE, 0, 0) };
 	int r;
 
 	for (uint64_t family = 0; family < AF_MAX; family++)

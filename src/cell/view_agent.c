@@ -24,6 +24,7 @@ struct agent_view {
 	int root;
 	int *trees; /* one for each writable entry of the plan, made before all turns read-only */
 	struct masks masks;
+	const char *root_path; /* of the agent's package */
 	int home, program; /* trees of those that the new /tmp would cover, or -1 */
 };
 
@@ -85,14 +86,18 @@ static int open_trees(struct agent_view *v, struct err *err)
 static int open_covered(struct agent_view *v, struct err *err)
 {
 	const struct run_plan *plan = v->request->plan;
-	const char *program = v->request->program;
+	const char *root = v->request->agent_root;
 
+	/* A program in /tmp itself comes alone: the rest of /tmp is not its package. */
+	if (strcmp(root, AGENT_TMP) == 0)
+		root = v->request->agent_file;
+	v->root_path = root;
 	if (plan_is_below(plan->home, AGENT_TMP) &&
 		(v->home = open_tree_of(plan->home, MNT_RDONLY_, err)) < 0)
 		return err_prefix(err, "%s", plan->home);
-	if (plan_is_below(program, AGENT_TMP) && !plan_is_below(program, plan->home) &&
-		(v->program = open_tree_of(program, MNT_RDONLY_, err)) < 0)
-		return err_prefix(err, "%s", program);
+	if (plan_is_below(root, AGENT_TMP) && !plan_is_below(root, plan->home) &&
+		(v->program = open_tree_of(root, MNT_RDONLY_, err)) < 0)
+		return err_prefix(err, "%s", root);
 	return 0;
 }
 
@@ -119,10 +124,12 @@ static int attach_tmp(struct agent_view *v, struct err *err)
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr) < 0)
 		return err_set(err, errno, "/tmp: mount_setattr");
 	r = attach_at(v, take_fd(&tree), AGENT_TMP, 1, err);
+	/* The package first: HOME may lie below it. */
+	if (r == 0 && v->program >= 0)
+		r = attach_at(v, take_fd(&v->program), v->root_path,
+			v->root_path != v->request->agent_file, err);
 	if (r == 0 && v->home >= 0)
 		r = attach_at(v, take_fd(&v->home), v->request->plan->home, 1, err);
-	if (r == 0 && v->program >= 0)
-		r = attach_at(v, take_fd(&v->program), v->request->program, 0, err);
 	return r;
 }
 

@@ -136,7 +136,7 @@ bool pathmatch_find(const char *pattern, const char *path, struct pathmatch *ret
 {
 	bool is_literal = strpbrk(pattern, "*?") == NULL;
 
-	/* Hundreds of patterns are asked for each path: most are told apart by their first bytes. */
+	/* Hundreds of patterns are asked for each path; most differ in their first bytes. */
 	if (is_literal ? !pathmatch_is_within(path, pattern)
 		       : !find_glob(pattern, path, &ret->depth))
 		return false;

@@ -149,7 +149,7 @@ struct policy_exec {
 	const char *script; /* its path before links were followed, or NULL: {agent} as argument */
 	const char *interp; /* what {interp} stands for, NULL: `program` (it is no script) */
 	const char *root; /* what {root} stands for: see policy_package_root() */
-	/* That no cell may write file, program and script was asked before: it takes most of the time. */
+	/* That no cell may write file, program and script was asked before: it takes longest. */
 	bool places_are_checked;
 	bool env_differs; /* a loader or runtime variable differs from the agent's own */
 };

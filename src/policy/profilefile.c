@@ -8,17 +8,43 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* In a user namespace without root (rootless containers) root's files show the overflow id. */
+#define OVERFLOW_UID 65534
+
+static bool is_roots_elsewhere(uid_t uid)
+{
+	unsigned long inside = 0;
+	bool has_root = true;
+	FILE *f;
+
+	if (uid != OVERFLOW_UID)
+		return false;
+	f = fopen("/proc/self/uid_map", "re");
+	if (f != NULL && fscanf(f, "%lu", &inside) == 1)
+		has_root = inside == 0;
+	if (f != NULL)
+		fclose(f);
+	return !has_root;
+}
+
 static int check_stat(const struct stat *st, struct err *err)
 {
+	/*
+	 * A group of the user's own (its number is the user's, as most distributions make it) has no
+	 * other members: with umask 002 every clone and every new file is writable for it.
+	 */
+	mode_t others = st->st_gid == st->st_uid ? S_IWOTH : S_IWGRP | S_IWOTH;
+
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, 0, "is no regular file; replace it or delete it");
-	if (st->st_uid != 0 && st->st_uid != geteuid())
+	if (st->st_uid != 0 && st->st_uid != geteuid() && !is_roots_elsewhere(st->st_uid))
 		return err_set(err, 0,
 			"belongs to user %u, who could change it; chown it to you", st->st_uid);
-	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+	if ((st->st_mode & others) != 0)
 		return err_set(err, 0, "can be written by %s; chmod go-w it",
 			(st->st_mode & S_IWOTH) != 0 ? "everybody" : "its group");
 	if (st->st_size > PROFILEFILE_MAX)

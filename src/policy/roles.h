@@ -43,6 +43,7 @@ struct mount_entry {
 struct mount_plan {
 	struct mount_entry *entries;
 	size_t n;
+	const char *agent_root; /* package of the agent, or NULL; set between init and plan */
 	char *arena; /* entries, then their paths */
 	size_t used_bytes;
 };
@@ -84,7 +85,8 @@ struct agent_request {
 	const struct run_plan *plan;
 	const struct mount_plan *mounts;
 	int tmp_tree; /* the session's /tmp */
-	const char *program; /* file to execute */
+	const char *program; /* file to execute: the interpreter of a script */
+	const char *agent_file, *agent_root; /* what the user named, and the package it belongs to */
 	const char *const *argv, *const *envp;
 	const char *const *exec_files; /* what Landlock lets the context execute */
 	size_t n_exec_files;

@@ -155,6 +155,19 @@ void environ_done(struct environ *e)
 	*e = (struct environ){ 0 };
 }
 
+/*
+ * An agent's settings have more names than any list: what does not look like somebody else's secret
+ * is its own. Where no profile knows the agent, nobody knows where its key is: it keeps all.
+ */
+static bool goes_to_agent(const struct environ *e, const char *assignment)
+{
+	const struct policy *policy = e->plan->policy;
+
+	return !policy_has_agent_profile(policy) || is_asked_for(e, assignment) ||
+		list_matches(policy, PK_AGENT_KEEP_ENV, assignment) ||
+		!list_matches(policy, PK_ENV_HIDE, assignment);
+}
+
 char **environ_for_agent(const struct environ *e, char *const *env)
 {
 	size_t n = 0, out = 0;
@@ -163,10 +176,8 @@ char **environ_for_agent(const struct environ *e, char *const *env)
 	while (env[n] != NULL)
 		n++;
 	list = calloc(n + 1, sizeof(list[0]));
-	/* Of an agent without a profile nobody knows where its key is: it keeps what it was given. */
 	for (size_t i = 0; list != NULL && i < n; i++)
-		if (!policy_has_agent_profile(e->plan->policy) || is_kept(e, env[i]) ||
-			list_matches(e->plan->policy, PK_AGENT_KEEP_ENV, env[i]))
+		if (goes_to_agent(e, env[i]))
 			list[out++] = env[i];
 	return list;
 }

@@ -1,6 +1,6 @@
 /*
- * Which variables go where. The agent's environment is [env] keep and [agent] keep-env, or all of
- * the user's where no profile knows the agent; a
+ * Which variables go where. The agent's environment is the user's less [env] hide, but with [agent]
+ * keep-env; all of it where no profile knows the agent. A
  * command's is what [env] keep names, what the agent itself added later, and [env] set, all less
  * [env] hide. A value that was withheld from the cell does not get in under another name either:
  * only hashes of those values are kept.

@@ -448,6 +448,8 @@ static int start_agent(struct warden *w, struct err *err)
 		.mounts = &w->mounts,
 		.tmp_tree = w->cell.fds[CELL_FD_TMP_AGENT],
 		.program = w->program.path,
+		.agent_file = w->program.agent,
+		.agent_root = w->program.root,
 		.argv = (const char *const *)w->program.argv,
 		.exec_files = w->program.exec_paths,
 		.n_exec_files = w->program.n_exec_paths,
@@ -482,6 +484,7 @@ static int prepare(struct warden *w, struct err *err)
 	/* The cell's first half runs beside all that follows. */
 	if (w->start->init_mounts(&w->mounts, err) < 0 || begin_cell(w, err) < 0)
 		return -err->code;
+	w->mounts.agent_root = w->program.root;
 	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;

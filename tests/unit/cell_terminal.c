@@ -307,7 +307,8 @@ static void test_pipeline(void)
 	type(&s, "$S /bin/sh -c 'read x; echo \"<$x>\"' | /bin/cat\r");
 	(void)usleep(200000);
 	type(&s, "four\r");
-	(void)sees(&s, "<four>\r\n> ", "a first member that reads gets the keys");
+	(void)sees(&s, "<four>", "a first member that reads gets the keys");
+	(void)usleep(200000);
 	type(&s, "$S /bin/sleep 0.6 | /bin/cat\r");
 	(void)usleep(200000);
 	type(&s, "echo $((50+3))\r");

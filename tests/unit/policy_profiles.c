@@ -224,7 +224,7 @@ static void check_gemini(void)
 
 int main(void)
 {
-	static const char *const others[] = { "pi", "opencode", "qwen", "default", "no-such-agent" };
+	static const char *const others[] = { "pi", "opencode", "qwen", "default", "unknown" };
 	struct policy *policy = load(NULL);
 
 	if (!tap_ok(policy != NULL, "default.ini loads"))
@@ -237,7 +237,7 @@ int main(void)
 	check_gemini();
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		policy = load(others[i]);
-		tap_ok(policy != NULL && policy_has_agent_profile(policy) == (i == 0), "%s",
+		tap_ok(policy != NULL && policy_has_agent_profile(policy) == (i < 3), "%s",
 			others[i]);
 		policy_free(policy);
 	}

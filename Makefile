@@ -171,9 +171,11 @@ SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci tests) $(wildcard tests/*/*.b
 
 lint: lint-gcc lint-clang lint-tidy lint-cppcheck lint-text lint-rules ## all static checks
 
+# malloc-leak: the analyzer of gcc 12 loses what is stored into a structure.
 lint-gcc: $(B)/gen/seccomp_blob.h
 	for f in $(LINT_SRCS); do \
-		gcc $(LINT_FLAGS) -O2 -fanalyzer -Werror -c -o /dev/null $$f || exit 1; done
+		gcc $(LINT_FLAGS) -O2 -fanalyzer -Wno-analyzer-malloc-leak -Werror \
+			-c -o /dev/null $$f || exit 1; done
 
 lint-clang:
 	$(MAKE) CC=clang B=$(B)/clang WERROR=1 all

@@ -39,12 +39,9 @@ static int role_main(int argc, char **argv)
 	return EXIT_AGENTJAIL;
 }
 
-static int say_failure(const struct err *err)
+static int failure_status(int code)
 {
-	log_error("%s", err->text);
-	if (err->code == ENOENT)
-		return EXIT_NOT_FOUND;
-	return err->code == EACCES ? EXIT_NOT_EXECUTABLE : EXIT_AGENTJAIL;
+	return code == ENOENT ? EXIT_NOT_FOUND : code == EACCES ? EXIT_NOT_EXECUTABLE : EXIT_AGENTJAIL;
 }
 
 int main(int argc, char **argv)
@@ -58,8 +55,10 @@ int main(int argc, char **argv)
 	status = cli_main(argc, argv, &launch);
 	if (status == CLI_LAUNCH) {
 		status = session_run(&launch.plan, &starters, &err);
-		if (status < 0)
-			status = say_failure(&err);
+		if (status < 0) {
+			log_error("%s", err.text);
+			status = failure_status(err.code);
+		}
 	}
 	launch_done(&launch);
 	return status;

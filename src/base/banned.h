@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf /* a macro of the fortified stdio.h where the compiler is clang */
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok gets system popen
 #pragma GCC poison mktemp tmpnam tempnam asctime ctime gmtime localtime atoi atol
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Rationale: a profile whose pattern expands to more is a mistake, and every mount costs 12 us. */
 #define PLAN_ENTRIES_MAX 16384
@@ -136,6 +137,17 @@ static bool may_exist(const struct plan_listing *l, const char *path)
 
 /* ---- entries ---- */
 
+/*
+ * What an ordinary user cannot open outside, the user's processes without capabilities cannot open
+ * inside: /etc/shadow and the like need no mount, and a start has a dozen of them less.
+ */
+static bool is_closed_to_user(const struct run_plan *run, const struct mount_entry *entry)
+{
+	return geteuid() != 0 && !entry->is_in_project && !plan_is_below(entry->path, run->home) &&
+		access(entry->path, R_OK) < 0 && errno == EACCES &&
+		(!entry->is_dir || access(entry->path, X_OK) < 0);
+}
+
 /* A hidden path with symbolic links in it: what it leads to is hidden under its own name too. */
 static int add_target(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 {
@@ -167,6 +179,8 @@ static int add_existing(const struct run_plan *run, struct mount_plan *plan,
 		st = target;
 	}
 	entry.is_dir = S_ISDIR(st.st_mode);
+	if (entry.kind == MOUNT_HIDE && is_closed_to_user(run, &entry))
+		return 0;
 	if (entry.kind == MOUNT_HIDE && !entry.is_in_project && add_target(plan, entry, err) < 0)
 		return -err->code;
 	return plan_add(plan, entry, err);

@@ -20,8 +20,8 @@
 #define WALK_LINKED_MAX 256
 
 /* Rationale: of a hidden directory, and of each below it; ~/.ssh has ten, a browser's profile 10,000. */
-#define HIDDEN_NAMES_MAX 128u
-#define HIDDEN_DEPTH_MAX 2u
+#define HIDDEN_NAMES_MAX 64u
+#define HIDDEN_DEPTH_MAX 1u
 /* Rationale: every name of the tree is compared with each. */
 #define WALK_RULES_MAX 512
 

@@ -31,14 +31,8 @@ static int install(const struct sock_filter *filter, size_t n, struct err *err)
 
 int belts_seccomp_cell(bool userns, struct err *err)
 {
-	if (userns) {
-		if (install(seccomp_userns_args, ARRAY_LEN(seccomp_userns_args), err) < 0)
-			return -err->code;
-		return install(seccomp_userns_list, ARRAY_LEN(seccomp_userns_list), err);
-	}
-	if (install(seccomp_cell_args, ARRAY_LEN(seccomp_cell_args), err) < 0)
-		return -err->code;
-	return install(seccomp_cell_list, ARRAY_LEN(seccomp_cell_list), err);
+	return userns ? install(seccomp_userns, ARRAY_LEN(seccomp_userns), err)
+		      : install(seccomp_cell, ARRAY_LEN(seccomp_cell), err);
 }
 
 #if defined(__x86_64__)

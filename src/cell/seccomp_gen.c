@@ -2,11 +2,12 @@
  * Build-time tool: makes the cell's system call filters with libseccomp and prints them as C.
  * Made once here instead of at every start: libseccomp needs milliseconds for the lists below.
  *
- * Two filters work together, the stricter answer wins (seccomp(2)): a list of allowed calls, where
- * an unknown call is ENOSYS as on a kernel that is older than it, and a filter of arguments.
+ * A program has two halves: a filter of arguments, then a list of allowed calls, where an unknown
+ * call is ENOSYS as on a kernel that is older than it.
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -166,10 +167,17 @@ static void add_cmp(scmp_filter_ctx ctx, uint32_t action, int nr, struct scmp_ar
 		die("argument rule", r);
 }
 
-static void print(scmp_filter_ctx ctx, const char *name)
+/* Rationale: BPF_MAXINSNS, the kernel's limit for one program. */
+#define PROGRAM_MAX 4096
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned n;
+};
+
+static void export(scmp_filter_ctx ctx, struct program *p)
 {
 	int fd = memfd_create("bpf", MFD_CLOEXEC);
-	struct sock_filter f;
 	int r;
 
 	if (fd < 0)
@@ -179,15 +187,39 @@ static void print(scmp_filter_ctx ctx, const char *name)
 		die("seccomp_export_bpf", r);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		die("lseek", errno);
-	printf("static const struct sock_filter %s[] = {\n", name);
-	while (read(fd, &f, sizeof(f)) == (ssize_t)sizeof(f))
-		printf("\t{ 0x%x, %u, %u, 0x%xu },\n", f.code, f.jt, f.jf, f.k);
-	printf("};\n\n");
+	while (p->n < PROGRAM_MAX &&
+		read(fd, &p->code[p->n], sizeof(p->code[0])) == (ssize_t)sizeof(p->code[0]))
+		p->n++;
 	(void)close(fd);
 	seccomp_release(ctx);
 }
 
-static void make_list(const char *name, bool userns)
+/*
+ * One program of the two filters: where the arguments have nothing against a call, the list is
+ * asked. Installing a program costs every start 0.1 ms.
+ */
+static void print(const char *name, scmp_filter_ctx args, scmp_filter_ctx list)
+{
+	static struct program p;
+	unsigned n_args;
+
+	p.n = 0;
+	export(args, &p);
+	n_args = p.n;
+	for (unsigned i = 0; i < n_args; i++)
+		if (p.code[i].code == (BPF_RET | BPF_K) && p.code[i].k == SECCOMP_RET_ALLOW)
+			p.code[i] = (struct sock_filter){ BPF_JMP | BPF_JA, 0, 0, n_args - i - 1 };
+	export(list, &p);
+	if (p.n == PROGRAM_MAX)
+		die("program too long", E2BIG);
+	printf("static const struct sock_filter %s[] = {\n", name);
+	for (unsigned i = 0; i < p.n; i++)
+		printf("\t{ 0x%x, %u, %u, 0x%xu },\n", p.code[i].code, p.code[i].jt, p.code[i].jf,
+			p.code[i].k);
+	printf("};\n\n");
+}
+
+static scmp_filter_ctx make_list(bool userns)
 {
 	scmp_filter_ctx ctx = new_filter(SCMP_ACT_ERRNO(ENOSYS));
 
@@ -201,7 +233,7 @@ static void make_list(const char *name, bool userns)
 	/* i386: all but socket(2) itself, whose family would be out of sight (socketcall(2)). */
 	for (uint64_t call = 2; call <= 20; call++)
 		add_cmp(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketcall), SCMP_A0(SCMP_CMP_EQ, call, 0));
-	print(ctx, name);
+	return ctx;
 }
 
 /* Which socket families exist: UNIX, INET, INET6, and NETLINK_ROUTE for address look-ups. */
@@ -222,7 +254,7 @@ static void add_sockets(scmp_filter_ctx ctx)
 		die("netlink", r);
 }
 
-static void make_args(const char *name, bool userns)
+static scmp_filter_ctx make_args(bool userns)
 {
 	/* The kernel cuts ioctl commands to 32 bits, so the compare does too. */
 	static const uint64_t ioctls[] = { 0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */ };
@@ -241,16 +273,14 @@ static void make_args(const char *name, bool userns)
 				SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
 	}
 	add_sockets(ctx);
-	print(ctx, name);
+	return ctx;
 }
 
 int main(void)
 {
 	printf("/* Made by seccomp_gen; do not edit. */\n#include <linux/filter.h>\n\n");
 	/* clone3 stays ENOSYS: its flags are out of a filter's sight, and C libraries fall back. */
-	make_list("seccomp_cell_list", false);
-	make_args("seccomp_cell_args", false);
-	make_list("seccomp_userns_list", true);
-	make_args("seccomp_userns_args", true);
+	print("seccomp_cell", make_args(false), make_list(false));
+	print("seccomp_userns", make_args(true), make_list(true));
 	return 0;
 }

@@ -97,7 +97,7 @@ $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 
 # The shim: no libc, no relocation, static; inside the program as bytes.
 SHIM_FLAGS := -std=c17 -Isrc $(WARN_FLAGS) -Os -ffreestanding -fno-builtin -nostdlib -static \
-	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -no-pie -fno-plt \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-plt \
 	-fcf-protection=none -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-s
 SHIM_ARM_FLAGS = $(filter-out -fcf-protection=none,$(SHIM_FLAGS))
 

@@ -115,7 +115,8 @@ static void listing_read(struct plan_listing *l, const char *dir)
 	}
 	l->is_complete = e == NULL;
 	closedir(d);
-	qsort(l->names, l->n, sizeof(l->names[0]), compare_names);
+	if (l->n > 0)
+		qsort(l->names, l->n, sizeof(l->names[0]), compare_names);
 }
 
 /* False: path is surely not there. One look at a listing instead of a system call. */
@@ -132,7 +133,7 @@ static bool may_exist(const struct plan_listing *l, const char *path)
 		return true;
 	memcpy(name, path + n + 1, len);
 	name[len] = '\0';
-	return bsearch(&key, l->names, l->n, sizeof(l->names[0]), compare_names) != NULL;
+	return l->n > 0 && bsearch(&key, l->names, l->n, sizeof(l->names[0]), compare_names) != NULL;
 }
 
 /* ---- entries ---- */

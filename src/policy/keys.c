@@ -9,6 +9,7 @@
 #include "policy/nearest.h"
 #include "policy/values.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
@@ -247,6 +248,7 @@ int keys_find(const char *section, const char *name, const struct keys_info **re
 	if (r < 0)
 		return r;
 	table = find_table(word);
+	assert(table != NULL); /* split_section() has found it */
 	for (size_t i = 0; i < table->n; i++) {
 		if (strcmp(table->rows[i].section, word) != 0 ||
 			strcmp(table->rows[i].name, name) != 0)

@@ -111,15 +111,17 @@ static int no_such_entry(const struct job *job, const char *value, struct err *e
 	const struct store_list *list = &job->layer->policy->lists[job->key];
 	struct nearest nearest = { .word = value };
 	char shown[100], other[100];
+	const char *best;
 
 	for (size_t i = 0; i < list->n; i++)
 		nearest_try(&nearest, list->items[i].value);
 	(void)log_quote(value, strlen(value), shown, sizeof(shown));
-	if (nearest_best(&nearest) == NULL)
+	best = nearest_best(&nearest);
+	if (best == NULL)
 		return err_set(err, 0,
 			"[%s] %s: '!%s' takes away what no earlier line has; delete it",
 			job->info->section, job->info->name, shown);
-	(void)log_quote(nearest.best, strlen(nearest.best), other, sizeof(other));
+	(void)log_quote(best, strlen(best), other, sizeof(other));
 	return err_set(err, 0,
 		"[%s] %s: '!%s' takes away what no earlier line has; did you mean '!%s'?",
 		job->info->section, job->info->name, shown, other);

@@ -406,6 +406,9 @@ static void read_signals(struct attach *a)
 {
 	struct signalfd_siginfo info;
 
+	/* Pending signals come by number; what was sent after a SIGCONT must not arrive before it. */
+	if (sys_sigtake(bit(SIGCONT)) == SIGCONT)
+		attach_signal(a, SIGCONT, SI_USER, 0);
 	while (sys_read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
 		attach_signal(a, (int)info.ssi_signo, info.ssi_code, info.ssi_pid);
 }

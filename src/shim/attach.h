@@ -74,7 +74,10 @@ int attach_pollfds(struct attach *a, struct pollfd *fds);
 /* After poll: does what can be done without blocking. May stop the process as the command did. */
 enum attach_result attach_dispatch(struct attach *a, const struct pollfd *fds);
 
-/* Passes one signal on; code and pid as in siginfo_t (sigaction(2)). */
+/*
+ * Passes one signal on; code and pid as in siginfo_t (sigaction(2)). Of several that are pending,
+ * SIGCONT should be the first.
+ */
 void attach_signal(struct attach *a, int sig, int code, uint32_t pid);
 
 /* Gives the terminal its modes back. May be called at any time and twice. */

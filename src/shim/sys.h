@@ -96,6 +96,14 @@ static inline uint64_t sys_sigpending(void)
 	return set;
 }
 
+/* Takes one pending signal of the set, without waiting: its number or -EAGAIN. */
+static inline long sys_sigtake(uint64_t set)
+{
+	struct timespec none = { 0 };
+
+	return sys_call4(__NR_rt_sigtimedwait, sys_ptr(&set), 0, sys_ptr(&none), sizeof(set));
+}
+
 static inline long sys_getpid(void)
 {
 	return sys_call3(__NR_getpid, 0, 0, 0);

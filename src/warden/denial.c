@@ -54,6 +54,7 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
 	_Alignas(struct nlmsghdr) char reply[4096];
 	const struct nlmsghdr *head = (const struct nlmsghdr *)reply;
 	int sock = w->cell.fds[CELL_FD_DIAG];
+	struct inet_diag_msg found;
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	ssize_t n;
 
@@ -65,7 +66,8 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
 	if (n < (ssize_t)NLMSG_LENGTH(sizeof(struct inet_diag_msg)) ||
 		head->nlmsg_type != SOCK_DIAG_BY_FAMILY)
 		return 0;
-	return ((const struct inet_diag_msg *)NLMSG_DATA(head))->idiag_inode;
+	memcpy(&found, reply + NLMSG_HDRLEN, sizeof(found));
+	return found.idiag_inode;
 }
 
 static bool has_socket(pid_t pid, unsigned long inode)

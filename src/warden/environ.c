@@ -148,7 +148,7 @@ int environ_init(struct environ *e, const struct run_plan *plan, char *const *en
 
 void environ_done(struct environ *e)
 {
-	for (size_t i = 0; i < e->n_names; i++)
+	for (size_t i = 0; e->names != NULL && i < e->n_names; i++)
 		free(e->names[i]);
 	free(e->names);
 	free(e->withheld);

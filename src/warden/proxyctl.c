@@ -79,7 +79,7 @@ static _Noreturn void become_proxy(const struct warden *w, int policy, int sock)
 	char count[16];
 	char *const argv[] = { (char[]){ "agentjail" }, (char[]){ "@proxy" }, count, NULL };
 	char *const env[] = { NULL }; /* the user's variables are none of its business */
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)snprintf(count, sizeof(count), "%zu", 2 * w->cell.n_localhost);
 	(void)setsid();
@@ -88,7 +88,6 @@ static _Noreturn void become_proxy(const struct warden *w, int policy, int sock)
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
 		(!w->plan->verbose && dup2(null, 2) < 0))
 		_exit(EXIT_AGENTJAIL);
-	null = -1;
 	if (place_fds(w, policy, sock) < 0)
 		_exit(EXIT_AGENTJAIL);
 	execve("/proc/self/exe", argv, env);

@@ -7,6 +7,8 @@ canary="canary-$$-not-to-be-seen"
 me=$(id -un)
 count=0
 
+later= # why the next cases are known to fail: what they ask for is not promised yet
+
 tap() { # RESULT TITLE [NOTE...]: RESULT is ok, no or skip
 	local result=$1 title=$2
 	shift 2
@@ -15,7 +17,7 @@ tap() { # RESULT TITLE [NOTE...]: RESULT is ok, no or skip
 	ok) printf 'ok %d - %s: %s\n' "$count" "$who" "$title" ;;
 	skip) printf 'ok %d - %s: %s # SKIP %s\n' "$count" "$who" "$title" "$*" ;;
 	*)
-		printf 'not ok %d - %s: %s\n' "$count" "$who" "$title"
+		printf 'not ok %d - %s: %s%s\n' "$count" "$who" "$title" "${later:+ # TODO $later}"
 		printf '# %s\n' "$@"
 		;;
 	esac

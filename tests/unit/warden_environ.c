@@ -41,6 +41,14 @@ static bool has_name(char *const *list, const char *assignment)
 	return false;
 }
 
+static void clean_up(void)
+{
+	(void)!chdir(dir);
+	(void)unlink("default.ini");
+	(void)unlink("known.ini");
+	(void)rmdir(dir);
+}
+
 int main(void)
 {
 	char *const env[] = { (char[]){ "PATH=/bin" }, (char[]){ "LC_ALL=C" },
@@ -58,8 +66,8 @@ int main(void)
 		.config_dir = dir };
 	AUTO_BUF struct buf out = { 0 }, again = { 0 };
 	struct policy *policy = NULL;
-	struct environ e;
 	struct err err = { 0 };
+	struct environ e;
 	AUTO_FREE char **agent = NULL;
 	size_t n;
 
@@ -99,9 +107,6 @@ int main(void)
 			!environ_is_loader("LDFLAGS=x"),
 		"loader variables");
 	policy_free(policy);
-	(void)!chdir(dir);
-	(void)unlink("default.ini");
-	(void)unlink("known.ini");
-	(void)rmdir(dir);
+	clean_up();
 	return tap_done();
 }

@@ -150,7 +150,7 @@ run-check: $(BUILD_OF_CHECK)
 		$(addprefix self:,$(OTHER_SUITES))
 
 demo: ## build, then show what a command reaches without and with agentjail
-	tests/deps.sh build
+	tests/deps.sh demo
 	$(MAKE) all
 	$(PROGRAM) demo
 

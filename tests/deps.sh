@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building and testing need and is not there; does nothing when all of it is.
 #
-# usage: tests/deps.sh [build|check]     build: to build; check (the default): to test as well
+# usage: tests/deps.sh [build|demo|check]     to build, to see the demo, to test (the default)
 #   Rows: how to see that it is there, then the package for apt, dnf, pacman, zypper.
 #   A leading '?' on the check: optional, a failure to install it is said and no more.
 #   NODE_MIN, AGENTJAIL_TEST_CACHE: see the end
@@ -9,6 +9,8 @@ set -eu
 
 table='
 build command:cc                     gcc                      gcc                  gcc             gcc
+build header:errno.h                 libc6-dev                glibc-devel          glibc           glibc-devel
+build header:linux/seccomp.h         linux-libc-dev           kernel-headers       linux-api-headers linux-glibc-devel
 build command:make                   make                     make                 make            make
 build command:pkg-config             pkg-config               pkgconf-pkg-config   pkgconf         pkg-config
 build pkg:libseccomp                 libseccomp-dev           libseccomp-devel     libseccomp      libseccomp-devel
@@ -17,11 +19,11 @@ build header:ini.h                   libinih-dev              inih-devel        
 build header:event2/event.h          libevent-dev             libevent-devel       libevent        libevent-devel
 build header:ares.h                  libc-ares-dev            c-ares-devel         c-ares          c-ares-devel
 check command:bats                   bats                     bats                 bash-bats       bats
-check command:curl                   curl                     curl                 curl            curl
-check command:git                    git                      git                  git             git
-check command:python3                python3                  python3              python          python3
-check command:node                   nodejs                   nodejs               nodejs          nodejs-default
-check command:npm                    npm                      npm                  npm             npm-default
+demo  command:curl                   curl                     curl                 curl            curl
+demo  command:git                    git                      git                  git             git
+demo  command:python3                python3                  python3              python          python3
+demo  command:node                   nodejs                   nodejs               nodejs          nodejs-default
+demo  command:npm                    npm                      npm                  npm             npm-default
 check command:strace                 strace                   strace               strace          strace
 check command:mandoc                 mandoc                   mandoc               mandoc          mandoc
 check command:shellcheck             shellcheck               ShellCheck           shellcheck      ShellCheck
@@ -87,7 +89,7 @@ install_packages() {
 collect() {
 	needed='' optional=''
 	while read -r group check apt dnf pacman zypper; do
-		case $group in '' | "$skip") continue ;; esac
+		case " $groups " in *" ${group:-none} "*) ;; *) continue ;; esac
 		if is_there "${check#\?}"; then continue; fi
 		case $manager in
 		dnf) package=$dnf ;;
@@ -112,14 +114,17 @@ node_is_new() {
 }
 
 need_node() {
-	cache=${AGENTJAIL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/agentjail-test}
+	cache=$("$(dirname "$0")/cache")
 	if node_is_new node || node_is_new "$cache/node/node_modules/node/bin/node"; then return; fi
 	mkdir -p "$cache/node"
 	npm install --silent --no-audit --no-fund --prefix "$cache/node" node@22
 }
 
-skip=none
-if [ "${1:-check}" = build ]; then skip=check; fi
+case ${1:-check} in
+build) groups="build" ;;
+demo) groups="build demo" ;;
+*) groups="build demo check" ;;
+esac
 manager=$(manager)
 collect
 # Unquoted: the lists are split into packages.
@@ -129,4 +134,4 @@ for package in $optional; do
 	install_packages "$package" >/dev/null 2>&1 ||
 		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
 done
-if [ "$skip" = none ]; then need_node; fi
+if [ "$groups" != build ]; then need_node; fi

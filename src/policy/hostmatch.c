@@ -74,7 +74,7 @@ static bool is_quad(const char *text)
 
 bool policy_host_normal(const char *name, size_t n, char out[254])
 {
-	char text[NAME_BYTES];
+	char text[NAME_BYTES] = { 0 };
 
 	if (n > 0 && name[n - 1] == '.')
 		n--;

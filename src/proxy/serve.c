@@ -178,7 +178,7 @@ static void start_one(struct proxy *proxy, int fd, enum serve_kind kind)
 {
 	struct proxymsg msg = { 0 };
 	struct conn_request request = { .client = fd, .via = PROXYMSG_CONNECT, .msg = &msg };
-	union address client, server;
+	union address client = { 0 }, server = { 0 };
 	socklen_t n_client = sizeof(client), n_server = sizeof(server);
 
 	if (getpeername(fd, &client.any, &n_client) < 0 ||

@@ -194,7 +194,7 @@ static void sync_terminal(struct attach *a)
 {
 	bool wants = a->may_read && a->tty_in >= 0 && a->master >= 0;
 	bool is_ours = wants && is_foreground(a->tty_in);
-	struct termios raw;
+	struct termios raw = { 0 };
 
 	/* What is left of the output was made for the modes of now; attach_mirror() restores. */
 	if (a->ending != ATTACH_RUNS)
@@ -404,7 +404,7 @@ void attach_signal(struct attach *a, int sig, int code, uint32_t pid)
 
 static void read_signals(struct attach *a)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo info = { 0 };
 
 	/* Pending signals come by number; what was sent after a SIGCONT must not arrive before it. */
 	if (sys_sigtake(bit(SIGCONT)) == SIGCONT)

@@ -8,12 +8,9 @@ canary="canary-$$-$RANDOM"
 home=$stage/home
 project=$home/project
 
-if [ -n "${AGENTJAIL_TEST_CACHE:-}" ]; then
-	cache=$AGENTJAIL_TEST_CACHE
-elif [ "$(id -u)" = 0 ] && [ -d /var/cache ]; then
-	cache=/var/cache/agentjail-tests
-else
-	cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentjail-tests
+cache=$("$top/tests/cache")
+if [ -x "$cache/node/node_modules/node/bin/node" ]; then
+	PATH=$cache/node/node_modules/node/bin:$PATH
 fi
 
 # The versions that these tests were made with.

@@ -65,6 +65,12 @@ OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(SRCS)) $(B)/obj/shim_blob.o
 SHIM_SRCS := $(wildcard src/shim/*.c) $(wildcard src/shim/*.S)
 PROGRAM := $(B)/agentjail
 
+# What is done in one word each; V=1 shows the commands.
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-4s %s\n' $(1) $@
+endif
+
 all: $(PROGRAM) ## build the program
 
 # Made anew only when a flag, the compiler or a directory has changed; everything depends on it.
@@ -79,21 +85,25 @@ $(STAMP): FORCE
 FORCE:
 
 $(PROGRAM): $(OBJS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS)
 
 $(B)/obj/%.o: src/%.c $(STAMP) | $(B)/gen/seccomp_blob.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 		-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"' -c -o $@ $<
 
 # The cell's system call filters: made by libseccomp here, once, and not at every start.
 $(B)/seccomp_gen: src/cell/seccomp_gen.c
 	@mkdir -p $(@D)
-	$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS) -lseccomp
+	$(call say,CC)
+	$(Q)$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS) -lseccomp
 
 $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 	@mkdir -p $(@D)
-	$(B)/seccomp_gen > $@.tmp && mv $@.tmp $@
+	$(call say,GEN)
+	$(Q)$(B)/seccomp_gen > $@.tmp && mv $@.tmp $@
 
 # The shim: no libc, no relocation, static; inside the program as bytes.
 SHIM_FLAGS := -std=c17 -Isrc $(WARN_FLAGS) -Os -ffreestanding -fno-builtin -nostdlib -static \
@@ -103,17 +113,19 @@ SHIM_ARM_FLAGS = $(filter-out -fcf-protection=none,$(SHIM_FLAGS))
 
 $(B)/shim: $(SHIM_SRCS) src/wire/hello.h $(wildcard src/shim/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),$(SHIM_FLAGS),$(SHIM_ARM_FLAGS)) \
+	$(call say,SHIM)
+	$(Q)$(CC) $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),$(SHIM_FLAGS),$(SHIM_ARM_FLAGS)) \
 		-o $@ $(SHIM_SRCS)
 
 $(B)/shim-aarch64: $(SHIM_SRCS) src/wire/hello.h $(wildcard src/shim/*.h)
 	@mkdir -p $(@D)
-	aarch64-linux-gnu-gcc $(SHIM_ARM_FLAGS) -o $@ $(SHIM_SRCS)
+	$(call say,SHIM)
+	$(Q)aarch64-linux-gnu-gcc $(SHIM_ARM_FLAGS) -o $@ $(SHIM_SRCS)
 
 $(B)/obj/shim_blob.o: $(B)/shim
 	@mkdir -p $(@D)
-	printf '.section .rodata\n.globl shim_blob\n.globl shim_blob_end\n.balign 16\nshim_blob:\n.incbin "$(B)/shim"\nshim_blob_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' > $(B)/obj/shim_blob.S
-	$(CC) -c -o $@ $(B)/obj/shim_blob.S
+	$(Q)printf '.section .rodata\n.globl shim_blob\n.globl shim_blob_end\n.balign 16\nshim_blob:\n.incbin "$(B)/shim"\nshim_blob_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' > $(B)/obj/shim_blob.S
+	$(Q)$(CC) -c -o $@ $(B)/obj/shim_blob.S
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*.d $(B)/test/unit/*.d)
 
@@ -132,15 +144,18 @@ unit_objs = $(sort $(call domain_objs,base) $(call domain_objs,wire) $(call doma
 .SECONDEXPANSION:
 $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(LIBS)
+	$(call say,TEST)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(LIBS)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
-OTHER_SUITES := tests/escape/run tests/e2e/check
+OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/e2e/check $(wildcard tests/workflows/run)
+JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) \
 	$(if $(shell command -v aarch64-linux-gnu-gcc 2>/dev/null),$(B)/shim-aarch64)
 
 # First what is missing is installed, then make starts again and sees it.
 check: deps ## build and run all tests
+	$(MAKE) $(JOBS) $(if $(CI),WERROR=1) $(BUILD_OF_CHECK)
 	$(MAKE) $(if $(CI),WERROR=1) run-check
 
 run-check: $(BUILD_OF_CHECK)
@@ -149,10 +164,10 @@ run-check: $(BUILD_OF_CHECK)
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
 
-demo: ## build, then show what a command reaches without and with agentjail
+demo: ## build, then play one poisoned instruction to Claude Code without and with agentjail
 	tests/deps.sh demo
-	$(MAKE) all
-	$(PROGRAM) demo
+	$(MAKE) $(JOBS) all
+	tests/e2e/demo.sh
 
 deps: ## install what building and testing need and is not there
 	tests/deps.sh

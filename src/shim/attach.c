@@ -237,6 +237,12 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void send_continue(struct attach *a)
+{
+	a->conts++;
+	send_msg(a, JOB_MSG_SIGNAL, SIGCONT | JOB_SIGNAL_GROUP);
+}
+
 /* The user's terminal is gone: what a hang-up does (termio(7)), and output goes nowhere. */
 static void hang_up(struct attach *a)
 {
@@ -245,8 +251,7 @@ static void hang_up(struct attach *a)
 	a->tty_in = a->tty_out = -1;
 	a->is_raw = a->owns_tty_fds = false;
 	send_msg(a, JOB_MSG_SIGNAL, SIGHUP | JOB_SIGNAL_GROUP);
-	a->conts++;
-	send_msg(a, JOB_MSG_SIGNAL, SIGCONT | JOB_SIGNAL_GROUP);
+	send_continue(a);
 }
 
 static void note_typed(struct attach *a)
@@ -426,26 +431,28 @@ static void drain_before_stop(struct attach *a)
 }
 
 /*
- * Stops as the command did. What the user typed stops all of this group, as the terminal would
- * have done. Where the kernel discards the stop (an orphaned group, signal(7)), the command would
- * not have stopped either without a cell: it goes on.
+ * Stops as the command did, and lets it go on afterwards. What the user typed stops all of this
+ * group, as the terminal would have done. Where the kernel discards the stop (an orphaned group,
+ * signal(7)), the command would not have stopped either without a cell: it goes on at once.
+ *
+ * The SIGCONT is taken here and now: the next stop signal would remove a pending one, and the
+ * command would never hear of it.
  */
 static void stop(struct attach *a, int sig)
 {
 	bool is_typed = a->is_raw && (a->typed & bit(sig)) != 0;
 
-	if ((sys_sigpending() & bit(SIGCONT)) != 0)
-		return;
-	drain_before_stop(a);
-	attach_restore(a);
-	a->typed &= ~bit(sig);
-	(void)sys_sigprocmask(SIG_UNBLOCK, bit(sig));
-	(void)sys_kill(is_typed ? 0 : sys_getpid(), sig);
-	(void)sys_sigprocmask(SIG_BLOCK, bit(sig));
-	if ((sys_sigpending() & bit(SIGCONT)) == 0) {
-		a->conts++;
-		send_msg(a, JOB_MSG_SIGNAL, SIGCONT | JOB_SIGNAL_GROUP);
+	if (sys_sigtake(bit(SIGCONT)) != SIGCONT) {
+		drain_before_stop(a);
+		attach_restore(a);
+		a->typed &= ~bit(sig);
+		(void)sys_sigprocmask(SIG_UNBLOCK, bit(sig));
+		(void)sys_kill(is_typed ? 0 : sys_getpid(), sig);
+		(void)sys_sigprocmask(SIG_BLOCK, bit(sig));
+		(void)sys_sigtake(bit(SIGCONT));
+		sync_size(a);
 	}
+	send_continue(a);
 }
 
 static void take_master(struct attach *a, int fd)

@@ -88,14 +88,6 @@ static inline long sys_sigaction(int sig, const struct sys_sigaction *act, struc
 	return sys_call4(__NR_rt_sigaction, sig, sys_ptr(act), sys_ptr(old), sizeof(act->mask));
 }
 
-static inline uint64_t sys_sigpending(void)
-{
-	uint64_t set = 0;
-
-	(void)sys_call3(__NR_rt_sigpending, sys_ptr(&set), sizeof(set), 0);
-	return set;
-}
-
 /* Takes one pending signal of the set, without waiting: its number or -EAGAIN. */
 static inline long sys_sigtake(uint64_t set)
 {

@@ -116,9 +116,7 @@ void probe_exec_killable(const struct probe_facts *facts, const struct probe_ste
 		return;
 	}
 	probe_found(result, "WAIT_KILLABLE_RECV: %s", strerror(error));
-	probe_fail(result, PROBE_DEGRADED,
-		"signals can make an agent's exec start over; each try costs a little",
-		"Linux 5.19 or newer");
+	probe_fail(result, PROBE_MISSING, LOST_SPLIT, "Linux 5.19 or newer");
 }
 
 void probe_exec_addfd(const struct probe_facts *facts, const struct probe_steps *steps,

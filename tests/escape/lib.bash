@@ -17,7 +17,7 @@ tap() { # RESULT TITLE [NOTE...]: RESULT is ok, no or skip
 	ok) printf 'ok %d - %s: %s\n' "$count" "$who" "$title" ;;
 	skip) printf 'ok %d - %s: %s # SKIP %s\n' "$count" "$who" "$title" "$*" ;;
 	*)
-		printf 'not ok %d - %s: %s%s\n' "$count" "$who" "$title" "${later:+ # TODO $later}"
+		printf 'not ok %d - %s: %s%s\n' "$count" "$who" "$title" "${later:+ # todo $later}"
 		printf '# %s\n' "$@"
 		;;
 	esac

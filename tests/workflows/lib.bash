@@ -7,7 +7,7 @@ index=0
 home=$base/home
 project=$home/project
 path=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-env_of=(env -i HOME="$home" PATH="$path${rust:+:$rust/bin}" USER="$(id -un)" LOGNAME="$(id -un)" SHELL=/bin/bash
+env_of=(env --default-signal -i HOME="$home" PATH="$path${rust:+:$rust/bin}" USER="$(id -un)" LOGNAME="$(id -un)" SHELL=/bin/bash
 	TERM=dumb LANG=C.UTF-8 TZ=UTC GIT_AUTHOR_DATE='2024-01-02 03:04:05 +0000'
 	GIT_COMMITTER_DATE='2024-01-02 03:04:05 +0000' SOURCE_DATE_EPOCH=1700000000)
 jail=("$agentjail" run -q ${rust:+--read "$rust"} --)
@@ -78,6 +78,7 @@ furnish() {
 	printf 'DATABASE_PASSWORD=\n' >.env.example
 	printf '#include <stdio.h>\nint main(void)\n{\n\tputs("hello");\n\treturn 0;\n}\n' >src/hello.c
 	printf 'print("hello")\n' >hello.py
+	# shellcheck disable=SC2016 # for make
 	printf 'hello: src/hello.c\n\t$(CC) -g -o $@ $<\n\ncheck: hello\n\t./hello\n\nclean:\n\trm -f hello\n' >Makefile
 	printf '{ "name": "hello", "version": "1.0.0", "scripts": { "start": "node -p 1+1" } }\n' >package.json
 	"${env_of[@]}" HOME="$seed" sh -c 'git init -q && git add . && git commit -qm first &&
@@ -85,6 +86,7 @@ furnish() {
 }
 
 # has PROGRAM or python3:MODULE: can this user run it?
+# shellcheck disable=SC2016 # for the inner shell
 has() {
 	case $1 in
 	python3:*) "${env_of[@]}" python3 -c "import ${1#*:}" 2>/dev/null ;;
@@ -98,7 +100,7 @@ listing() {
 	for each in '*/.git/index' '*/.git/*/index' '*.pyc' "${ignored[@]}"; do
 		skip+=(! -path "$each")
 	done
-	find . "${skip[@]}" -printf '%y %m %n %p -> %l\n' | LC_ALL=C sort
+	find . "${skip[@]}" -printf '%y %m %p -> %l\n' | LC_ALL=C sort
 	find . -type f -readable "${skip[@]}" -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
 }
 
@@ -111,7 +113,8 @@ side() {
 	cp -a "$base/seed" "$home"
 	cd "$project" || return
 	start=$(date +%s%3N)
-	timeout -k 5 60 "${env_of[@]}" "$@" >"$base/$name.out" 2>"$base/$name.err" </dev/null
+	# the shell that reads the tables keeps descriptors of its own from 10 on
+	timeout -k 5 60 "${env_of[@]}" "$@" >"$base/$name.out" 2>"$base/$name.err" </dev/null 10<&- 11<&- 12<&-
 	echo $? >"$base/$name.status"
 	echo $(($(date +%s%3N) - start)) >"$base/$name.ms"
 	listing >"$base/$name.files" 2>&1
@@ -206,7 +209,7 @@ cell() {
 	if next_one "$@"; then
 		side jail "${jail[@]}" bash -c "$script"
 		cp "$base/jail.files" "$base/bare.files"
-		: >"$base/bare.out" >"$base/bare.err"
+		: | tee "$base/bare.out" >"$base/bare.err"
 		echo 0 >"$base/bare.status"
 		if [ "$(cat "$base/jail.status")" != 0 ]; then complaints="ended with $(cat "$base/jail.status")"; fi
 		report "$1" "$complaints"

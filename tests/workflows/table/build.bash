@@ -56,7 +56,7 @@ work 'strace -f' strace <<'end'
 strace -f -e trace=execve -o trace sh -c 'true; /bin/true'; grep -c execve trace; rm trace; strace -c -o /dev/null true
 end
 
-work 'ltrace or perf are no part of this: /proc/self tools' <<'end'
+work '/proc/self: cmdline, cwd, maps, fd' <<'end'
 tr '\0' ' ' </proc/self/cmdline; echo; readlink /proc/self/cwd; grep -c . /proc/self/maps >/dev/null; ls /proc/self/fd | wc -l
 end
 
@@ -65,7 +65,7 @@ printf '#include <stdlib.h>\nint main(void){return !malloc(9);}\n' >leak.c; gcc 
 valgrind -q --leak-check=full --error-exitcode=9 ./leak 2>&1 | grep -oE '9 bytes in 1 blocks are definitely lost'
 end
 
-ignore '*.gcda' '*.gcno'
+ignore '*.gcda' '*.gcno' '*/cov'
 work 'gcov coverage files' gcc gcov <<'end'
 gcc --coverage src/hello.c -o cov; ./cov; gcov -o . cov-hello.gcda 2>/dev/null | grep -c executed
 end
@@ -111,5 +111,5 @@ end
 
 work 'mvn -o validate, and its version' mvn java <<'end'
 echo '<project><modelVersion>4.0.0</modelVersion><groupId>g</groupId><artifactId>a</artifactId><version>1</version></project>' >pom.xml
-mvn -o -q validate && echo valid
+mvn -o -q -Dmaven.repo.local="$PWD/repository" validate && echo valid; mvn -v | head -1 | grep -o 'Apache Maven'
 end

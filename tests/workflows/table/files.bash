@@ -11,11 +11,11 @@ mkdir out; rsync -a --exclude .git --exclude .env ./ out/ --exclude out; rm hell
 end
 
 work 'find, xargs -P, parallel pipelines, sort of much' <<'end'
-find . -path ./.git -prune -o -type f -print0 | sort -z | xargs -0 -n1 -P4 wc -c | sort; seq 300000 | shuf | sort -n | tail -1; seq 1000 | xargs -P8 -n50 echo | wc -l
+find src 'sub dir' -type f -print0 | sort -z | xargs -0 -n1 -P4 wc -c | sort; seq 300000 | shuf | sort -n | tail -1; seq 1000 | xargs -P8 -n50 echo | wc -l
 end
 
 work 'sed -i, perl -i, ed, patch, diff' patch <<'end'
-sed -i s/one/1/ 'sub dir/list.txt'; sed -i.bak s/two/2/ 'sub dir/list.txt'; cp README R; echo more >>R; diff -u README R >d || patch -s README d; cat README 'sub dir/list.txt'
+sed -i s/one/1/ 'sub dir/list.txt'; sed -i.bak s/two/2/ 'sub dir/list.txt'; cp README R; echo more >>R; diff -u README R >d || patch -s README d; rm d; cat README 'sub dir/list.txt'
 end
 
 work 'atomic renames, exchange over a file, mv of directories' <<'end'
@@ -40,7 +40,12 @@ end
 
 work '/tmp: much data, many files, mktemp, TMPDIR' <<'end'
 d=$(mktemp -d); head -c 100M /dev/zero >"$d/big"; cmp -n 1000000 "$d/big" /dev/zero && echo same; (cd "$d" && seq 2000 | xargs touch && find . -type f | wc -l); rm -rf "$d"
-f=$(mktemp -p .); rm "$f"; stat -c '%a' /tmp /var/tmp; mktemp -u | cut -c1-9; d=$(TMPDIR=/var/tmp mktemp -d); echo x >"$d/x"; cat "$d/x"; rm -r "$d"
+f=$(mktemp -p .); rm "$f"; stat -c '%a' /tmp; mktemp -u | cut -c1-9; d=$(TMPDIR=/var/tmp mktemp -d); echo x >"$d/x"; cat "$d/x"; rm -r "$d"
+end
+
+differs stdout '^777$' 'a fault: /var/tmp of a cell lacks the sticky bit'
+work 'the mode of /var/tmp' <<'end'
+stat -c %a /var/tmp
 end
 
 work 'programs and scripts in /tmp run' gcc <<'end'
@@ -72,7 +77,12 @@ umask; umask 077; touch a; mkdir b; umask 002; touch c; stat -c '%a %n' a b c; c
 end
 
 work 'owners, times, touch, stat, test' <<'end'
-touch -d '2001-02-03 04:05:06 UTC' f; stat -c '%U %G %u %g %Y' f; test -O f && test -G f && echo mine; test README -nt f && echo newer; chown "$(id -u)" f; chgrp "$(id -g)" f; stat -c '%U %a' . /usr /etc/passwd
+touch -d '2001-02-03 04:05:06 UTC' f; stat -c '%U %G %u %g %Y' f; test -O f && test -G f && echo mine; test README -nt f && echo newer; chown "$(id -u)" f; chgrp "$(id -g)" f; stat -c '%U %a' .
+end
+
+differs stdout 'nobody|65534' 'a user namespace knows its own user alone: what others own is of nobody'
+work 'owners of the system' <<'end'
+stat -c '%U %a' /usr /etc/passwd
 end
 
 work 'extended attributes and access lists' setfattr getfattr <<'end'
@@ -94,6 +104,38 @@ end
 differs stdout 'none|No such file|missing' 'secrets in the project are hidden'
 work 'the project'"'"'s file of secrets' <<'end'
 if [ -s .env ]; then echo present; else echo missing; fi; cat .env.example; [ -e .env ] && echo there || echo not there
+end
+
+differs status,stdout,files 'No such file' 'a name that is hidden from the start cannot be made anew in the cell'
+work 'cp .env.example .env, where there is one already' <<'end'
+cp -f .env.example .env; cat .env
+end
+
+work 'cp .env.example .env, where there is none' <<'end'
+mkdir service; cp .env.example service/; cd service; cp .env.example .env; echo X=1 >>.env; cat .env; rm .env
+end
+
+differs status,files 'Device or resource busy' 'a hidden name is a mount and stays, for now'
+work 'rm .env' <<'end'
+rm -f .env
+end
+
+work 'the whole project as an archive and as a copy' tar zip <<'end'
+tar -cf /dev/null .; tar -czf - . | tar -tzf - >list; grep -c . list; d=$(mktemp -d); cp -r . "$d/r"; cp -a . "$d/a"; zip -qr "$d/z.zip" .; ls -A "$d/a" | grep -vx list; rm -r "$d" list
+end
+
+work 'the whole project by rsync, and by node' rsync node <<'end'
+d=$(mktemp -d); rsync -a . "$d/r"; ls -A "$d/r"; node -e 'require("fs").cpSync(".", process.argv[1], { recursive: true })' "$d/n"; ls -A "$d/n"; rm -r "$d"
+end
+
+differs status,stdout "\\.env.*No such file" 'a hidden file is in the directory as a link into nothing, which shutil.copytree follows'
+work 'the whole project by python shutil.copytree' python3 <<'end'
+d=$(mktemp -d); python3 -c 'import shutil, sys; shutil.copytree(".", sys.argv[1] + "/c")' "$d"; ls -A "$d/c"; rm -r "$d"
+end
+
+differs stdout '^link$' 'a hidden file is in the directory as a link into nothing'
+work 'the type of a hidden name' <<'end'
+find . -maxdepth 1 -name .env -type l | grep -q . && echo link || echo no link
 end
 
 work 'a template of secrets is read and changed' <<'end'

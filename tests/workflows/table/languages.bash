@@ -7,7 +7,7 @@ python3 -m venv venv; . venv/bin/activate; pip --version | cut -d' ' -f1; python
 end
 
 ignore '*'
-work 'pip install of the project itself, no index' python3:venv python3:ensurepip python3:setuptools <<'end'
+work 'pip install of the project itself, no index' python3:venv python3:ensurepip python3:setuptools python3:wheel <<'end'
 python3 -m venv --system-site-packages venv; . venv/bin/activate
 printf 'from setuptools import setup\nsetup(name="demo", version="1", py_modules=["hello"])\n' >setup.py
 pip install -q --no-index --no-build-isolation --no-deps . 2>&1 | grep -v -i warning; pip list 2>/dev/null | grep -i demo; cd /; python -c 'import hello'

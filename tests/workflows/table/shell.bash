@@ -13,7 +13,7 @@ mkfifo p; (echo through >p) & cat p; wait; coproc cat; echo co >&"${COPROC[1]}";
 end
 
 work '/dev/fd, /dev/stdin, /dev/stdout, /dev/stderr' <<'end'
-echo in | cat /dev/stdin; echo a | cat /dev/fd/0; echo out >/dev/stdout | cat; echo err 2>&1 >/dev/stderr | cat; exec 5<README; cat /dev/fd/5; cat /proc/self/fd/5 5<README; ls /dev/fd/ | head -3
+echo in | cat /dev/stdin; echo a | cat /dev/fd/0; echo out >/dev/stdout | cat; echo err 2>&1 >/dev/stderr | cat; exec 5<README; cat /dev/fd/5; cat /proc/self/fd/5 5<README; ls /dev/fd/ | head -2
 end
 
 work '/dev/stdout and /dev/stderr where they are files' <<'end'
@@ -56,6 +56,7 @@ work 'statuses in a session' <<'end'
 for s in 0 1 77 255; do sh -c "exit $s" || echo $?; done; sh -c 'kill -9 $$' || echo $?; (exit 300) || echo $?
 end
 
+ends 255
 session 'statuses from command to command, by exit and by signal' <<'end'
 exit 3
 ---

@@ -9,8 +9,10 @@ home=$stage/home
 project=$home/project
 
 cache=$("$top/tests/cache")
+node_path=
 if [ -x "$cache/node/node_modules/node/bin/node" ]; then
-	PATH=$cache/node/node_modules/node/bin:$PATH
+	node_path=$cache/node/node_modules/node/bin:
+	PATH=$node_path$PATH
 fi
 
 # The versions that these tests were made with.
@@ -128,7 +130,7 @@ run_agent() {
 	(
 		cd "$project" && exec timeout -k 5 "${agent_timeout:-120}" "${as_user[@]}" env -i HOME="$home" USER=test \
 			LOGNAME=test SHELL=/bin/bash TERM=xterm-256color LANG=C.UTF-8 \
-			PATH="$agent_bin:/usr/local/bin:/usr/bin:/bin" ANTHROPIC_BASE_URL="http://127.0.0.1:$model_port" \
+			PATH="$agent_bin:$node_path/usr/local/bin:/usr/bin:/bin" ANTHROPIC_BASE_URL="http://127.0.0.1:$model_port" \
 			ANTHROPIC_API_KEY="sk-ant-$canary" FAKE_OPENAI_KEY="sk-$canary" MY_TOKEN="token-$canary" \
 			AWS_SECRET_ACCESS_KEY="aws-$canary" DISABLE_AUTOUPDATER=1 "${root[@]}" "${prefix[@]}" "$@"
 	) >"$stage/out" 2>"$stage/err" </dev/null

@@ -175,6 +175,8 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
 	int ctl = sockets[0], jobs = sockets[1];
+	/* `run` has one command, and a second runner would be forked before it for nothing. */
+	unsigned spare = request->plan->is_run_verb ? 1 : 0;
 
 	wipe_environment();
 	(void)setsid(); /* the terminal's signals are for others */
@@ -185,7 +187,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	if (place_begin(uid, gid, &err) == 0 && enter(request, ctl, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)
-			init_run(jobs, ctl, &(struct init_config){ 0 });
+			init_run(jobs, ctl, &(struct init_config){ .spare = spare });
 	}
 	memcpy(msg.text, err.text, sizeof(msg.text));
 	msg.value = (uint32_t)err.code;

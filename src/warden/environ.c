@@ -170,15 +170,20 @@ static bool goes_to_agent(const struct environ *e, const char *assignment)
 
 char **environ_for_agent(const struct environ *e, char *const *env)
 {
+	/* cell/view_agent.c makes this one executable; for commands it is another name of /tmp. */
+	static char own_tmp[] = "TMPDIR=/var/tmp";
+	bool has_tmp = strcmp(policy_value(e->plan->policy, PK_AGENT_TMP)->value, "private") == 0;
 	size_t n = 0, out = 0;
 	char **list;
 
 	while (env[n] != NULL)
 		n++;
-	list = calloc(n + 1, sizeof(list[0]));
+	list = calloc(n + 2, sizeof(list[0]));
 	for (size_t i = 0; list != NULL && i < n; i++)
-		if (goes_to_agent(e, env[i]))
+		if (goes_to_agent(e, env[i]) && !(has_tmp && str_starts(env[i], "TMPDIR=")))
 			list[out++] = env[i];
+	if (list != NULL && has_tmp)
+		list[out++] = own_tmp;
 	return list;
 }
 

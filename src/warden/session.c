@@ -489,6 +489,10 @@ static int prepare(struct warden *w, struct err *err)
 		environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
 	say_summary(w);
+	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
+		!w->plan->quiet)
+		log_warn("[sandbox] userns = yes: commands may make namespaces and mount in them, and the "
+			 "cell is without Landlock");
 	return finish_cell(w, err);
 }
 

@@ -1,6 +1,6 @@
 # Shared by the tables of workflows (sourced by worker): one workflow bare, then in a cell, compared.
 # Expects: base (a directory of this user), agentjail, share (0 or 1: every second workflow is ours),
-# rust (a toolchain's directory or nothing), only, verbose.
+# rust (a toolchain's directory or nothing), only, verbose, split.
 # shellcheck shell=bash disable=SC2154
 
 index=0
@@ -10,8 +10,7 @@ path=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 env_of=(env --default-signal -i HOME="$home" PATH="$path${rust:+:$rust/bin}" USER="$(id -un)" LOGNAME="$(id -un)" SHELL=/bin/bash
 	TERM=dumb LANG=C.UTF-8 TZ=UTC GIT_AUTHOR_DATE='2024-01-02 03:04:05 +0000'
 	GIT_COMMITTER_DATE='2024-01-02 03:04:05 +0000' SOURCE_DATE_EPOCH=1700000000)
-jail=("$agentjail" run -q ${rust:+--read "$rust"} --)
-jail_agent=("$agentjail" -q ${rust:+--read "$rust"} --)
+options=(-q ${rust:+--read "$rust"})
 
 # In front of every workflow.
 # shellcheck disable=SC2016 # for the workflow's own shell
@@ -51,6 +50,9 @@ ends() { expected=$1; }
 differs() {
 	differs=$1 pattern=$2 reason=$3
 }
+
+# fault REASON: the next workflow, one in a cell alone, fails, and should not.
+fault() { reason="a fault: $1"; }
 
 # ignore PATTERN...: files of no interest, as find's -path has them.
 ignore() { ignored=("$@"); }
@@ -113,9 +115,11 @@ side() {
 	cp -a "$base/seed" "$home"
 	cd "$project" || return
 	start=$(date +%s%3N)
-	# the shell that reads the tables keeps descriptors of its own from 10 on
-	timeout -k 5 60 "${env_of[@]}" "$@" >"$base/$name.out" 2>"$base/$name.err" </dev/null 10<&- 11<&- 12<&-
-	echo $? >"$base/$name.status"
+	# of the shell that reads the tables: it keeps its own from 10 on
+	{
+		timeout -k 5 60 "${env_of[@]}" "$@" >"$base/$name.out" 2>"$base/$name.err" </dev/null 10<&- 11<&- 12<&-
+		echo $? >"$base/$name.status"
+	} 2>/dev/null # where this shell tells of a signal
 	echo $(($(date +%s%3N) - start)) >"$base/$name.ms"
 	listing >"$base/$name.files" 2>&1
 	cd / || return
@@ -135,6 +139,7 @@ judge() {
 	local what
 	if [ "$(cat "$base/bare.status")" != "$expected" ]; then
 		echo "bare, it ended with $(cat "$base/bare.status") and not $expected"
+		tail -n 5 "$base/bare.err"
 	fi
 	what=$(compare)
 	if [ "$what" != "$differs" ]; then
@@ -165,7 +170,7 @@ report() {
 			printf '%s\n' "$complaints" | sed 's/^/# /'
 			details
 		else
-			echo "ok - $title${reason:+ (differs: $reason)}"
+			echo "ok - $title${reason:+ ($reason)}"
 			if [ -n "$verbose" ] && [ -n "$differs" ]; then details; fi
 		fi
 	} >"$file"
@@ -190,13 +195,23 @@ forget() {
 	expected=0 differs='' pattern='' reason='' ignored=()
 }
 
+# jailed SCRIPT: one command in a cell: of its own, or as an agent would run it.
+jailed() {
+	if [ -n "$split" ]; then
+		printf 'bash -c %q\nexit $?\n' "$1" >"$base/seed/agent"
+		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
+	else
+		side jail "$agentjail" run "${options[@]}" -- bash -c "$1"
+	fi
+}
+
 # work TITLE NEED... <<end: one command of an agent, a script on standard input.
 work() {
 	local script
 	script=$prelude$(cat)
 	if next_one "$@"; then
 		side bare bash -c "$script"
-		side jail "${jail[@]}" bash -c "$script"
+		jailed "$script"
 		report "$1" "$(judge)"
 	fi
 	forget
@@ -207,12 +222,29 @@ cell() {
 	local script complaints=
 	script=$prelude$(cat)
 	if next_one "$@"; then
-		side jail "${jail[@]}" bash -c "$script"
+		jailed "$script"
 		cp "$base/jail.files" "$base/bare.files"
 		: | tee "$base/bare.out" >"$base/bare.err"
 		echo 0 >"$base/bare.status"
-		if [ "$(cat "$base/jail.status")" != 0 ]; then complaints="ended with $(cat "$base/jail.status")"; fi
+		if [ "$(cat "$base/jail.status")" != 0 ]; then
+			[ -n "$reason" ] || complaints="ended with $(cat "$base/jail.status")"
+		elif [ -n "$reason" ]; then
+			complaints="a known fault is no more: $reason"
+		fi
 		report "$1" "$complaints"
+	fi
+	forget
+}
+
+# agent TITLE NEED... <<end: the script is the agent: what it starts are tool commands, each by itself.
+agent() {
+	local script
+	script=$prelude$(cat)
+	if next_one "$@"; then
+		printf '%s' "$script" >"$base/seed/agent"
+		side bare bash "$home/agent"
+		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
+		report "$1" "$(judge)"
 	fi
 	forget
 }
@@ -232,7 +264,7 @@ session() {
 	if next_one "$@"; then
 		printf '%s' "$script" >"$base/seed/agent"
 		side bare bash "$home/agent"
-		side jail "${jail_agent[@]}" bash "$home/agent"
+		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
 		report "$1" "$(judge)"
 	fi
 	forget

@@ -65,6 +65,34 @@ printf '#include <stdlib.h>\nint main(void){return !malloc(9);}\n' >leak.c; gcc 
 valgrind -q --leak-check=full --error-exitcode=9 ./leak 2>&1 | grep -oE '9 bytes in 1 blocks are definitely lost'
 end
 
+work 'programs of 32 bits' gcc <<'end'
+gcc -m32 src/hello.c -o hello 2>/dev/null || { echo 'no compiler for it'; exit 0; }; ./hello
+end
+
+work 'a static pie, a program without stack protector, one that makes code as it runs' gcc <<'end'
+cat >jit.c <<'c'
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+int main(void) {
+	unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 };
+	void *p = mmap(0, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) return 1;
+	memcpy(p, code, sizeof(code)); printf("%d\n", ((int (*)(void))p)()); return 0;
+}
+c
+[ "$(uname -m)" != x86_64 ] || { gcc jit.c -o jit; ./jit; }; gcc -static-pie src/hello.c -o hello; ./hello; cat ./hello | gcc -x c - -o h2 <src/hello.c; ./h2
+end
+
+work 'make with recursion, parallel, and a failing rule' make <<'end'
+printf 'all: a b\na b:\n\t@+$(MAKE) -s -f sub.mk $@x\nbad:\n\t@exit 3\n' >top.mk; printf '%%x:\n\t@sleep 0.1; echo $@\n' >sub.mk
+make --no-print-directory -j4 -f top.mk | sort; make --no-print-directory -f top.mk bad 2>/dev/null || echo $?
+end
+
+work 'a running process is traced' strace <<'end'
+sleep 30 & p=$!; (sleep 0.5; kill $p) & strace -qq -o trace -p $p 2>/dev/null || true; grep -c 'killed by SIGTERM' trace; rm trace
+end
+
 ignore '*.gcda' '*.gcno' '*/cov'
 work 'gcov coverage files' gcc gcov <<'end'
 gcc --coverage src/hello.c -o cov; ./cov; gcov -o . cov-hello.gcda 2>/dev/null | grep -c executed

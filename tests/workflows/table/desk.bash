@@ -31,6 +31,19 @@ work 'git commit -S without a key fails, and says so' git gpg <<'end'
 git commit -S --allow-empty -m x 2>&1 | grep -c 'failed to sign'
 end
 
+work 'ssh-agent: a key added, listed, used to sign' ssh-agent ssh-add ssh-keygen <<'end'
+eval "$(ssh-agent -s)" >/dev/null; trap 'ssh-agent -k >/dev/null' EXIT; ssh-keygen -q -t ed25519 -N '' -C c -f ./testkey; ssh-add -q testkey; ssh-add -l | awk '{ print $3, $4 }'; echo x >f; ssh-keygen -q -Y sign -f testkey -n file f 2>/dev/null; head -n 1 f.sig; rm f.sig testkey*
+end
+
+ignore '*/.git/*'
+work 'git commit signed by an ssh key made in the cell' ssh-keygen git <<'end'
+ssh-keygen -q -t ed25519 -N '' -f ./testkey; git -c gpg.format=ssh -c user.signingkey="$PWD/testkey" commit -q -S --allow-empty -m signed; git cat-file commit HEAD | grep -c 'BEGIN SSH SIGNATURE'; rm testkey*
+end
+
+work 'the tools of systemd and of the desktop fail at once' systemctl <<'end'
+quick systemctl --user status >/dev/null 2>&1 </dev/null || echo failed; quick journalctl -n 1 >/dev/null 2>&1 || true; quick xdg-open README >/dev/null 2>&1 || echo failed
+end
+
 work 'locale, tput, stty, clear, TERM' tput <<'end'
 TERM=xterm tput cols; TERM=xterm-256color tput colors; TERM=dumb tput colors; stty size 2>/dev/null || echo none; infocmp xterm >/dev/null && echo known
 end

@@ -57,7 +57,7 @@ for i in 1 2 3 4 5 6; do echo $i >n; git add n; git commit -qm $i; done
 git bisect start HEAD v1; git bisect run sh -c 'test ! -e n || test "$(cat n)" -lt 4' | grep 'first bad'; git bisect reset
 end
 
-ignore '*/.git/objects/pack/*'
+ignore '*/objects/*'
 work 'git clone of the project, plain, --bare, --depth' git <<'end'
 git clone -q . plain; git clone -q . local; git clone -q --bare . bare.git; git clone -q --depth 1 "file://$PWD" shallow
 git -C plain log --oneline; git -C shallow log --oneline; cd local; echo c >c; git add c; git commit -qm c; git status -sb
@@ -70,10 +70,13 @@ work 'git clone --local, which insists on hard links' git <<'end'
 git clone -q --local . local; git -C local log --oneline
 end
 
+# a copied object has another mode than a linked one
+ignore '*/objects/*'
 work 'git config and remote add in a clone made by the same command' git <<'end'
 git clone -q . copy; cd copy; git config user.name Other; git remote add up ../up; git config --get-regexp 'user|remote'
 end
 
+ignore '*/objects/*'
 work 'git push to a bare repository in the project, fetch, pull' git <<'end'
 git clone -q --bare . up.git; git push -q ./up.git HEAD:refs/heads/new; git -C up.git log --oneline new
 git fetch -q ./up.git new; git log -1 --format=%s FETCH_HEAD; git clone -q up.git two; cd two
@@ -92,7 +95,7 @@ work 'git remote add in the project' git <<'end'
 git remote add up ./up.git; git remote -v
 end
 
-differs status,stdout,files '.' \
+differs stdout,files 'could not write config file' \
 	'.git/config is read-only: it can name programs that the host would run'
 work 'git submodule add of a local repository' git <<'end'
 git init -q lib; git -C lib commit -q --allow-empty -m lib; git submodule add -q ./lib vendor/lib; git commit -qm sub; git submodule status

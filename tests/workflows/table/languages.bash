@@ -10,7 +10,7 @@ ignore '*'
 work 'pip install of the project itself, no index' python3:venv python3:ensurepip python3:setuptools python3:wheel <<'end'
 python3 -m venv --system-site-packages venv; . venv/bin/activate
 printf 'from setuptools import setup\nsetup(name="demo", version="1", py_modules=["hello"])\n' >setup.py
-pip install -q --no-index --no-build-isolation --no-deps . 2>&1 | grep -v -i warning; pip list 2>/dev/null | grep -i demo; cd /; python -c 'import hello'
+pip install -q --no-index --no-build-isolation --no-deps . 2>/dev/null; pip list 2>/dev/null | grep -i demo; cd /; python -c 'import hello'
 end
 
 session 'a server started by one command is used by the next' python3 curl <<'end'
@@ -173,6 +173,16 @@ end
 work 'npm run scripts with pre and post, arguments, failure' npm <<'end'
 npm start --silent; npm pkg set scripts.prego='echo pre' scripts.go='echo go' scripts.postgo='echo post' scripts.bad='exit 9' >/dev/null
 npm run --silent go -- more; npm run --silent bad || echo "status $?"; npm ls --depth 0 --json | head -2; npm config get cache | sed "s|$HOME|~|"
+end
+
+ignore '*/node_modules/*'
+work 'npm ci from a lock file, workspaces, node --test' npm <<'end'
+npm init -y >/dev/null 2>&1; npm init -y -w packages/a >/dev/null 2>&1; npm install --silent --offline --no-audit; npm ci --silent --offline --no-audit; readlink node_modules/a; ls -l node_modules | wc -l
+echo 'require("node:test")("t", () => {})' >a.test.js; node --test a.test.js | grep -oE '^# pass 1'
+end
+
+work 'node: streams of standard input, an uncaught error, a signal, exit codes' node <<'end'
+echo '{"a":1}' | node -e 'process.stdin.pipe(process.stdout)'; echo 'console.log(3)' | node; node -e 'throw 1' 2>/dev/null || echo $?; node -e 'process.exit(9)' || echo $?; node -e 'process.kill(process.pid, "SIGTERM"); setTimeout(()=>{}, 5000)' || echo $?; head -c 20M /dev/zero | node -e 'let n=0;process.stdin.on("data",d=>n+=d.length).on("end",()=>console.log(n))'
 end
 
 ignore '*/node_modules/*'

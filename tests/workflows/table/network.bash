@@ -21,6 +21,28 @@ openssl s_server -accept 18733 -cert c.pem -key k.pem -www >/dev/null 2>&1 & tra
 eventually curl -fs --cacert c.pem https://localhost:18733/ -o out; grep -c 'Ciphers supported' out; rm k.pem c.pem out
 end
 
+work 'servers on ::1, on every address, under the name of the machine' python3 curl <<'end'
+python3 -m http.server 18735 --bind ::1 >/dev/null 2>&1 & a=$!; python3 -m http.server 18736 >/dev/null 2>&1 & trap "kill $a $!" EXIT
+eventually curl -fs 'http://[::1]:18735/README'; eventually curl -fs http://127.0.0.1:18736/README; curl -s http://localhost:18735/hello.py; curl -s "http://$(hostname):18736/hello.py"; curl -s http://0.0.0.0:18736/hello.py
+end
+
+work 'the same port again right after its server has ended' python3 curl <<'end'
+for _ in 1 2 3; do python3 -m http.server 18737 --bind 127.0.0.1 >/dev/null 2>&1 & eventually curl -fs http://127.0.0.1:18737/; kill $!; wait $! || true; done; python3 -m http.server 18738 --bind 127.0.0.1 >/dev/null 2>&1 & eventually curl -fs http://127.0.0.1:18738/; python3 -m http.server 18738 --bind 127.0.0.1 2>&1 | grep -o 'Address already in use'; kill $!
+end
+
+work 'a websocket-like upgrade, keep-alive and a 50 MB body over loopback' node <<'end'
+cat >w.mjs <<'j'
+import http from 'http';
+const s = http.createServer((q, r) => { if (q.url === '/big') r.end(Buffer.alloc(50e6)); else r.end('x'); });
+s.on('upgrade', (q, k) => { k.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'); k.on('data', d => k.end(d)); });
+await new Promise(f => s.listen(0, '127.0.0.1', f)); const port = s.address().port;
+for (let i = 0; i < 20; i++) await (await fetch(`http://127.0.0.1:${port}/`)).text();
+console.log((await (await fetch(`http://127.0.0.1:${port}/big`)).arrayBuffer()).byteLength);
+http.request({ port, host: '127.0.0.1', headers: { Upgrade: 'x', Connection: 'Upgrade' } }).on('upgrade', (r, k) => { k.write('echo'); k.on('data', d => { console.log(String(d)); process.exit(); }); }).end();
+j
+node w.mjs
+end
+
 work 'UDP on loopback' python3 <<'end'
 python3 -c 'import socket as s
 a = s.socket(2, 2); a.bind(("127.0.0.1", 0)); b = s.socket(2, 2); b.sendto(b"x", a.getsockname()); print(a.recv(9))'
@@ -36,7 +58,12 @@ end
 
 cell 'a denied name fails at once, and says so' curl <<'end'
 quick curl -s https://denied.example.org/ && exit 1; quick curl -sS http://denied.example.org/ 2>&1 && exit 1
-quick getent hosts denied.example.org; quick bash -c 'exec 3<>/dev/tcp/denied.example.org/443' 2>/dev/null && exit 1; exit 0
+quick getent hosts denied.example.org; exit 0
+end
+
+fault 'the connection is accepted, then reset: who only knocks believes that the port is open'
+cell 'a denied name refuses the connection itself' <<'end'
+for i in 1 2 3; do bash -c 'exec 3<>/dev/tcp/denied.example.org/443' 2>/dev/null && exit 1; done; exit 0
 end
 
 cell 'an address outside fails at once' curl nc <<'end'

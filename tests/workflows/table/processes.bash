@@ -131,8 +131,12 @@ p
 python3 u.py
 end
 
-work 'a large process tree is waited for; zombies are reaped' <<'end'
-sh -c '(sleep 0.2 &) ; exit 0'; sleep 0.5; ps -eo stat=,comm= | grep -c '^Z.*sleep' || true; bash -c 'for i in {1..50}; do sleep 0.1 & done; wait; echo all'
+cell 'an orphan is reaped' <<'end'
+sh -c '(sleep 0.2 & echo $! >pid); exit 0'; sleep 0.5; ! kill -0 "$(cat pid)"
+end
+
+work 'fifty children are waited for' <<'end'
+bash -c 'for i in {1..50}; do sleep 0.1 & done; wait; echo all'
 end
 
 work 'lsof, fuser or /proc tell who has a file open' <<'end'
@@ -141,7 +145,7 @@ end
 
 differs stdout '^own$' 'a cell shows its own processes alone'
 work 'processes of others are not seen' ps <<'end'
-ps -e -o args= | grep -q '[w]orkflows.*/worker' && echo theirs || echo own
+ps -e -o comm= | grep -qx timeout && echo theirs || echo own
 end
 
 differs stdout 'readable 0' 'the capability sets are empty, the bounding set too'

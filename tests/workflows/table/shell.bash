@@ -39,7 +39,7 @@ done
 
 for signal in 1 2 3 6 9 13 14 15; do
 	ends $((128 + signal))
-	work "ended by signal $signal" <<<"trap - $signal; kill -$signal \$\$; sleep 5"
+	work "ended by signal $signal" perl <<<"exec perl -e 'kill $signal, \$\$; sleep 5'"
 done
 
 ends 127

@@ -3,22 +3,35 @@
 
 ignore '*/venv/bin/activate*' '*/venv/pyvenv.cfg'
 work 'python venv, with pip, and a program of its own' python3:ensurepip python3:venv <<'end'
-python3 -m venv venv; . venv/bin/activate; pip --version | cut -d' ' -f1; python -c 'import sys; print(sys.prefix)'; pip list 2>/dev/null | head -2
+python3 -m venv venv
+. venv/bin/activate
+pip --version | cut -d' ' -f1
+python -c 'import sys; print(sys.prefix)'
+pip list 2>/dev/null | head -2
 end
 
 ignore '*'
 work 'pip install of the project itself, no index' python3:venv python3:ensurepip python3:setuptools python3:wheel <<'end'
-python3 -m venv --system-site-packages venv; . venv/bin/activate
+python3 -m venv --system-site-packages venv
+. venv/bin/activate
 printf 'from setuptools import setup\nsetup(name="demo", version="1", py_modules=["hello"])\n' >setup.py
-pip install -q --no-index --no-build-isolation --no-deps . 2>/dev/null; pip list 2>/dev/null | grep -i demo; cd /; python -c 'import hello'
+pip install -q --no-index --no-build-isolation --no-deps . 2>/dev/null
+pip list 2>/dev/null | grep -i demo
+cd /
+python -c 'import hello'
 end
 
 session 'a server started by one command is used by the next' python3 curl <<'end'
 python3 -m http.server 18734 --bind 127.0.0.1 >server.log 2>&1 & echo $! >server.pid
 ---
-eventually curl -fs http://127.0.0.1:18734/README; curl -s http://localhost:18734/README; curl -sI http://127.0.0.1:18734/nothing | head -1
+eventually curl -fs http://127.0.0.1:18734/README
+curl -s http://localhost:18734/README
+curl -sI http://127.0.0.1:18734/nothing | head -1
 ---
-kill "$(cat server.pid)"; sleep 0.2; rm server.pid server.log; curl -s http://127.0.0.1:18734/ || echo "status $?"
+kill "$(cat server.pid)"
+sleep 0.2
+rm server.pid server.log
+curl -s http://127.0.0.1:18734/ || echo "status $?"
 end
 
 work 'python multiprocessing: pool, queue, shared memory, semaphore, manager' python3 <<'end'
@@ -80,7 +93,8 @@ python3 d.py
 end
 
 work 'sqlite3 shell' sqlite3 <<'end'
-sqlite3 x.db 'create table t(a); insert into t values(1),(2); select sum(a) from t;'; sqlite3 x.db .dump
+sqlite3 x.db 'create table t(a); insert into t values(1),(2); select sum(a) from t;'
+sqlite3 x.db .dump
 end
 
 work 'pytest with tmp_path, monkeypatch and a failing test' python3:pytest <<'end'
@@ -107,7 +121,9 @@ work 'python from standard input and -c, exit status, uncaught exception' python
 echo 'print(1)' | python3; python3 - <<'p'
 print(2)
 p
-python3 -c 'import sys; sys.exit(7)' || echo $?; python3 -c 'raise ValueError' 2>/dev/null || echo $?; PYTHONPATH=. python3 -m hello
+python3 -c 'import sys; sys.exit(7)' || echo $?
+python3 -c 'raise ValueError' 2>/dev/null || echo $?
+PYTHONPATH=. python3 -m hello
 end
 
 work 'node: fs, path, process, os' node <<'end'
@@ -164,42 +180,77 @@ end
 ignore '*/node_modules/*' '*.tgz'
 work 'npm init, pack, install of a tarball and of a directory, npx, npm test' npm <<'end'
 mkdir tool && cd tool && npm init -y >/dev/null && printf '#!/usr/bin/env node\nconsole.log("tool", process.argv.slice(2).join())\n' >bin.js && npm pkg set bin=bin.js >/dev/null
-npm pack --silent; cd ..; mkdir app && cd app && npm init -y >/dev/null
-npm install --silent --offline --no-audit --no-fund ../tool/tool-1.0.0.tgz; npx --offline tool one; ls node_modules node_modules/.bin
-npm uninstall --silent --offline tool; npm install --silent --offline --no-audit --no-fund file:../tool; npx --offline tool two; readlink node_modules/tool
-npm pkg set scripts.test='tool three' >/dev/null; npm test --silent; npm run nothing --silent 2>/dev/null || echo "status $?"
+npm pack --silent
+cd ..
+mkdir app && cd app && npm init -y >/dev/null
+npm install --silent --offline --no-audit --no-fund ../tool/tool-1.0.0.tgz
+npx --offline tool one
+ls node_modules node_modules/.bin
+npm uninstall --silent --offline tool
+npm install --silent --offline --no-audit --no-fund file:../tool
+npx --offline tool two
+readlink node_modules/tool
+npm pkg set scripts.test='tool three' >/dev/null
+npm test --silent
+npm run nothing --silent 2>/dev/null || echo "status $?"
 end
 
 work 'npm run scripts with pre and post, arguments, failure' npm <<'end'
-npm start --silent; npm pkg set scripts.prego='echo pre' scripts.go='echo go' scripts.postgo='echo post' scripts.bad='exit 9' >/dev/null
-npm run --silent go -- more; npm run --silent bad || echo "status $?"; npm ls --depth 0 --json | head -2; npm config get cache | sed "s|$HOME|~|"
+npm start --silent
+npm pkg set scripts.prego='echo pre' scripts.go='echo go' scripts.postgo='echo post' scripts.bad='exit 9' >/dev/null
+npm run --silent go -- more
+npm run --silent bad || echo "status $?"
+npm ls --depth 0 --json | head -2
+npm config get cache | sed "s|$HOME|~|"
 end
 
 ignore '*/node_modules/*'
 work 'npm ci from a lock file, workspaces, node --test' npm <<'end'
-npm init -y >/dev/null 2>&1; npm init -y -w packages/a >/dev/null 2>&1; npm install --silent --offline --no-audit; npm ci --silent --offline --no-audit; readlink node_modules/a; ls -l node_modules | wc -l
-echo 'require("node:test")("t", () => {})' >a.test.js; node --test a.test.js | grep -oE '^# pass 1'
+npm init -y >/dev/null 2>&1
+npm init -y -w packages/a >/dev/null 2>&1
+npm install --silent --offline --no-audit
+npm ci --silent --offline --no-audit
+readlink node_modules/a
+ls -l node_modules | wc -l
+echo 'require("node:test")("t", () => {})' >a.test.js
+node --test a.test.js | grep -oE '^# pass 1'
 end
 
 work 'node: streams of standard input, an uncaught error, a signal, exit codes' node <<'end'
-echo '{"a":1}' | node -e 'process.stdin.pipe(process.stdout)'; echo 'console.log(3)' | node; node -e 'throw 1' 2>/dev/null || echo $?; node -e 'process.exit(9)' || echo $?; node -e 'process.kill(process.pid, "SIGTERM"); setTimeout(()=>{}, 5000)' || echo $?; head -c 20M /dev/zero | node -e 'let n=0;process.stdin.on("data",d=>n+=d.length).on("end",()=>console.log(n))'
+echo '{"a":1}' | node -e 'process.stdin.pipe(process.stdout)'
+echo 'console.log(3)' | node
+node -e 'throw 1' 2>/dev/null || echo $?
+node -e 'process.exit(9)' || echo $?
+node -e 'process.kill(process.pid, "SIGTERM"); setTimeout(()=>{}, 5000)' || echo $?
+head -c 20M /dev/zero | node -e 'let n=0;process.stdin.on("data",d=>n+=d.length).on("end",()=>console.log(n))'
 end
 
 ignore '*/node_modules/*'
 work 'npm link of a package into another' npm <<'end'
-mkdir lib app; (cd lib && npm init -y >/dev/null); cd app; npm init -y >/dev/null; npm install --silent --offline --no-audit --install-links=false ../lib; node -p 'require.resolve.paths("lib").length > 0'; readlink node_modules/lib
+mkdir lib app
+(cd lib && npm init -y >/dev/null)
+cd app
+npm init -y >/dev/null
+npm install --silent --offline --no-audit --install-links=false ../lib
+node -p 'require.resolve.paths("lib").length > 0'
+readlink node_modules/lib
 end
 
 work 'perl: files, fork, sockets, -i, -pe' perl <<'end'
-perl -i -pe 's/one/ONE/' 'sub dir/list.txt'; cat 'sub dir/list.txt'; perl -e 'if(!fork){exit 4} wait; print $? >> 8, "\n"; open my $f,"<","README"; print <$f>; print -e "/etc/passwd", "\n"'
+perl -i -pe 's/one/ONE/' 'sub dir/list.txt'
+cat 'sub dir/list.txt'
+perl -e 'if(!fork){exit 4} wait; print $? >> 8, "\n"; open my $f,"<","README"; print <$f>; print -e "/etc/passwd", "\n"'
 perl -MIO::Socket::UNIX -e 'my $s=IO::Socket::UNIX->new(Local=>"s",Listen=>1) or die $!; print "listening\n"'
 end
 
 work 'ruby: files, processes, threads, gem' ruby <<'end'
-ruby -e 'puts File.read("README"); puts `echo sub`; puts $?.exitstatus; Thread.new { puts :thread }.join; pid = fork { exit 3 }; Process.wait pid; puts $?.exitstatus'; gem --version >/dev/null
+ruby -e 'puts File.read("README"); puts `echo sub`; puts $?.exitstatus; Thread.new { puts :thread }.join; pid = fork { exit 3 }; Process.wait pid; puts $?.exitstatus'
+gem --version >/dev/null
 ruby -rsocket -e 's = TCPServer.new("127.0.0.1", 0); c = TCPSocket.new("127.0.0.1", s.addr[1]); s.accept.puts "hi"; puts c.gets'
 end
 
 work 'tclsh, awk, bc, jq' tclsh jq <<'end'
-echo 'puts [exec echo tcl]' | tclsh; awk 'BEGIN { "date +%Y" | getline y; print y > 2000; system("echo sys") }'; echo '{"a":[1,2]}' | jq -c '.a|add'
+echo 'puts [exec echo tcl]' | tclsh
+awk 'BEGIN { "date +%Y" | getline y; print y > 2000; system("echo sys") }'
+echo '{"a":[1,2]}' | jq -c '.a|add'
 end

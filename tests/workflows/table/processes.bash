@@ -2,27 +2,62 @@
 # shellcheck shell=bash
 
 work 'ps, pgrep, pkill, pidof, kill -0' ps pgrep <<'end'
-sleep 312 & ps -o comm= -p $!; pgrep -x sleep | grep -cx $!; ps aux | grep -c " $! .*[s]leep 312"; pkill -P $$ -x sleep; wait $! || echo $?; sleep 1 & pidof sleep | grep -cw $!; ps -o ppid= -p $$ | grep -c .; ps -ef | head -1 | awk '{print $1, $2}'
+sleep 312 & ps -o comm= -p $!
+pgrep -x sleep | grep -cx $!
+ps aux | grep -c " $! .*[s]leep 312"
+pkill -P $$ -x sleep
+wait $! || echo $?
+sleep 1 & pidof sleep | grep -cw $!
+ps -o ppid= -p $$ | grep -c .
+ps -ef | head -1 | awk '{print $1, $2}'
 end
 
 work 'top -bn1, free, uptime, vmstat, nproc, lscpu' top free <<'end'
-top -bn1 | grep -c '^ *PID'; free -m | grep -c Mem; uptime | grep -c load; nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; grep MemTotal /proc/meminfo; lscpu | grep '^CPU(s)'; vmstat 2>/dev/null | head -1 | cut -c1-5; cat /proc/loadavg | wc -w
+top -bn1 | grep -c '^ *PID'
+free -m | grep -c Mem
+uptime | grep -c load
+nproc
+getconf _NPROCESSORS_ONLN
+grep -c ^processor /proc/cpuinfo
+grep MemTotal /proc/meminfo
+lscpu | grep '^CPU(s)'
+vmstat 2>/dev/null | head -1 | cut -c1-5
+cat /proc/loadavg | wc -w
 end
 
 work 'id, whoami, groups, getent passwd, logname' getent <<'end'
-id; whoami; id -un; groups; getent passwd "$(id -u)"; getent group "$(id -g)"; getent passwd root; echo ~root; echo ~; python3 -c 'import pwd, os; print(pwd.getpwuid(os.getuid()).pw_name)'
+id
+whoami
+id -un
+groups
+getent passwd "$(id -u)"
+getent group "$(id -g)"
+getent passwd root
+echo ~root
+echo ~
+python3 -c 'import pwd, os; print(pwd.getpwuid(os.getuid()).pw_name)'
 end
 
 work 'hostname, uname' hostname <<'end'
-hostname; uname -srm; uname -n; cat /proc/sys/kernel/hostname; cat /etc/hostname; cat /etc/os-release | head -1
+hostname
+uname -srm
+uname -n
+cat /proc/sys/kernel/hostname
+cat /etc/hostname
+cat /etc/os-release | head -1
 end
 
 work 'machine and system files that tools read' <<'end'
-ls /etc/passwd /etc/group /etc/os-release /etc/ld.so.cache /etc/localtime /proc/version /proc/stat /proc/self/status /proc/sys/vm/overcommit_memory /sys/devices/system/cpu/online; cat /proc/sys/kernel/pid_max >/dev/null; cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null | head -0; cat /proc/self/cgroup >/dev/null; cat /proc/1/comm >/dev/null && echo 1
+ls /etc/passwd /etc/group /etc/os-release /etc/ld.so.cache /etc/localtime /proc/version /proc/stat /proc/self/status /proc/sys/vm/overcommit_memory /sys/devices/system/cpu/online
+cat /proc/sys/kernel/pid_max >/dev/null
+cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null | head -0
+cat /proc/self/cgroup >/dev/null
+cat /proc/1/comm >/dev/null && echo 1
 end
 
 work 'sudo and su fail at once' sudo su <<'end'
-quick sudo -n true 2>/dev/null || echo "sudo $?"; quick su -c true </dev/null >/dev/null 2>&1 || echo "su $?"
+quick sudo -n true 2>/dev/null || echo "sudo $?"
+quick su -c true </dev/null >/dev/null 2>&1 || echo "su $?"
 end
 
 cell 'sudo says why' sudo <<'end'
@@ -30,7 +65,13 @@ sudo -n true 2>&1 | grep -iE 'no new privileges|setuid'
 end
 
 work 'nice, ionice, taskset, chrt' nice taskset <<'end'
-nice -n 5 nice; taskset -c 0 nproc; renice -n 3 -p $$ >/dev/null; nice; ionice -c 3 true; nice -n -5 true 2>/dev/null; echo $?
+nice -n 5 nice
+taskset -c 0 nproc
+renice -n 3 -p $$ >/dev/null
+nice
+ionice -c 3 true
+nice -n -5 true 2>/dev/null
+echo $?
 end
 
 differs status,stdout 'Permission denied' \
@@ -46,7 +87,10 @@ int main(void) {
 	mq_unlink("/agentjail-wf"); return puts("made"), 0;
 }
 c
-d=$(mktemp -d); gcc -o "$d/q" q.c -lrt; "$d/q" || { rm -r "$d"; exit 1; }; rm -r "$d"
+d=$(mktemp -d)
+gcc -o "$d/q" q.c -lrt
+"$d/q" || { rm -r "$d"; exit 1; }
+rm -r "$d"
 end
 
 work 'POSIX semaphores and shared memory, System V' gcc <<'end'
@@ -132,7 +176,9 @@ python3 u.py
 end
 
 cell 'an orphan is reaped' <<'end'
-sh -c '(sleep 0.2 & echo $! >pid); exit 0'; sleep 0.5; ! kill -0 "$(cat pid)"
+sh -c '(sleep 0.2 & echo $! >pid); exit 0'
+sleep 0.5
+! kill -0 "$(cat pid)"
 end
 
 work 'fifty children are waited for' <<'end'
@@ -140,7 +186,11 @@ bash -c 'for i in {1..50}; do sleep 0.1 & done; wait; echo all'
 end
 
 work 'lsof, fuser or /proc tell who has a file open' <<'end'
-exec 7<README; ls -l /proc/$$/fd/7 | sed 's/.*-> //'; readlink /proc/self/exe; cat /proc/self/comm; grep -c README /proc/self/maps || true
+exec 7<README
+ls -l /proc/$$/fd/7 | sed 's/.*-> //'
+readlink /proc/self/exe
+cat /proc/self/comm
+grep -c README /proc/self/maps || true
 end
 
 differs stdout '^own$' 'a cell shows its own processes alone'

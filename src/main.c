@@ -39,11 +39,6 @@ static int role_main(int argc, char **argv)
 	return EXIT_AGENTJAIL;
 }
 
-static int failure_status(int code)
-{
-	return code == ENOENT ? EXIT_NOT_FOUND : code == EACCES ? EXIT_NOT_EXECUTABLE : EXIT_AGENTJAIL;
-}
-
 int main(int argc, char **argv)
 {
 	struct launch launch = { 0 };
@@ -57,7 +52,7 @@ int main(int argc, char **argv)
 		status = session_run(&launch.plan, &starters, &err);
 		if (status < 0) {
 			log_error("%s", err.text);
-			status = failure_status(err.code);
+			status = EXIT_AGENTJAIL;
 		}
 	}
 	launch_done(&launch);

@@ -58,9 +58,12 @@ int place_leave_stdio(struct err *err)
 	return 0;
 }
 
-/* The user's variables, secrets among them, came along with the clone: out of this memory. */
-static void wipe_environment(void)
+void place_wipe(void)
 {
+	/* The kernel lays the arguments out right before the environment (execve(2)). */
+	if (environ != NULL && environ[0] > program_invocation_name)
+		explicit_bzero(program_invocation_name,
+			(size_t)(environ[0] - program_invocation_name));
 	for (char **e = environ; e != NULL && *e != NULL; e++)
 		explicit_bzero(*e, strlen(*e));
 	environ = NULL;
@@ -178,7 +181,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	/* `run` has one command, and a second runner would be forked before it for nothing. */
 	unsigned spare = request->plan->is_run_verb ? 1 : 0;
 
-	wipe_environment();
+	place_wipe();
 	(void)setsid(); /* the terminal's signals are for others */
 	umask(0); /* modes below are meant as they stand */
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
@@ -214,7 +217,9 @@ static int await_ready(struct cell *cell, struct err *err)
 			return 0;
 		if (msg.type != CELL_MSG_READY) {
 			msg.text[sizeof(msg.text) - 1] = '\0';
-			return err_set(err, 0, "cell: %s; see agentjail doctor", msg.text);
+			(void)err_set(err, 0, "cell: %s; see agentjail doctor", msg.text);
+			err->code = msg.value > 0 ? (int)msg.value : EINVAL;
+			return -err->code;
 		}
 		present = msg.value | (uint64_t)msg.id << 32;
 		for (unsigned i = 0; i < CELL_FD_COUNT && k < n; i++) {

@@ -22,6 +22,12 @@ int agent_start(const struct agent_request *request, struct agent *ret, struct e
  */
 int place_begin(uid_t uid, gid_t gid, struct err *err) __attribute__((warn_unused_result));
 
+/*
+ * Arguments and environment of this process, the user's secrets among them, came along with the
+ * clone: out of its memory, and with it out of /proc/PID/cmdline and environ.
+ */
+void place_wipe(void);
+
 /* Standard descriptors to /dev/null: a waiting first process must not hold the user's pipes open. */
 int place_leave_stdio(struct err *err) __attribute__((warn_unused_result));
 

@@ -145,11 +145,16 @@ static void reap(struct init *init)
 
 	while (read(init->signal_fd, &info, sizeof(info)) > 0)
 		continue;
-	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL)) > 0) {
 		struct runner_slot *slot = slot_of(init->runner.pool, pid);
 
 		if (slot == NULL)
 			continue;
+		/* By a command, which shares the namespace: it goes on, or later commands would wait. */
+		if (WIFSTOPPED(status)) {
+			(void)kill(pid, SIGCONT);
+			continue;
+		}
 		/* One that ended by itself had nothing below it. */
 		init->has_strays |= !WIFEXITED(status);
 		slot->pid = 0;

@@ -102,7 +102,8 @@ static int allow_plan(const struct ruleset *set, const struct mount_plan *plan, 
 
 int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
 {
-	static const char *const writable[] = { "/tmp", "/run", "/dev", "/proc" };
+	/* /dev/mqueue by name: mq_open(3) opens below the root of that file system, not below /dev. */
+	static const char *const writable[] = { "/tmp", "/run", "/dev", "/dev/mqueue", "/proc" };
 	long abi = abi_version();
 	struct ruleset set;
 	int r;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -71,6 +72,12 @@ bool plan_is_below(const char *path, const char *dir)
 	while (n > 0 && dir[n - 1] == '/')
 		n--;
 	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static bool is_source(enum mount_kind kind)
+{
+	return kind == MOUNT_READ || kind == MOUNT_WRITE || kind == MOUNT_OVERLAY ||
+		kind == MOUNT_EMPTY;
 }
 
 /* ---- which names exist: most of a profile's paths are of tools that this user does not have ---- */
@@ -162,15 +169,55 @@ static int add_target(struct mount_plan *plan, struct mount_entry entry, struct 
 	return r;
 }
 
+/* What a link inside the project leads to inside the project is meant as well. */
+int plan_add_link_target(const struct run_plan *run, struct mount_plan *plan,
+	struct mount_entry entry, struct err *err)
+{
+	AUTO_FREE char *real = realpath(entry.path, NULL);
+	struct stat st;
+
+	if (real == NULL || !plan_is_below(real, run->project) || strcmp(real, run->project) == 0 ||
+		lstat(real, &st) < 0)
+		return 0;
+	entry.path = real;
+	entry.is_dir = S_ISDIR(st.st_mode);
+	entry.dev = st.st_dev;
+	entry.ino = st.st_ino;
+	return plan_add(plan, entry, err);
+}
+
+/*
+ * The same name with the links in its directory resolved: a mount point is looked for without
+ * following any. False: it leads out of the project, where nothing of it is shown.
+ */
+static bool resolve_parent(const struct run_plan *run, const char *path, char out[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *dir = strndup(path, (size_t)(slash - path));
+	AUTO_FREE char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	int n;
+
+	if (real == NULL || !plan_is_below(real, run->project))
+		return false;
+	n = snprintf(out, PATH_MAX, "%s%s", real, slash);
+	return n > 0 && n < PATH_MAX;
+}
+
 /* Adds path as it is, if it is there. */
 static int add_existing(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
+	char resolved[PATH_MAX];
 	struct stat st;
 
 	if (lstat(entry.path, &st) < 0)
 		return 0;
 	entry.is_in_project = plan_is_below(entry.path, run->project);
+	if (entry.is_in_project && !is_source(entry.kind) && strcmp(entry.path, run->project) != 0) {
+		if (!resolve_parent(run, entry.path, resolved))
+			return 0;
+		entry.path = resolved;
+	}
 	if (S_ISLNK(st.st_mode) && !entry.is_in_project) {
 		struct stat target;
 
@@ -184,16 +231,22 @@ static int add_existing(const struct run_plan *run, struct mount_plan *plan,
 		return 0;
 	if (entry.kind == MOUNT_HIDE && !entry.is_in_project && add_target(plan, entry, err) < 0)
 		return -err->code;
+	if (entry.is_in_project && !is_source(entry.kind)) {
+		entry.dev = st.st_dev;
+		entry.ino = st.st_ino;
+		if (S_ISLNK(st.st_mode) && plan_add_link_target(run, plan, entry, err) < 0)
+			return -err->code;
+	}
 	return plan_add(plan, entry, err);
 }
 
 /* In a profile only '*' and '?' are special; glob(3) knows brackets and backslashes too. */
-static void escape_pattern(const char *pattern, struct buf *out)
+void plan_escape(const char *path, bool all, struct buf *out)
 {
-	for (; *pattern != '\0'; pattern++) {
-		if (*pattern == '[' || *pattern == '\\')
+	for (; *path != '\0'; path++) {
+		if (strchr(all ? "[\\*?" : "[\\", *path) != NULL)
 			buf_adds(out, "\\");
-		buf_add(out, pattern, 1);
+		buf_add(out, path, 1);
 	}
 }
 
@@ -209,9 +262,13 @@ static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 		return 0; /* a name rule: plan_walk_project() */
 	if (strpbrk(pattern, "*?") == NULL) {
 		entry.path = (char *)(size_t)pattern;
+		if (entry.kind == MOUNT_EMPTY) {
+			entry.is_dir = true; /* [agent] private: made where it is missing */
+			return plan_add(plan, entry, err);
+		}
 		return add_existing(run, plan, entry, err);
 	}
-	escape_pattern(pattern, &escaped);
+	plan_escape(pattern, false, &escaped);
 	if (escaped.failed ||
 		glob(escaped.data, GLOB_NOSORT | GLOB_PERIOD, NULL, &found) == GLOB_NOSPACE)
 		r = err_set(err, ENOMEM, "glob %s", pattern);
@@ -240,6 +297,9 @@ static const struct plan_rule {
 	{ PK_AGENT_KEEP, MOUNT_HIDE, false, true },
 	{ PK_AGENT_SHARE, MOUNT_WRITE, false, false },
 	{ PK_AGENT_HIDE, MOUNT_HIDE, true, false },
+	/* A mount of the cell's own at the same name: else a command could move what the agent's is on. */
+	{ PK_AGENT_HIDE, MOUNT_PIN, false, true },
+	{ PK_AGENT_PRIVATE, MOUNT_EMPTY, false, true },
 };
 
 static int add_rule(const struct run_plan *run, struct mount_plan *plan,
@@ -349,6 +409,12 @@ static int compare_entries(const void *pa, const void *pb)
  * A path with two kinds in one view keeps the stricter, but for HIDE against an entry of the same
  * view that shows it on purpose: [agent] share below or at a kept path.
  */
+/* Of two entries at one path the later is stricter; what it is mounted on may have to be there. */
+static bool makes_needless(enum mount_kind later, enum mount_kind earlier)
+{
+	return later == MOUNT_HIDE || later == earlier || is_source(later) || !is_source(earlier);
+}
+
 static void drop_doubles(struct mount_plan *plan)
 {
 	size_t out = 0;
@@ -359,7 +425,8 @@ static void drop_doubles(struct mount_plan *plan)
 		bool same_view = next != NULL && e->agent_only == next->agent_only &&
 			e->cell_only == next->cell_only;
 
-		if (!same_view || strcmp(e->path, next->path) != 0)
+		if (!same_view || strcmp(e->path, next->path) != 0 ||
+			!makes_needless(next->kind, e->kind))
 			plan->entries[out++] = *e;
 	}
 	plan->n = out;
@@ -367,10 +434,14 @@ static void drop_doubles(struct mount_plan *plan)
 
 int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
+	plan->n = 0;
+	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
 		pin_below_tmp(plan, run->home, err) < 0 ||
 		pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
+		plan_add_sockets(run, plan, err) < 0 ||
+		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)
 		return -err->code;
 	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);

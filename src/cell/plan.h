@@ -5,6 +5,7 @@
 #ifndef CELL_PLAN_H
 #define CELL_PLAN_H
 
+#include "base/buf.h"
 #include "policy/roles.h"
 
 /*
@@ -23,6 +24,13 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 /* Adds one entry; path is copied. 0 or -errno with err. */
 int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err);
 
+/*
+ * Adds the same for what a symbolic link in the project leads to, if that is in the project too.
+ * 0 or -errno with err.
+ */
+int plan_add_link_target(const struct run_plan *run, struct mount_plan *plan,
+	struct mount_entry entry, struct err *err);
+
 bool plan_is_below(const char *path, const char *dir); /* dir itself counts */
 
 /*
@@ -37,8 +45,20 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
  */
 int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct err *err);
 
+/* Puts a backslash before what glob(3) would not take as it is; with all, '*' and '?' too. */
+void plan_escape(const char *path, bool all, struct buf *out);
+
+/* Adds the sockets of the host that stand in shown places (/proc/net/unix). */
+int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
+/*
+ * For root alone: files below /etc that others may not read. Ownership would open them, where an
+ * ordinary user is kept out by the kernel.
+ */
+int plan_add_root_files(struct mount_plan *plan, struct err *err);
+
 /* Adds what protects one git directory: pinned, configuration and hooks read-only. */
-int plan_add_repository(struct mount_plan *plan, const char *gitdir, bool in_project,
-	struct err *err);
+int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
+	bool in_project, struct err *err);
 
 #endif

@@ -24,8 +24,8 @@ static const char *const git_protected[] = { "config", "config.worktree", "hooks
 	"modules/*/config", "modules/*/hooks", "worktrees/*/config.worktree", "worktrees/*/commondir",
 	"worktrees/*/gitdir", "info/attributes" };
 
-int plan_add_repository(struct mount_plan *plan, const char *gitdir, bool in_project,
-	struct err *err)
+int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
+	bool in_project, struct err *err)
 {
 	struct mount_entry pin = { .path = (char *)(size_t)gitdir,
 		.kind = MOUNT_PIN,
@@ -39,7 +39,8 @@ int plan_add_repository(struct mount_plan *plan, const char *gitdir, bool in_pro
 		glob_t found = { 0 };
 		int r = 0;
 
-		buf_addf(&pattern, "%s/%s", gitdir, git_protected[i]);
+		plan_escape(gitdir, true, &pattern);
+		buf_addf(&pattern, "/%s", git_protected[i]);
 		if (pattern.failed)
 			return err_set(err, ENOMEM, "%s", gitdir);
 		if (glob(pattern.data, GLOB_NOSORT, NULL, &found) == GLOB_NOSPACE)
@@ -53,7 +54,11 @@ int plan_add_repository(struct mount_plan *plan, const char *gitdir, bool in_pro
 			if (lstat(entry.path, &st) < 0)
 				continue;
 			entry.is_dir = S_ISDIR(st.st_mode);
+			entry.dev = in_project ? st.st_dev : 0;
+			entry.ino = in_project ? st.st_ino : 0;
 			r = plan_add(plan, entry, err);
+			if (r == 0 && in_project && S_ISLNK(st.st_mode))
+				r = plan_add_link_target(run, plan, entry, err);
 		}
 		globfree(&found);
 		if (r < 0)
@@ -150,5 +155,5 @@ int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct 
 	entry.path = (char *)(size_t)top;
 	if (plan_add(plan, entry, err) < 0)
 		return -err->code;
-	return plan_add_repository(plan, top, false, err);
+	return plan_add_repository(run, plan, top, false, err);
 }

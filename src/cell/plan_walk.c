@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,7 +42,7 @@ struct walk {
 	size_t n_rules;
 };
 
-static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT };
+static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_AGENT_HIDE };
 
 /* The entries that can match a name at any depth, picked out once: the walk asks for every name. */
 static int pick_rules(struct walk *w)
@@ -135,11 +136,49 @@ static int add_here(struct walk *w, enum mount_kind kind, const struct stat *st,
 		.kind = kind,
 		.is_dir = S_ISDIR(st->st_mode),
 		.is_in_project = true,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
 		.item = item };
 
 	if (kind == MOUNT_HIDE && note_linked(w, st) < 0)
 		return -w->err->code;
+	if (S_ISLNK(st->st_mode) && plan_add_link_target(w->run, w->plan, entry, w->err) < 0)
+		return -w->err->code;
 	return plan_add(w->plan, entry, w->err);
+}
+
+/* A name that is hidden from the agent alone: a mask there, a pin in the cell so that it stays. */
+static int add_agent_hidden(struct walk *w, const struct stat *st, const struct policy_item *item)
+{
+	struct mount_entry entry = { .path = w->path.data,
+		.kind = MOUNT_HIDE,
+		.is_dir = S_ISDIR(st->st_mode),
+		.is_in_project = true,
+		.agent_only = true,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.item = item };
+
+	if (plan_add(w->plan, entry, w->err) < 0)
+		return -w->err->code;
+	entry.kind = MOUNT_PIN;
+	entry.agent_only = false;
+	entry.cell_only = true;
+	return plan_add(w->plan, entry, w->err);
+}
+
+static const struct policy_item *agent_rule(const struct walk *w, const char *name)
+{
+	size_t n;
+	const struct policy_item *items = policy_list(w->run->policy, PK_AGENT_HIDE, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (items[i].value[0] != '/' ? str_glob(items[i].value, name)
+					     : strstr(items[i].value, "**") != NULL &&
+					policy_path_matches(items[i].value, w->path.data,
+						w->run->project))
+			return &items[i];
+	return NULL;
 }
 
 static bool name_has_rule(const struct walk *w, const char *name)
@@ -160,6 +199,7 @@ static bool name_has_rule(const struct walk *w, const char *name)
 static int judge_name(struct walk *w, const char *name, const struct stat *st)
 {
 	struct policy_question question = { .action = POLICY_READ, .path = w->path.data };
+	const struct policy_item *for_agent;
 	struct policy_answer answer;
 
 	if (S_ISSOCK(st->st_mode))
@@ -169,9 +209,10 @@ static int judge_name(struct walk *w, const char *name, const struct stat *st)
 	policy_decide(w->run->policy, &question, &answer);
 	if (answer.file_kind == POLICY_FILE_HIDE)
 		return add_here(w, MOUNT_HIDE, st, answer.item);
-	if (answer.file_kind == POLICY_FILE_PROTECT)
-		return add_here(w, MOUNT_PROTECT, st, answer.item);
-	return 0;
+	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
+		return -w->err->code;
+	for_agent = agent_rule(w, name);
+	return for_agent != NULL ? add_agent_hidden(w, st, for_agent) : 0;
 }
 
 static int judge_link(struct walk *w, const struct stat *st)
@@ -182,7 +223,9 @@ static int judge_link(struct walk *w, const struct stat *st)
 		if (w->linked[i].dev == st->st_dev && w->linked[i].ino == st->st_ino) {
 			struct mount_entry entry = { .path = w->path.data,
 				.kind = MOUNT_HIDE,
-				.is_in_project = true };
+				.is_in_project = true,
+				.dev = st->st_dev,
+				.ino = st->st_ino };
 
 			return plan_add(w->plan, entry, w->err);
 		}
@@ -192,7 +235,8 @@ static int judge_link(struct walk *w, const struct stat *st)
 static int walk_dir(struct walk *w, int fd, unsigned depth);
 
 /* Steps into a directory; takes fd. Object stores hold no names of a user's and are left out. */
-static int walk_into(struct walk *w, int parent, const char *name, unsigned depth)
+static int walk_into(struct walk *w, int parent, const char *name, const struct stat *st,
+	unsigned depth)
 {
 	int fd;
 
@@ -202,14 +246,38 @@ static int walk_into(struct walk *w, int parent, const char *name, unsigned dept
 		return err_set(w->err, 0, "%s is nested deeper than %d directories", w->run->project,
 			WALK_DEPTH_MAX);
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Closed now; its owner, which a command is, can open it at any time: hidden as a whole. */
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return w->looks_for_links ? 0 : add_here(w, MOUNT_HIDE, st, NULL);
 	if (fd < 0)
-		return 0; /* not readable for the user: not for the cell either */
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			? 0
+			: err_set(w->err, errno, "open %s", w->path.data);
 	return walk_dir(w, fd, depth + 1);
+}
+
+/*
+ * A name .git: a repository, a file that names one elsewhere (worktree, submodule), or a link. git
+ * on the host runs what the configuration behind it says.
+ */
+static int add_git(struct walk *w, const struct stat *st)
+{
+	AUTO_FREE char *real = NULL;
+
+	if (S_ISDIR(st->st_mode))
+		return plan_add_repository(w->run, w->plan, w->path.data, true, w->err);
+	if (S_ISREG(st->st_mode))
+		return add_here(w, MOUNT_PROTECT, st, NULL);
+	real = S_ISLNK(st->st_mode) ? realpath(w->path.data, NULL) : NULL;
+	if (real != NULL && plan_is_below(real, w->run->project))
+		return plan_add_repository(w->run, w->plan, real, true, w->err);
+	return 0;
 }
 
 static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned depth)
 {
-	bool is_plain = e->d_type == DT_REG || e->d_type == DT_LNK;
+	bool is_git = strcmp(e->d_name, ".git") == 0;
+	bool is_plain = !is_git && (e->d_type == DT_REG || e->d_type == DT_LNK);
 	size_t before = w->plan->n;
 	struct stat st;
 
@@ -224,12 +292,12 @@ static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned 
 	} else if (judge_name(w, e->d_name, &st) < 0) {
 		return -w->err->code;
 	}
-	if (!S_ISDIR(st.st_mode) || (w->plan->n != before && !w->looks_for_links))
-		return 0; /* a hidden directory hides what is in it */
-	if (!w->looks_for_links && w->protects_git && strcmp(e->d_name, ".git") == 0 &&
-		plan_add_repository(w->plan, w->path.data, true, w->err) < 0)
+	/* A hidden directory hides what is in it; links and sockets have nothing below. */
+	if (w->plan->n != before && !w->looks_for_links)
+		return 0;
+	if (is_git && !w->looks_for_links && w->protects_git && add_git(w, &st) < 0)
 		return -w->err->code;
-	return walk_into(w, dir, e->d_name, depth);
+	return S_ISDIR(st.st_mode) ? walk_into(w, dir, e->d_name, &st, depth) : 0;
 }
 
 static int walk_dir(struct walk *w, int fd, unsigned depth)

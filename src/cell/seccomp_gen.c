@@ -6,6 +6,7 @@
  * call is ENOSYS as on a kernel that is older than it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -50,7 +52,7 @@ static const char *const allowed[] = { "_llseek", "_newselect", "accept", "accep
 	"mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedreceive_time64",
 	"mq_timedsend", "mq_timedsend_time64", "mq_unlink", "mremap", "mseal", "msgctl", "msgget",
 	"msgrcv", "msgsnd", "msync", "munlock", "munlockall", "munmap", "name_to_handle_at",
-	"nanosleep", "newfstatat", "open", "openat", "openat2", "pause", "pidfd_open",
+	"nanosleep", "newfstatat", "open", "openat", "pause", "pidfd_open",
 	"pidfd_send_signal", "pipe", "pipe2", "pkey_alloc", "pkey_free", "pkey_mprotect", "poll",
 	"ppoll", "ppoll_time64", "prctl", "pread64", "preadv", "preadv2", "prlimit64",
 	"process_mrelease", "process_vm_readv", "process_vm_writev", "pselect6", "pselect6_time64",
@@ -254,6 +256,48 @@ static void add_sockets(scmp_filter_ctx ctx)
 		die("netlink", r);
 }
 
+/*
+ * A set-user-ID file that a command leaves in the project is one for everybody on the host. How a
+ * file is made is in the mode of a chmod, or in that of an open which creates.
+ */
+static void add_setuid(scmp_filter_ctx ctx)
+{
+	static const struct {
+		const char *name;
+		unsigned mode;
+	} calls[] = { { "chmod", 1 }, { "fchmod", 1 }, { "fchmodat", 2 }, { "fchmodat2", 2 },
+		{ "creat", 1 }, { "mknod", 1 }, { "mknodat", 2 } };
+	struct scmp_arg_cmp open_cmp[] = { SCMP_A1(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT),
+		SCMP_A2(SCMP_CMP_MASKED_EQ, S_ISUID, S_ISUID) };
+	struct scmp_arg_cmp openat_cmp[] = { SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT),
+		SCMP_A3(SCMP_CMP_MASKED_EQ, S_ISUID, S_ISUID) };
+	int r;
+
+	for (size_t i = 0; i < LEN(calls); i++) {
+		int nr = seccomp_syscall_resolve_name(calls[i].name);
+
+		/* One that this libseccomp does not know is not on the list either: ENOSYS. */
+		if (nr != __NR_SCMP_ERROR)
+			add_cmp(ctx, SCMP_ACT_ERRNO(EPERM), nr,
+				SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, S_ISUID, S_ISUID));
+	}
+	r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 2, open_cmp);
+	if (r == 0 || r == -EDOM)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 2, openat_cmp);
+	if (r < 0 && r != -EDOM)
+		die("open", r);
+}
+
+/* Limits of others: a command could make the cell's own processes useless with them. */
+static void add_prlimit(scmp_filter_ctx ctx)
+{
+	struct scmp_arg_cmp cmp[] = { SCMP_A0(SCMP_CMP_NE, 0, 0), SCMP_A2(SCMP_CMP_NE, 0, 0) };
+	int r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 2, cmp);
+
+	if (r < 0)
+		die("prlimit64", r);
+}
+
 static scmp_filter_ctx make_args(bool userns)
 {
 	/* The kernel cuts ioctl commands to 32 bits, so the compare does too. */
@@ -273,6 +317,8 @@ static scmp_filter_ctx make_args(bool userns)
 				SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
 	}
 	add_sockets(ctx);
+	add_setuid(ctx);
+	add_prlimit(ctx);
 	return ctx;
 }
 

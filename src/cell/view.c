@@ -24,7 +24,8 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 
 	if (tree < 0)
 		return err_prefix(err, "masks");
-	if (symlinkat(MASK_TARGET, tree, "file") < 0 || mkdirat(tree, "dir", 0555) < 0)
+	if (symlinkat(MASK_TARGET, tree, "file") < 0 || mkdirat(tree, "dir", 0555) < 0 ||
+		mkdirat(tree, "closed", 0) < 0)
 		return err_set(err, errno, "masks");
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &read_only) < 0)
 		return err_set(err, errno, "masks: mount_setattr");
@@ -33,7 +34,8 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 		return err_prefix(err, "masks");
 	m->file = openat(tree, "file", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	m->dir = openat(tree, "dir", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
-	if (m->file < 0 || m->dir < 0)
+	m->closed = openat(tree, "closed", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	if (m->file < 0 || m->dir < 0 || m->closed < 0)
 		return err_set(err, errno, "masks");
 	return 0;
 }
@@ -42,18 +44,20 @@ void view_masks_done(struct masks *m)
 {
 	cleanup_close(&m->file);
 	cleanup_close(&m->dir);
+	cleanup_close(&m->closed);
 }
 
 int view_hide(const struct masks *m, int target, struct err *err)
 {
 	struct stat st, mask;
-	int tree, r;
+	int source, tree, r;
 
 	if (fstat(target, &st) < 0 || fstat(m->file, &mask) < 0)
 		return err_set(err, errno, "hide");
 	if (st.st_dev == mask.st_dev)
 		return 0;
-	tree = mnt_clone(S_ISDIR(st.st_mode) ? m->dir : m->file, MNT_RDONLY_ | MNT_NOEXEC_, err);
+	source = !S_ISDIR(st.st_mode) ? m->file : (st.st_mode & 0555) == 0 ? m->closed : m->dir;
+	tree = mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err);
 	if (tree < 0)
 		return err_prefix(err, "hide");
 	r = mnt_attach(tree, target, err);
@@ -71,6 +75,24 @@ int view_protect(int target, enum mount_kind kind, unsigned flags, struct err *e
 	r = mnt_attach(tree, target, err);
 	(void)close(tree);
 	return r < 0 ? err_prefix(err, "protect") : 0;
+}
+
+int view_changed(const struct mount_entry *entry, struct err *err)
+{
+	return err_set(err, ESTALE, "%s was changed while a session started", entry->path);
+}
+
+int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
+{
+	struct stat st, mask;
+
+	if (entry->ino == 0)
+		return 0;
+	if (fstat(target, &st) < 0 || fstat(m->file, &mask) < 0)
+		return err_set(err, errno, "stat %s", entry->path);
+	if (st.st_dev == mask.st_dev || (st.st_dev == entry->dev && st.st_ino == entry->ino))
+		return 0;
+	return view_changed(entry, err);
 }
 
 int view_target(int root, const struct mount_entry *entry, struct err *err)

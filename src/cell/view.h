@@ -7,9 +7,12 @@
 
 #include "policy/roles.h"
 
-/* What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory. */
+/*
+ * What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory; for
+ * a directory that was closed to the user one that stays closed.
+ */
 struct masks {
-	int file, dir; /* O_PATH */
+	int file, dir, closed; /* O_PATH */
 };
 
 /* Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount. */
@@ -33,6 +36,16 @@ int view_protect(int target, enum mount_kind kind, unsigned flags, struct err *e
  */
 int view_target(int root, const struct mount_entry *entry, struct err *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * Is target what the plan saw at that path, or masked already? A command of another session may
+ * have swapped it since: 0, or -ESTALE with err, for a new plan.
+ */
+int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* -ESTALE with err: a planned path is gone or another one. */
+int view_changed(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree

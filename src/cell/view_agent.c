@@ -51,9 +51,11 @@ static bool is_kept(const struct mount_plan *plan, const struct mount_entry *hid
 	return false;
 }
 
-static int open_tree_of(const char *path, unsigned flags, struct err *err)
+/* A link inside the project leads where a command wants it to: followed for nothing in there. */
+static int open_tree_of(const char *path, bool in_project, unsigned flags, struct err *err)
 {
-	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC,
+		in_project ? RESOLVE_NO_SYMLINKS : 0);
 
 	if (fd < 0)
 		return err_set(err, errno, "open %s", path);
@@ -72,11 +74,15 @@ static int open_trees(struct agent_view *v, struct err *err)
 		v->trees[i] = -1;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct mount_entry *e = &plan->entries[i];
+		unsigned flags = 0;
 
 		if (!is_writable_here(e))
 			continue;
-		v->trees[i] = open_tree_of(e->path, e->agent_only ? 0 : MNT_NOEXEC_, err);
-		if (v->trees[i] < 0 && err->code != ENOENT)
+		/* Nor are links followed in what the agent shares with its commands. */
+		if (!e->agent_only)
+			flags = MNT_NOEXEC_ | (is_kept(plan, e) ? MNT_NOSYMFOLLOW_ : 0);
+		v->trees[i] = open_tree_of(e->path, e->is_in_project, flags, err);
+		if (v->trees[i] < 0 && err->code != ENOENT && err->code != ELOOP)
 			return err_prefix(err, "%s", e->path);
 	}
 	return 0;
@@ -93,10 +99,10 @@ static int open_covered(struct agent_view *v, struct err *err)
 		root = v->request->agent_file;
 	v->root_path = root;
 	if (plan_is_below(plan->home, AGENT_TMP) &&
-		(v->home = open_tree_of(plan->home, MNT_RDONLY_, err)) < 0)
+		(v->home = open_tree_of(plan->home, false, MNT_RDONLY_, err)) < 0)
 		return err_prefix(err, "%s", plan->home);
 	if (plan_is_below(root, AGENT_TMP) && !plan_is_below(root, plan->home) &&
-		(v->program = open_tree_of(root, MNT_RDONLY_, err)) < 0)
+		(v->program = open_tree_of(root, false, MNT_RDONLY_, err)) < 0)
 		return err_prefix(err, "%s", root);
 	return 0;
 }
@@ -187,9 +193,18 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 
 	if (e->cell_only)
 		return 0;
+	if (e->kind == MOUNT_WRITE && v->trees[i] < 0)
+		return 0;
+	/* Below the project's own mount no link is followed to the mount point either. */
+	if (e->kind == MOUNT_WRITE && e->is_in_project &&
+		strcmp(e->path, v->request->plan->project) != 0) {
+		target = view_target(v->root, e, err);
+		if (target < 0)
+			return err->code == ENOENT ? 0 : -err->code;
+		return mnt_attach(v->trees[i], target, err);
+	}
 	if (e->kind == MOUNT_WRITE)
-		return v->trees[i] < 0 ? 0
-				       : attach_at(v, take_fd(&v->trees[i]), e->path, e->is_dir, err);
+		return attach_at(v, take_fd(&v->trees[i]), e->path, e->is_dir, err);
 	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN)
 		return 0;
 	if (e->kind == MOUNT_HIDE && !e->agent_only && is_kept(v->request->mounts, e))
@@ -197,6 +212,8 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 	target = view_target(v->root, e, err);
 	if (target < 0)
 		return err->code == ENOENT || err->code == EACCES ? 0 : -err->code;
+	if (view_check(&v->masks, target, e, err) < 0)
+		return -err->code;
 	if (e->kind == MOUNT_HIDE)
 		return view_hide(&v->masks, target, err);
 	return view_protect(target, e->kind, MNT_NOEXEC_, err);
@@ -246,7 +263,7 @@ int view_enter_agent(const struct agent_request *request, struct err *err)
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1 },
+		.masks = { -1, -1, -1 },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);

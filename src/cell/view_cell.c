@@ -54,7 +54,7 @@ static const char *const sys_parts[] = { "/sys/devices/system/cpu", "/sys/device
 static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "scsi",
 	"acpi", "asound", "mtrr" };
 static const char *const proc_hidden[] = { "kcore", "kmsg", "timer_list",
-	"sched_debug", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
+	"sched_debug", "slabinfo", "vmallocinfo", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
 
 /* The user's keyrings (keyrings(7)) know no namespace: their keys' names are on no one's list. */
 static const char *const proc_keys[] = { "keys", "key-users" };
@@ -159,13 +159,27 @@ static bool has_shown_child(const struct mount_plan *plan, size_t i)
 	return false;
 }
 
+/* What lies in a hidden directory is not there to be mounted over. */
+static bool is_hidden_above(const struct mount_plan *plan, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!plan->entries[k].agent_only && plan->entries[k].kind == MOUNT_HIDE &&
+			plan_is_below(plan->entries[i].path, plan->entries[k].path))
+			return true;
+	return false;
+}
+
 static int mount_over(struct view *v, size_t i, struct err *err)
 {
 	const struct mount_entry *e = &v->request->mounts->entries[i];
 	AUTO_CLOSE int target = view_target(v->root, e, err);
 
 	if (target < 0)
-		return err->code == ENOENT ? 0 : -err->code;
+		return err->code == ENOENT && (e->ino == 0 || is_hidden_above(v->request->mounts, i))
+			? 0
+			: view_changed(e, err);
+	if (view_check(&v->masks, target, e, err) < 0)
+		return -err->code;
 	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
 		return attach_new(v, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
 	if (e->kind == MOUNT_HIDE)
@@ -226,6 +240,9 @@ static int mount_dev(struct view *v, struct err *err)
 	}
 	if (attach_new(v, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
 		    "dev/pts", 1, err) < 0)
+		return -err->code;
+	if (attach_new(v, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
 		return -err->code;
 	return attach_new(v, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
 }
@@ -319,6 +336,24 @@ static int mount_base(struct view *v, struct err *err)
 	return view_masks_init(&v->masks, at, err);
 }
 
+/* $HOME may be another path to the home directory than the resolved one: both lead there. */
+static int link_home(struct view *v, struct err *err)
+{
+	const char *name = v->request->home_link;
+	AUTO_CLOSE int fd = -1;
+
+	if (name == NULL || faccessat(v->root, name + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	/* A directory is made with its parents, and gives way to the link. */
+	fd = mnt_point(v->root, name, 1, err);
+	if (fd < 0)
+		return -err->code;
+	if (unlinkat(v->root, name + 1, AT_REMOVEDIR) < 0 ||
+		symlinkat(v->request->plan->home, v->root, name + 1) < 0)
+		return err_set(err, errno, "link %s", name);
+	return 0;
+}
+
 static int make_links(struct view *v, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(root_links); i++)
@@ -370,14 +405,14 @@ static int build(struct view *v, struct err *err)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
-		make_links(v, err) < 0 || mount_proc(v, err) < 0)
+		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
 		return -err->code;
 	return pivot(v, err);
 }
 
 int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
 {
-	struct view v = { .request = request, .cell = cell, .root = -1, .masks = { -1, -1 } };
+	struct view v = { .request = request, .cell = cell, .root = -1, .masks = { -1, -1, -1 } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)

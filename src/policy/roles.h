@@ -33,6 +33,8 @@ struct mount_entry {
 	bool is_dir;
 	bool is_in_project; /* resolved without following symbolic links */
 	bool agent_only, cell_only; /* which of the two views it is for */
+	dev_t dev; /* in the project: what it must still be when it is mounted over */
+	ino_t ino; /* 0: not checked */
 	const struct policy_item *item; /* the line behind it; NULL: a built-in */
 };
 
@@ -70,6 +72,7 @@ struct cell_request {
 	const struct run_plan *plan;
 	struct mount_plan *mounts;
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 
 struct cell {

@@ -37,9 +37,6 @@ extern const char shim_blob[], shim_blob_end[];
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS_ _IOW('!', 4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP_ 1UL
 
-/* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
-#define CELL_STARTS_MAX 64
-
 /* ---- start ---- */
 
 static int block_signals(struct warden *w, struct err *err)
@@ -84,38 +81,12 @@ static int make_shim(struct warden *w, struct err *err)
 	return 0;
 }
 
-/* What is hidden and why, in one record: a record each would cost a start half a millisecond. */
-static void record_masks(struct warden *w)
-{
-	struct audit_record r;
-	const char *comma = "";
-
-	audit_begin(&w->audit, &r, "masks");
-	buf_adds(&r.line, ",\"paths\":[");
-	for (size_t i = 0; i < w->mounts.n; i++) {
-		const struct mount_entry *e = &w->mounts.entries[i];
-
-		if (e->kind != MOUNT_HIDE)
-			continue;
-		buf_addf(&r.line, "%s{\"path\":", comma);
-		buf_add_json(&r.line, e->path, strlen(e->path));
-		if (e->agent_only || e->cell_only)
-			audit_string(&r, "view", e->agent_only ? "agent" : "cell");
-		if (e->item != NULL) {
-			audit_string(&r, "rule_file", e->item->origin.file);
-			audit_number(&r, "rule_line", e->item->origin.line);
-		}
-		buf_adds(&r.line, "}");
-		comma = ",";
-	}
-	buf_adds(&r.line, "]");
-	(void)audit_end(&r);
-}
-
 static int open_audit(struct warden *w, struct err *err)
 {
 	const char *path = policy_value(w->plan->policy, PK_AUDIT_PATH)->value;
 	AUTO_BUF struct buf dir = { 0 }, strings = { 0 };
+	struct policy_question question = { .action = POLICY_WRITE };
+	struct policy_answer answer;
 	struct audit_record r;
 	size_t n = 0;
 
@@ -125,6 +96,11 @@ static int open_audit(struct warden *w, struct err *err)
 		buf_addf(&dir, "%s/audit", w->plan->state_dir);
 	if (dir.failed)
 		return err_set(err, ENOMEM, "audit");
+	question.path = dir.data;
+	policy_decide(w->plan->policy, &question, &answer);
+	if (answer.verdict == POLICY_ALLOWED)
+		return err_set(err, 0,
+			"audit: commands can write %s; name another directory in [audit] path", dir.data);
 	if (audit_open(&w->audit, dir.data, err) < 0)
 		return -err->code;
 	for (; w->plan->argv[n] != NULL; n++)
@@ -137,7 +113,6 @@ static int open_audit(struct warden *w, struct err *err)
 	audit_string(&r, "cwd", w->plan->cwd);
 	audit_number(&r, "uid", (int64_t)getuid());
 	(void)audit_end(&r);
-	record_masks(w);
 	return 0;
 }
 
@@ -162,71 +137,14 @@ int warden_not_started(struct warden *w, const struct err *err)
 	return -err->code;
 }
 
-static int begin_cell(struct warden *w, struct err *err)
-{
-	struct cell_request request = { .plan = w->plan,
-		.mounts = &w->mounts,
-		.tmp_tree = w->tmp_spare };
-
-	if (w->start->begin_cell(&request, &w->cell, err) < 0) {
-		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
-		return -err->code;
-	}
-	return 0;
-}
-
-static int finish_cell(struct warden *w, struct err *err)
-{
-	int flags;
-
-	if (w->start->finish_cell(&w->cell, err) < 0) {
-		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
-		return -err->code;
-	}
-	cleanup_close(&w->tmp_spare);
-	w->tmp_spare = take_fd(&w->cell.fds[CELL_FD_TMP_SPARE]);
-	/* A full queue must not stop the warden: job.c keeps jobs for later. */
-	flags = fcntl(w->cell.jobs, F_GETFL);
-	if (flags < 0 || fcntl(w->cell.jobs, F_SETFL, flags | O_NONBLOCK) < 0)
-		return err_set(err, errno, "fcntl");
-	return 0;
-}
-
-int warden_need_cell(struct warden *w, struct err *err)
-{
-	static unsigned starts;
-
-	if (w->cell.pid > 0)
-		return 0;
-	if (++starts > CELL_STARTS_MAX)
-		return err_set(err, 0, "the cell ended %d times; start a new session", CELL_STARTS_MAX);
-	return begin_cell(w, err) < 0 ? -err->code : finish_cell(w, err);
-}
-
 /* ---- what comes in ---- */
-
-static void close_cell(struct warden *w)
-{
-	int status;
-
-	if (w->cell.pid <= 0)
-		return;
-	(void)kill(w->cell.pid, SIGKILL);
-	(void)waitpid(w->cell.pid, &status, 0);
-	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
-		cleanup_close(&w->cell.fds[i]);
-	cleanup_close(&w->cell.ctl);
-	cleanup_close(&w->cell.jobs);
-	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
-	job_flush(w);
-}
 
 static void lost_cell(struct warden *w)
 {
 	struct audit_record r;
 
 	proxyctl_stop(w);
-	close_cell(w);
+	cells_close(w);
 	memset(w->commands, 0, sizeof(w->commands));
 	audit_begin(&w->audit, &r, "cell-lost");
 	(void)audit_end(&r);
@@ -481,19 +399,19 @@ static int prepare(struct warden *w, struct err *err)
 			keepdirs_make(w->plan, err) < 0 || kept_init(&w->kept, w->plan, err) < 0)
 			return -err->code;
 	}
-	/* The cell's first half runs beside all that follows. */
-	if (w->start->init_mounts(&w->mounts, err) < 0 || begin_cell(w, err) < 0)
+	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	w->mounts.agent_root = w->program.root;
-	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
-		environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
+	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
-	say_summary(w);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
 		!w->plan->quiet)
 		log_warn("[sandbox] userns = yes: commands may make namespaces and mount in them, and the "
 			 "cell is without Landlock");
-	return finish_cell(w, err);
+	if (warden_need_cell(w, err) < 0)
+		return -err->code;
+	say_summary(w);
+	return 0;
 }
 
 static int run(struct warden *w, struct err *err)
@@ -521,7 +439,7 @@ static void tear_down(struct warden *w)
 	if (w->cell.ctl >= 0)
 		read_cell(w);
 	proxyctl_stop(w);
-	close_cell(w);
+	cells_close(w);
 	if (!w->plan->is_run_verb)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {

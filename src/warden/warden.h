@@ -82,8 +82,9 @@ struct warden {
 	int status; /* wait status of the agent or of the one command */
 };
 
-/* session.c: makes a cell if there is none. 0 or -errno with err. */
+/* cells.c: makes a cell if there is none; ends the one there is, and its commands. */
 int warden_need_cell(struct warden *w, struct err *err);
+void cells_close(struct warden *w);
 
 /* The program could not be found or executed: 127 or 126. Returns -err->code. */
 int warden_not_started(struct warden *w, const struct err *err);

@@ -293,12 +293,12 @@ static void test_signals(void)
 static void test_stop(void)
 {
 	static const int sigs[] = { SIGTSTP, SIGTTIN, SIGSTOP };
+	const char *const argv[] = { self_path, "@stop", NULL };
 	AUTO_RUN struct run r = { .before = lead_group };
 	int status = 0;
 
-	/* No forks: a stop in the middle of a vfork(2) stops the child and hides the parent's. */
-	start_ready(&r, "trap 'kill -STOP $$; echo stopped myself' USR1; trap 'exit 3' TERM; "
-			"echo ready; while :; do read x; done");
+	start(&r, argv);
+	(void)harness_read(r.out, &r.text, "ready", READ_MS);
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++) {
 		(void)kill(r.pid, sigs[i]);
 		(void)waitpid(r.pid, &status, WUNTRACED);
@@ -418,10 +418,30 @@ static void test_reports(void)
 		"reports: %u started, %u ended", started, ended);
 }
 
+/* No shell: one that is about to wait when a signal comes sleeps on. */
+static int wait_for_signals(void)
+{
+	sigset_t set;
+	int sig = 0;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)write_all(1, "ready\n", 6);
+	while (sigwait(&set, &sig) == 0 && sig == SIGUSR1) {
+		(void)raise(SIGSTOP);
+		(void)write_all(1, "stopped myself\n", 15);
+	}
+	return 3;
+}
+
 static int probe(int argc, char **argv)
 {
 	size_t bytes = 0;
 
+	if (strcmp(argv[1], "@stop") == 0)
+		return wait_for_signals();
 	if (strcmp(argv[1], "@args") == 0) {
 		print_args(argc, argv);
 		return 0;

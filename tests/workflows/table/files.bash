@@ -160,7 +160,7 @@ mkdir b
 umask 002
 touch c
 stat -c '%a %n' a b c
-chmod 4755 a
+chmod 1755 a
 chmod g+s b
 chmod 0 c
 stat -c '%a %n' a b c
@@ -169,6 +169,13 @@ mkdir d
 chmod 0 d
 ls d 2>/dev/null || echo denied
 chmod 700 d c
+end
+
+differs status,stdout,files 'Operation not permitted' \
+	'a set-user-ID file that a command leaves would be one for everybody on the host'
+work 'chmod u+s' <<'end'
+touch a
+chmod u+s a && stat -c %a a
 end
 
 work 'owners, times, touch, stat, test' <<'end'
@@ -296,10 +303,12 @@ rm -rf src
 ls
 end
 
-work 'cp -r and mv of the whole project tree but its secrets' <<'end'
-mkdir ../copy 2>/dev/null || mkdir copy
-cp -r README src 'sub dir' copy 2>/dev/null || cp -r README src 'sub dir' ../copy
-ls
+work 'cp -r and mv of directories' <<'end'
+mkdir copy
+cp -r README src 'sub dir' copy
+mv copy/src copy/moved
+mv copy elsewhere
+find elsewhere | sort
 end
 
 work 'dd, split, cat, truncate, tee, tail -f' <<'end'

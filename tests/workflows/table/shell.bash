@@ -75,7 +75,7 @@ end
 
 for status in 0 1 2 64 100 124 125 126 127 128 130 137 255; do
 	ends $status
-	work "exit status $status" <<<"exit $status"
+	work "exit status $status" <<<"echo ran; exit $status"
 done
 
 for signal in 1 2 3 6 9 13 14 15; do
@@ -130,8 +130,9 @@ end
 work 'job control: background, wait, jobs, kill %1, disown' <<'end'
 set -m
 sleep 30 & jobs | sed 's/ *&//'
+first=$!
 kill %1
-wait %1 2>/dev/null || echo $?
+wait "$first" 2>/dev/null || echo $?
 (exit 4) & wait $! || echo $?
 sleep 30 & disown
 kill $!

@@ -1,0 +1,146 @@
+/*
+ * The session's cell: made with a plan of now, lost, made again at the next command. Runs in the
+ * warden. Hostile: what commands of an earlier cell, or of another session, did to the project.
+ */
+#include "warden/warden.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
+#define CELL_STARTS_MAX 64
+/* Rationale: nobody but another session's command changes masked names at that very moment. */
+#define PLAN_TRIES 4
+
+/* What is hidden and why, in one record: a record each would cost a start half a millisecond. */
+static void record_masks(struct warden *w)
+{
+	struct audit_record r;
+	const char *comma = "";
+
+	audit_begin(&w->audit, &r, "masks");
+	buf_adds(&r.line, ",\"paths\":[");
+	for (size_t i = 0; i < w->mounts.n; i++) {
+		const struct mount_entry *e = &w->mounts.entries[i];
+
+		if (e->kind != MOUNT_HIDE)
+			continue;
+		buf_addf(&r.line, "%s{\"path\":", comma);
+		buf_add_json(&r.line, e->path, strlen(e->path));
+		if (e->agent_only || e->cell_only)
+			audit_string(&r, "view", e->agent_only ? "agent" : "cell");
+		if (e->item != NULL) {
+			audit_string(&r, "rule_file", e->item->origin.file);
+			audit_number(&r, "rule_line", e->item->origin.line);
+		}
+		buf_adds(&r.line, "}");
+		comma = ",";
+	}
+	buf_adds(&r.line, "]");
+	(void)audit_end(&r);
+}
+
+/* $HOME as the user has it, where it is another path to the resolved one. */
+static const char *home_link(const struct run_plan *plan)
+{
+	const char *home = getenv("HOME");
+	AUTO_FREE char *real = home != NULL && home[0] == '/' ? realpath(home, NULL) : NULL;
+
+	return real != NULL && strcmp(real, plan->home) == 0 && strcmp(home, plan->home) != 0 &&
+			strstr(home, "..") == NULL
+		? home
+		: NULL;
+}
+
+static int begin_cell(struct warden *w, struct err *err)
+{
+	struct cell_request request = { .plan = w->plan,
+		.mounts = &w->mounts,
+		.home_link = home_link(w->plan),
+		.tmp_tree = w->tmp_spare };
+
+	if (w->start->begin_cell(&request, &w->cell, err) < 0) {
+		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+		return -err->code;
+	}
+	return 0;
+}
+
+static int finish_cell(struct warden *w, struct err *err)
+{
+	int flags;
+
+	if (w->start->finish_cell(&w->cell, err) < 0) {
+		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+		return -err->code;
+	}
+	cleanup_close(&w->tmp_spare);
+	w->tmp_spare = take_fd(&w->cell.fds[CELL_FD_TMP_SPARE]);
+	/* A full queue must not stop the warden: job.c keeps jobs for later. */
+	flags = fcntl(w->cell.jobs, F_GETFL);
+	if (flags < 0 || fcntl(w->cell.jobs, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_set(err, errno, "fcntl");
+	return 0;
+}
+
+void cells_close(struct warden *w)
+{
+	int status;
+
+	if (w->cell.pid <= 0)
+		return;
+	(void)kill(w->cell.pid, SIGKILL);
+	(void)waitpid(w->cell.pid, &status, 0);
+	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
+		cleanup_close(&w->cell.fds[i]);
+	cleanup_close(&w->cell.ctl);
+	cleanup_close(&w->cell.jobs);
+	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+	job_flush(w);
+}
+
+static int plan_and_finish(struct warden *w, struct err *err)
+{
+	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0) {
+		cells_close(w);
+		return -err->code;
+	}
+	if (finish_cell(w, err) < 0)
+		return -err->code;
+	record_masks(w);
+	return 0;
+}
+
+/*
+ * The plan is made for each cell: what a command of an earlier one moved or made is masked as it is
+ * now. A plan that does not hold when it is mounted was raced against; after a few there is no cell.
+ */
+static int start_cell(struct warden *w, struct err *err)
+{
+	int r = -ESTALE;
+
+	for (unsigned tries = 0; r == -ESTALE && tries < PLAN_TRIES; tries++) {
+		r = begin_cell(w, err);
+		if (r == 0)
+			r = plan_and_finish(w, err);
+	}
+	return r;
+}
+
+int warden_need_cell(struct warden *w, struct err *err)
+{
+	static unsigned starts;
+
+	if (w->cell.pid > 0)
+		return 0;
+	if (++starts > CELL_STARTS_MAX)
+		return err_set(err, 0, "the cell ended %d times; start a new session", CELL_STARTS_MAX);
+	return start_cell(w, err);
+}

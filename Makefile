@@ -151,7 +151,8 @@ CLI_SUITES := $(wildcard tests/cli/*.bats)
 OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) \
-	$(if $(shell command -v aarch64-linux-gnu-gcc 2>/dev/null),$(B)/shim-aarch64)
+	$(if $(shell printf '\043include <signal.h>\n\043include <asm/unistd.h>\n' | \
+		aarch64-linux-gnu-gcc -x c -c - -o /dev/null 2>/dev/null && echo yes),$(B)/shim-aarch64)
 
 # First what is missing is installed, then make starts again and sees it.
 check: deps ## build and run all tests

@@ -35,6 +35,7 @@ check ?command:cppcheck              cppcheck                 cppcheck          
 check ?command:clang                 clang                    clang                clang           clang
 check ?command:clang-tidy            clang-tidy               clang-tools-extra    clang           clang-tools
 check ?command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu    gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc cross-aarch64-gcc12
+check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gnu  aarch64-linux-gnu-glibc cross-aarch64-glibc-devel
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 '
@@ -48,6 +49,8 @@ is_there() {
 	command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
 	pkg:*) pkg-config --exists "${1#*:}" 2>/dev/null ;;
 	header:*) printf '#include <%s>\nint main(void){return 0;}\n' "${1#*:}" | compiles ;;
+	cross:*) printf '#include <%s>\n#include <asm/unistd.h>\n' "${1#*:}" |
+		aarch64-linux-gnu-gcc -ffreestanding -x c -c - -o /dev/null >/dev/null 2>&1 ;;
 	compile:*) printf '#include <stdio.h>\nint main(void){return 0;}\n' | compiles "${1#*:}" ;;
 	esac
 }

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 /* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
@@ -106,6 +107,27 @@ void cells_close(struct warden *w)
 	job_flush(w);
 }
 
+void cells_lost(struct warden *w)
+{
+	struct audit_record r;
+
+	proxyctl_stop(w);
+	cells_close(w);
+	memset(w->commands, 0, sizeof(w->commands));
+	audit_begin(&w->audit, &r, "cell-lost");
+	(void)audit_end(&r);
+	if (!w->plan->is_run_verb)
+		log_warn("the cell ended with all its commands; the next command makes a new one");
+}
+
+/* Its processes are gone: so are its mounts, and what is looked up below its root is not there. */
+static bool is_gone(const struct warden *w)
+{
+	char byte;
+
+	return recv(w->cell.ctl, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static int plan_and_finish(struct warden *w, struct err *err)
 {
 	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0) {
@@ -138,6 +160,8 @@ int warden_need_cell(struct warden *w, struct err *err)
 {
 	static unsigned starts;
 
+	if (w->cell.pid > 0 && is_gone(w))
+		cells_lost(w);
 	if (w->cell.pid > 0)
 		return 0;
 	if (++starts > CELL_STARTS_MAX)

@@ -270,6 +270,10 @@ static void send_to_cell(struct warden *w, const struct exec_call *c)
 		return;
 	}
 	r = lookup_exec(w->cell.fds[CELL_FD_ROOT], c->file, (c->flags & AT_SYMLINK_NOFOLLOW) != 0);
+	/* An error may be that of a cell which has ended meanwhile: asked again of the one it is now. */
+	if (r < 0 && warden_need_cell(w, &err) == 0)
+		r = lookup_exec(w->cell.fds[CELL_FD_ROOT], c->file,
+			(c->flags & AT_SYMLINK_NOFOLLOW) != 0);
 	if (r < 0) {
 		redirect_answer(w, c->n, r);
 		return;

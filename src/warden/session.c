@@ -139,19 +139,6 @@ int warden_not_started(struct warden *w, const struct err *err)
 
 /* ---- what comes in ---- */
 
-static void lost_cell(struct warden *w)
-{
-	struct audit_record r;
-
-	proxyctl_stop(w);
-	cells_close(w);
-	memset(w->commands, 0, sizeof(w->commands));
-	audit_begin(&w->audit, &r, "cell-lost");
-	(void)audit_end(&r);
-	if (!w->plan->is_run_verb)
-		log_warn("the cell ended with all its commands; the next command makes a new one");
-}
-
 static void record_exit(struct warden *w, const struct cell_msg *msg)
 {
 	struct command *command = &w->commands[msg->id % COMMANDS_MAX];
@@ -178,7 +165,7 @@ static void read_cell(struct warden *w)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n != (ssize_t)sizeof(msg)) {
-			lost_cell(w);
+			cells_lost(w);
 			return;
 		}
 		if (msg.type == CELL_MSG_STARTED && msg.id != 0) {

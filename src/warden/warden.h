@@ -85,6 +85,7 @@ struct warden {
 /* cells.c: makes a cell if there is none; ends the one there is, and its commands. */
 int warden_need_cell(struct warden *w, struct err *err);
 void cells_close(struct warden *w);
+void cells_lost(struct warden *w); /* it has ended: said, recorded, the rest of it put away */
 
 /* The program could not be found or executed: 127 or 126. Returns -err->code. */
 int warden_not_started(struct warden *w, const struct err *err);

@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 /* Rationale: a cell that dies again and again at its start is no cell; the agent is told. */
@@ -123,9 +123,15 @@ void cells_lost(struct warden *w)
 /* Its processes are gone: so are its mounts, and what is looked up below its root is not there. */
 static bool is_gone(const struct warden *w)
 {
-	char byte;
+	struct pollfd ctl = { .fd = w->cell.ctl, .events = POLLRDHUP };
 
-	return recv(w->cell.ctl, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	/*
+	 * The hang-up shows at once; an end of file would stand behind what was sent before. But a task
+	 * that ends lets go of its mounts before its sockets (exit_task_work() comes last): a root
+	 * without its /proc has no mounts any more.
+	 */
+	return poll(&ctl, 1, 0) > 0 ||
+		faccessat(w->cell.fds[CELL_FD_ROOT], "proc/version", F_OK, 0) < 0;
 }
 
 static int plan_and_finish(struct warden *w, struct err *err)

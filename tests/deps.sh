@@ -37,6 +37,7 @@ check ?command:clang-tidy            clang-tidy               clang-tools-extra 
 check ?command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu    gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc cross-aarch64-gcc12
 check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gnu  aarch64-linux-gnu-glibc cross-aarch64-glibc-devel
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
+check ?command:go                    golang-go                golang               go              go
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 '
 

@@ -77,6 +77,18 @@ int view_protect(int target, enum mount_kind kind, unsigned flags, struct err *e
 	return r < 0 ? err_prefix(err, "protect") : 0;
 }
 
+int view_attach(int root, int tree, const char *path, int is_dir, struct err *err)
+{
+	AUTO_CLOSE int target = -1, owned = tree;
+
+	if (owned < 0)
+		return err_prefix(err, "%s", path);
+	target = mnt_point(root, path, is_dir, err);
+	if (target < 0 || mnt_attach(owned, target, err) < 0)
+		return err_prefix(err, "%s", path);
+	return 0;
+}
+
 int view_changed(const struct mount_entry *entry, struct err *err)
 {
 	return err_set(err, ESTALE, "%s was changed while a session started", entry->path);

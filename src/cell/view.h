@@ -20,6 +20,13 @@ int view_masks_init(struct masks *m, int at, struct err *err) __attribute__((war
 void view_masks_done(struct masks *m);
 
 /*
+ * Attaches a detached tree, which is taken and closed, at path below root, made where it is missing.
+ * A negative tree is a failure of the call that was to make it: err is that one's. 0 or -errno.
+ */
+int view_attach(int root, int tree, const char *path, int is_dir, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
  * Hides what target (O_PATH | O_NOFOLLOW) names; a target that is a mask already is left alone.
  * 0 or -errno.
  */

@@ -107,19 +107,6 @@ static int open_covered(struct agent_view *v, struct err *err)
 	return 0;
 }
 
-static int attach_at(struct agent_view *v, int tree, const char *path, int is_dir,
-	struct err *err)
-{
-	AUTO_CLOSE int owned = tree, target = -1;
-
-	if (owned < 0)
-		return err_prefix(err, "%s", path);
-	target = mnt_point(v->root, path, is_dir, err);
-	if (target < 0 || mnt_attach(owned, target, err) < 0)
-		return err_prefix(err, "%s", path);
-	return 0;
-}
-
 static int attach_tmp(struct agent_view *v, struct err *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
@@ -129,13 +116,13 @@ static int attach_tmp(struct agent_view *v, struct err *err)
 
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr) < 0)
 		return err_set(err, errno, "/tmp: mount_setattr");
-	r = attach_at(v, take_fd(&tree), AGENT_TMP, 1, err);
+	r = view_attach(v->root, take_fd(&tree), AGENT_TMP, 1, err);
 	/* The package first: HOME may lie below it. */
 	if (r == 0 && v->program >= 0)
-		r = attach_at(v, take_fd(&v->program), v->root_path,
+		r = view_attach(v->root, take_fd(&v->program), v->root_path,
 			v->root_path != v->request->agent_file, err);
 	if (r == 0 && v->home >= 0)
-		r = attach_at(v, take_fd(&v->home), v->request->plan->home, 1, err);
+		r = view_attach(v->root, take_fd(&v->home), v->request->plan->home, 1, err);
 	return r;
 }
 
@@ -155,7 +142,7 @@ static int attach_own_dirs(struct agent_view *v, struct err *err)
 			plan_is_below(v->request->plan->project, dirs[i]) ||
 			plan_is_below(v->request->plan->home, dirs[i]))
 			continue;
-		if (attach_at(v,
+		if (view_attach(v->root,
 			    mnt_tmpfs("1777", "50%", is_tmp && is_private ? 0 : MNT_NOEXEC_, err),
 			    dirs[i], 1, err) < 0)
 			return -err->code;
@@ -178,11 +165,11 @@ static int attach_home_layer(struct agent_view *v, struct err *err)
 	if (strpbrk(home, ":\\") != NULL)
 		return err_set(err, EINVAL, "overlay on %s: a colon in its name", home);
 	/* On what becomes /proc, as the masks are: covered then, and nobody's to name. */
-	if (attach_at(v, mnt_tmpfs("755", "50%", 0, err), "/proc", 1, err) < 0)
+	if (view_attach(v->root, mnt_tmpfs("755", "50%", 0, err), "/proc", 1, err) < 0)
 		return -err->code;
 	if (mkdir("/proc/upper", 0755) < 0 || mkdir("/proc/work", 0755) < 0)
 		return err_set(err, errno, "overlay on %s", home);
-	return attach_at(v, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
+	return view_attach(v->root, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
 		home, 1, err);
 }
 
@@ -204,7 +191,7 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 		return mnt_attach(v->trees[i], target, err);
 	}
 	if (e->kind == MOUNT_WRITE)
-		return attach_at(v, take_fd(&v->trees[i]), e->path, e->is_dir, err);
+		return view_attach(v->root, take_fd(&v->trees[i]), e->path, e->is_dir, err);
 	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN)
 		return 0;
 	if (e->kind == MOUNT_HIDE && !e->agent_only && is_kept(v->request->mounts, e))
@@ -228,7 +215,7 @@ static int attach_private(struct agent_view *v, struct err *err)
 
 	for (size_t i = 0; i < n; i++)
 		if (strpbrk(items[i].value, "*?") == NULL && items[i].value[0] == '/' &&
-			attach_at(v, mnt_tmpfs("700", "50%", MNT_NOEXEC_, err), items[i].value, 1,
+			view_attach(v->root, mnt_tmpfs("700", "50%", MNT_NOEXEC_, err), items[i].value, 1,
 				err) < 0)
 			return -err->code;
 	return 0;
@@ -256,7 +243,7 @@ static int build(struct agent_view *v, struct err *err)
 			return err_prefix(err, "%s", v->request->mounts->entries[i].path);
 	if (attach_private(v, err) < 0)
 		return -err->code;
-	return attach_at(v, mnt_new("proc", NULL, proc_attrs, err), "/proc", 1, err);
+	return view_attach(v->root, mnt_new("proc", NULL, proc_attrs, err), "/proc", 1, err);
 }
 
 int view_enter_agent(const struct agent_request *request, struct err *err)

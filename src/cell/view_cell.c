@@ -87,18 +87,6 @@ static int open_sources(struct view *v, struct err *err)
 	return 0;
 }
 
-static int attach_new(struct view *v, int tree, const char *path, int is_dir, struct err *err)
-{
-	AUTO_CLOSE int target = -1, owned = tree;
-
-	if (owned < 0)
-		return err_prefix(err, "%s", path);
-	target = mnt_point(v->root, path, is_dir, err);
-	if (target < 0 || mnt_attach(owned, target, err) < 0)
-		return err_prefix(err, "%s", path);
-	return 0;
-}
-
 /* The entry that shows or hides e's place so far: its nearest ancestor in the cell's view. */
 static const struct mount_entry *covering(const struct mount_plan *plan, size_t i)
 {
@@ -143,7 +131,7 @@ static int mount_overlay(struct view *v, int source, const char *path, struct er
 	(void)snprintf(work, sizeof(work), "/proc/self/fd/%d/%s/work", v->root, name);
 	if (mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0)
 		return err_set(err, errno, "overlay %s", path);
-	return attach_new(v, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
+	return view_attach(v->root, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
 		path, 1, err);
 }
 
@@ -181,7 +169,7 @@ static int mount_over(struct view *v, size_t i, struct err *err)
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
 	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
-		return attach_new(v, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
+		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
 	if (e->kind == MOUNT_HIDE)
 		return view_hide(&v->masks, target, err);
 	return view_protect(target, e->kind, 0, err);
@@ -200,7 +188,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
 	case MOUNT_EMPTY:
-		return attach_new(v, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
+		return view_attach(v->root, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
@@ -215,7 +203,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		return r < 0 ? r : 0;
 	if (e->kind == MOUNT_OVERLAY && e->is_dir)
 		return mount_overlay(v, v->sources[i], e->path, err);
-	return attach_new(v,
+	return view_attach(v->root,
 		mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e->path,
 		e->is_dir, err);
 }
@@ -224,7 +212,7 @@ static int mount_dev(struct view *v, struct err *err)
 {
 	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
 
-	if (attach_new(v, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
+	if (view_attach(v->root, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < ARRAY_LEN(device_names); i++) {
 		char host[32];
@@ -234,17 +222,17 @@ static int mount_dev(struct view *v, struct err *err)
 		source = open(host, O_PATH | O_CLOEXEC);
 		if (source < 0)
 			return err_set(err, errno, "open %s", host);
-		if (attach_new(v, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host + 1, 0,
+		if (view_attach(v->root, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host + 1, 0,
 			    err) < 0)
 			return -err->code;
 	}
-	if (attach_new(v, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
+	if (view_attach(v->root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
 		    "dev/pts", 1, err) < 0)
 		return -err->code;
-	if (attach_new(v, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+	if (view_attach(v->root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
 		return -err->code;
-	return attach_new(v, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+	return view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
 }
 
 /* One of /proc's files; kernels differ in which they have. */
@@ -265,7 +253,7 @@ static int mount_proc(struct view *v, struct err *err)
 {
 	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
-	if (attach_new(v, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
+	if (view_attach(v->root, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < ARRAY_LEN(proc_keys); i++)
 		if (guard_proc(v, proc_keys[i], true, err) < 0)
@@ -289,7 +277,7 @@ static int mount_sys(struct view *v, struct err *err)
 
 		if (source < 0)
 			continue; /* an architecture or a container without it */
-		if (attach_new(v, mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err), sys_parts[i], 1,
+		if (view_attach(v->root, mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err), sys_parts[i], 1,
 			    err) < 0)
 			return -err->code;
 	}
@@ -306,7 +294,7 @@ static int mount_tmp(struct view *v, struct err *err)
 		at = mnt_point(v->root, "tmp", 1, err);
 		if (at < 0 || mnt_attach(v->request->tmp_tree, at, err) < 0)
 			return err_prefix(err, "/tmp");
-	} else if (attach_new(v, mnt_tmpfs("1777", "50%", 0, err), "tmp", 1, err) < 0) {
+	} else if (view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "tmp", 1, err) < 0) {
 		return -err->code;
 	}
 	for (int i = CELL_FD_TMP_AGENT; i <= CELL_FD_TMP_SPARE; i++) {
@@ -325,7 +313,7 @@ static int mount_base(struct view *v, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (mkdirat(v->root, dirs[i], 0755) < 0)
 			return err_set(err, errno, "mkdir %s", dirs[i]);
-	if (attach_new(v, mnt_tmpfs("755", "10%", 0, err), "run", 1, err) < 0)
+	if (view_attach(v->root, mnt_tmpfs("755", "10%", 0, err), "run", 1, err) < 0)
 		return -err->code;
 	if (mkdirat(v->root, "run/lock", 01777) < 0)
 		return err_set(err, errno, "mkdir run/lock");

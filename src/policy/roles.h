@@ -93,7 +93,6 @@ struct agent_request {
 	const char *const *argv, *const *envp;
 	const char *const *exec_files; /* what Landlock lets the context execute */
 	size_t n_exec_files;
-	const char *shim; /* path of the shim's descriptor, for Landlock */
 	int terminal; /* the user's, where the agent gets a group of its own; -1: none */
 	bool is_foreground; /* and that group the foreground */
 	sigset_t signals; /* the mask to restore */

@@ -348,7 +348,6 @@ static int loop(struct warden *w, struct err *err)
 
 static int start_agent(struct warden *w, struct err *err)
 {
-	char shim[64];
 	struct agent_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
 		.tmp_tree = w->cell.fds[CELL_FD_TMP_AGENT],
@@ -358,14 +357,12 @@ static int start_agent(struct warden *w, struct err *err)
 		.argv = (const char *const *)w->program.argv,
 		.exec_files = w->program.exec_paths,
 		.n_exec_files = w->program.n_exec_paths,
-		.shim = shim,
 		.terminal = w->terminal.fd,
 		.is_foreground = w->terminal.is_foreground,
 		.has_kept_files = w->kept.n > 0,
 		.signals = w->old_mask };
 	int r;
 
-	(void)snprintf(shim, sizeof(shim), "/proc/self/fd/%d", w->shim);
 	w->agent_env = environ_for_agent(&w->environ, environ);
 	if (w->agent_env == NULL)
 		return err_set(err, ENOMEM, "environment");

@@ -54,14 +54,24 @@ ALL_LDFLAGS = -pie $(HARD_LDFLAGS) $(LINK_SAN) $(LDFLAGS)
 STATIC_LIBS ?= yes
 libfile = $(shell $(CC) -print-file-name=lib$(1).a 2>/dev/null)
 link = $(if $(and $(filter yes,$(STATIC_LIBS)),$(filter /%,$(call libfile,$(1)))),$(call libfile,$(1)),-l$(1))
-LIBS = $(call link,inih) $(call link,event_core) $(call link,cares)
+LIBS = $(call link,inih)
+
+# Libraries of the program for the network, which lies inside the executable like the shim: a command
+# line that never uses the network does not load them. TLS is always the distribution's, shared:
+# its security updates have to reach us.
+NET_LIBS = $(LIBS) $(call link,event_core) $(call link,cares) -lssl -lcrypto
 
 # ---- sources: a folder is a trust domain; a library each, so that tests link what they test ----
 
-DOMAINS := base wire policy cli warden cell helper proxy keeper
-SRCS := $(foreach d,$(DOMAINS),$(wildcard src/$(d)/*.c)) src/main.c src/shim/attach.c
-SRCS := $(filter-out src/cell/seccomp_gen.c,$(SRCS))
-OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(SRCS)) $(B)/obj/shim_blob.o
+DOMAINS := base wire policy cli warden cell helper
+NET_DOMAINS := base wire policy proxy keeper
+sources = $(foreach d,$(1),$(wildcard src/$(d)/*.c))
+objects = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
+MAIN_SRCS := $(filter-out src/cell/seccomp_gen.c,$(call sources,$(DOMAINS))) src/main.c src/shim/attach.c
+NET_SRCS := $(call sources,$(NET_DOMAINS)) src/main_net.c
+SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
+OBJS := $(call objects,$(MAIN_SRCS)) $(B)/obj/shim_blob.o $(B)/obj/net_blob.o
+NET_OBJS := $(call objects,$(NET_SRCS))
 SHIM_SRCS := $(wildcard src/shim/*.c) $(wildcard src/shim/*.S)
 PROGRAM := $(B)/agentjail
 
@@ -122,10 +132,19 @@ $(B)/shim-aarch64: $(SHIM_SRCS) src/wire/hello.h $(wildcard src/shim/*.h)
 	$(call say,SHIM)
 	$(Q)aarch64-linux-gnu-gcc $(SHIM_ARM_FLAGS) -o $@ $(SHIM_SRCS)
 
-$(B)/obj/shim_blob.o: $(B)/shim
+# What handles the network: proxy, keepers, the session's authority.
+$(B)/agentjail-net: $(NET_OBJS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(NET_OBJS) $(NET_LIBS)
+
+$(B)/net: $(B)/agentjail-net
+	$(Q)strip -o $@ $<
+
+# A file's bytes between two symbols, NAME_blob and NAME_blob_end.
+$(B)/obj/%_blob.o: $(B)/%
 	@mkdir -p $(@D)
-	$(Q)printf '.section .rodata\n.globl shim_blob\n.globl shim_blob_end\n.balign 16\nshim_blob:\n.incbin "$(B)/shim"\nshim_blob_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' > $(B)/obj/shim_blob.S
-	$(Q)$(CC) -c -o $@ $(B)/obj/shim_blob.S
+	$(Q)printf '.section .rodata\n.globl $*_blob\n.globl $*_blob_end\n.balign 16\n$*_blob:\n.incbin "$(B)/$*"\n$*_blob_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' > $(B)/obj/$*_blob.S
+	$(Q)$(CC) -c -o $@ $(B)/obj/$*_blob.S
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*.d $(B)/test/unit/*.d)
 
@@ -139,13 +158,14 @@ unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
 unit_objs = $(sort $(call domain_objs,base) $(call domain_objs,wire) $(call domain_objs,policy) \
 	$(foreach d,$(call unit_domain,$(1)) $(call unit_others,$(1)),$(call domain_objs,$(d))) \
-	$(if $(filter warden cell,$(call unit_domain,$(1)) $(call unit_others,$(1))),$(B)/obj/shim/attach.o $(B)/obj/shim_blob.o))
+	$(if $(filter warden cell,$(call unit_domain,$(1)) $(call unit_others,$(1))),$(B)/obj/shim/attach.o $(B)/obj/shim_blob.o $(B)/obj/net_blob.o))
+unit_libs = $(if $(filter proxy keeper,$(call unit_domain,$(1))),$(NET_LIBS),$(LIBS))
 
 .SECONDEXPANSION:
 $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(call unit_libs,$*)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
 OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/e2e/check $(wildcard tests/workflows/run)

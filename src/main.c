@@ -8,7 +8,6 @@
 #include "cell/plan.h"
 #include "cli/cli.h"
 #include "cli/launch.h"
-#include "proxy/main.h"
 #include "warden/session.h"
 
 #include <errno.h>
@@ -18,7 +17,6 @@ static const struct role {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } roles[] = {
-	{ "@proxy", proxy_main },
 	{ "@options", cli_options_main },
 };
 

@@ -4,21 +4,19 @@
  * their start. Runs in the warden. Hostile: every message of the proxy, which parses the cell's
  * bytes: it is checked, written to the audit, and believed in nothing else.
  */
+#include "warden/netrole.h"
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/sys.h"
 #include "wire/fdpass.h"
 #include "wire/proxymsg.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,6 +28,7 @@
 
 _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 	"the cell's sockets stand in the proxy's order");
+_Static_assert(PROXY_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX <= NETROLE_FDS_MAX, "they fit");
 
 static int policy_file(const struct warden *w, struct err *err)
 {
@@ -44,60 +43,31 @@ static int policy_file(const struct warden *w, struct err *err)
 	return take_fd(&fd);
 }
 
-/* Moves descriptors to where the proxy looks for them; what is missing stays closed. */
-static int place_fds(const struct warden *w, int policy, int sock)
+/* The descriptors of the role, in the order of enum proxy_fd. */
+static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds)
 {
-	int from[PROXY_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX];
-	int n = PROXY_FD_LOCALHOST + 2 * (int)w->cell.n_localhost;
+	size_t n_localhost = 2 * w->cell.n_localhost, n = 0;
 
-	for (int i = 0; i < n; i++) {
-		int fd = -1;
-
-		if (i == PROXY_FD_POLICY)
-			fd = policy;
-		else if (i == PROXY_FD_WARDEN)
-			fd = sock;
-		else if (i >= PROXY_FD_LOCALHOST)
-			fd = w->cell.fds[CELL_FD_LOCALHOST + i - PROXY_FD_LOCALHOST];
-		else if (i >= PROXY_FD_TCP4)
-			fd = w->cell.fds[CELL_FD_TCP4 + i - PROXY_FD_TCP4];
-		/* First out of the way of the final numbers. */
-		from[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, n);
-		if (fd >= 0 && from[i] < 0)
-			return -errno;
-	}
-	for (int i = PROXY_FD_POLICY; i < n; i++) {
-		(void)close(i);
-		if (from[i] >= 0 && dup2(from[i], i) < 0)
-			return -errno;
-	}
-	return sys_close_range((unsigned)n, ~0u, 0) < 0 ? -errno : 0;
-}
-
-static _Noreturn void become_proxy(const struct warden *w, int policy, int sock)
-{
-	char count[16];
-	char *const argv[] = { (char[]){ "agentjail" }, (char[]){ "@proxy" }, count, NULL };
-	char *const env[] = { NULL }; /* the user's variables are none of its business */
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	(void)snprintf(count, sizeof(count), "%zu", 2 * w->cell.n_localhost);
-	(void)setsid();
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	(void)sigprocmask(SIG_SETMASK, &w->old_mask, NULL);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-		(!w->plan->verbose && dup2(null, 2) < 0))
-		_exit(EXIT_AGENTJAIL);
-	if (place_fds(w, policy, sock) < 0)
-		_exit(EXIT_AGENTJAIL);
-	execve("/proc/self/exe", argv, env);
-	_exit(EXIT_AGENTJAIL);
+	fds[n++] = policy;
+	fds[n++] = sock;
+	for (unsigned i = CELL_FD_TCP4; i <= CELL_FD_NFLOG; i++)
+		fds[n++] = w->cell.fds[i];
+	for (size_t i = 0; i < n_localhost; i++)
+		fds[n++] = w->cell.fds[CELL_FD_LOCALHOST + i];
+	return n;
 }
 
 static int start(struct warden *w, struct err *err)
 {
 	AUTO_CLOSE int policy = policy_file(w, err), ours = -1, theirs = -1;
-	int pair[2];
+	int pair[2], fds[NETROLE_FDS_MAX];
+	char count[16];
+	struct netrole role = { .name = "@proxy",
+		.args = { count },
+		.fds = fds,
+		.keeps_stderr = w->plan->verbose,
+		.mask = &w->old_mask };
+	pid_t pid;
 
 	if (policy < 0)
 		return -err->code;
@@ -105,13 +75,12 @@ static int start(struct warden *w, struct err *err)
 		return err_set(err, errno, "socketpair");
 	ours = pair[0];
 	theirs = pair[1];
-	w->proxy.pid = fork();
-	if (w->proxy.pid < 0) {
-		w->proxy.pid = 0;
-		return err_set(err, errno, "fork");
-	}
-	if (w->proxy.pid == 0)
-		become_proxy(w, policy, theirs);
+	(void)snprintf(count, sizeof(count), "%zu", 2 * w->cell.n_localhost);
+	role.n_fds = collect_fds(w, policy, theirs, fds);
+	pid = netrole_start(&role, err);
+	if (pid < 0)
+		return -err->code;
+	w->proxy.pid = pid;
 	w->proxy.sock = take_fd(&ours);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/keepdirs.h"
+#include "warden/netrole.h"
 #include "warden/terminal.h"
 #include "warden/warden.h"
 
@@ -16,14 +17,12 @@
 #include "wire/job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/types.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -61,22 +60,10 @@ static int block_signals(struct warden *w, struct err *err)
 
 static int make_shim(struct warden *w, struct err *err)
 {
-	size_t n = (size_t)(shim_blob_end - shim_blob);
-	AUTO_CLOSE int fd = memfd_create("agentjail-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	char path[64];
-	int r;
-
-	if (fd < 0)
-		return err_set(err, errno, "memfd_create");
-	r = write_all(fd, shim_blob, n);
-	if (r < 0)
-		return err_set(err, -r, "shim");
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_set(err, errno, "seal shim");
-	/* Open for reading alone: an executable file that is open for writing is ETXTBSY. */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	w->shim = open(path, O_RDONLY | O_CLOEXEC);
-	if (w->shim < 0 || fstat(w->shim, &w->shim_stat) < 0)
+	w->shim = netrole_blob("agentjail-shim", shim_blob, shim_blob_end, err);
+	if (w->shim < 0)
+		return -err->code;
+	if (fstat(w->shim, &w->shim_stat) < 0)
 		return err_set(err, errno, "shim");
 	return 0;
 }

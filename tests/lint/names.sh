@@ -12,7 +12,7 @@ fi
 
 # Names of other forms: main; base/buf.c has the strings and write_all(); place_ is what agent and
 # cell have in common, in cell/cell.c.
-others='^(main$|str_|write_all$|place_|shim_blob)'
+others='^(main$|str_|write_all$|place_|shim_blob|net_blob)'
 
 for source in src/*/*.c; do
 	object=$objects/${source#src/}

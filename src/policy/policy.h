@@ -130,6 +130,7 @@ enum policy_verdict {
 	POLICY_ALLOWED,
 	POLICY_IN_AGENT, /* exec: stays in the agent context */
 	POLICY_IN_CELL, /* exec: goes to the cell */
+	POLICY_PASSED, /* inject: no rule matches, one of the host's says `else = pass` */
 };
 
 enum policy_file_kind {
@@ -162,7 +163,13 @@ struct policy_question {
 	int family; /* of address: AF_INET or AF_INET6 */
 	uint16_t port;
 	const struct policy_exec *exec;
+	/* INJECT, with host and port */
+	const char *method; /* a token */
+	const char *url_path; /* normal form, see policy/urlpath.h */
+	bool is_plain; /* the request came without TLS */
 };
+
+struct rules_rule;
 
 struct policy_answer {
 	enum policy_verdict verdict;
@@ -170,6 +177,7 @@ struct policy_answer {
 	enum policy_key key; /* the key that decided; PK_COUNT: the default, no line */
 	const struct policy_item *item; /* the line that decided, or NULL */
 	const char *reason; /* static text, for people */
+	const struct rules_rule *rule; /* INJECT: ALLOWED: whose secret; PASSED: which lets it pass */
 };
 
 /*
@@ -192,7 +200,10 @@ struct policy_answer {
  * EXEC. IN_AGENT if a line of [agent] trusted matches, no variable differs and no command could
  * have written the files; else IN_CELL, with the line (if one did match) and why it was not enough.
  *
- * CONNECT. See below. INJECT and TOOL are always denied yet.
+ * CONNECT. See below.
+ *
+ * INJECT. Of the rules that cover host and port, in order, the first that matches method and path:
+ * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. TOOL is always denied yet.
  */
 void policy_decide(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);

@@ -146,6 +146,7 @@ static int add_listener(struct role *role, enum proxy_fd number)
 		return role->nflog != NULL ? 0 : -ENOMEM;
 	case PROXY_FD_POLICY:
 	case PROXY_FD_WARDEN:
+	case PROXY_FD_AUTHORITY:
 	case PROXY_FD_LOCALHOST:
 		break;
 	}

@@ -50,6 +50,7 @@ static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds
 
 	fds[n++] = policy;
 	fds[n++] = sock;
+	fds[n++] = -1;
 	for (unsigned i = CELL_FD_TCP4; i <= CELL_FD_NFLOG; i++)
 		fds[n++] = w->cell.fds[i];
 	for (size_t i = 0; i < n_localhost; i++)
@@ -110,7 +111,7 @@ static void record(struct warden *w, const struct proxymsg *msg)
 	static const char *const via[PROXYMSG_VIA_COUNT] = { "transparent", "connect", "absolute",
 		"socks", "localhost", "dns", "literal" };
 	static const char *const decision[PROXYMSG_TYPE_COUNT] = { NULL, "allow", "deny", "failed",
-		"closed" };
+		"closed", "allow" };
 	struct audit_record r;
 
 	audit_begin(&w->audit, &r, msg->type == PROXYMSG_CLOSED ? "disconnect" : "connect");

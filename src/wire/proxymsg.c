@@ -14,5 +14,6 @@ int proxymsg_is_valid(const struct proxymsg *msg, size_t n)
 		msg->via < PROXYMSG_VIA_COUNT && is_text(msg->host, sizeof(msg->host)) &&
 		is_text(msg->address, sizeof(msg->address)) && is_text(msg->rule, sizeof(msg->rule)) &&
 		is_text(msg->reason, sizeof(msg->reason)) &&
+		is_text(msg->method, sizeof(msg->method)) && is_text(msg->path, sizeof(msg->path)) &&
 		(msg->family == AF_INET || msg->family == AF_INET6 || msg->family == 0);
 }

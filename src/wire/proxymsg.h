@@ -14,6 +14,7 @@ enum proxymsg_type {
 	PROXYMSG_DENIED, /* by policy; the cell saw a reset */
 	PROXYMSG_FAILED, /* allowed, but the host could not be reached */
 	PROXYMSG_CLOSED, /* an allowed one has ended: byte counts */
+	PROXYMSG_REQUEST, /* a request to a host with rules was judged: method, path, status, rule */
 	PROXYMSG_TYPE_COUNT
 };
 
@@ -30,6 +31,10 @@ struct proxymsg {
 	uint16_t port;
 	uint16_t family; /* AF_INET or AF_INET6 of the two below */
 	uint16_t client_port, server_port; /* the cell's socket: to find which command it is */
+	uint16_t status; /* REQUEST: what the client was answered; 0: nothing */
+	uint16_t is_denied; /* REQUEST: by policy */
+	char method[24]; /* REQUEST: cut to fit */
+	char path[256]; /* REQUEST: without the query, cut to fit */
 	uint8_t client[16], server[16];
 	uint64_t bytes_out, bytes_in; /* from and to the cell */
 };
@@ -38,13 +43,15 @@ struct proxymsg {
 int proxymsg_is_valid(const struct proxymsg *msg, size_t n);
 
 /*
- * Descriptor numbers of the proxy role (`agentjail @proxy`), inherited from the warden.
- * Listeners live in the cell's network namespace; PROXY_FD_LOCALHOST + i are the listeners of
- * localhost:PORT entries (two for each port: 127.0.0.1 and ::1), as many as argv[2] says.
+ * Descriptor numbers of the proxy role (`agentjail @proxy N_LOCALHOST N_RULES`), inherited from the
+ * warden. Listeners live in the cell's network namespace; PROXY_FD_LOCALHOST + i are the listeners
+ * of localhost:PORT entries (two for each port: 127.0.0.1 and ::1), as many as argv[2] says; behind
+ * them the sockets of the rules, in the order of rules_all(), as many as argv[3] says.
  */
 enum proxy_fd {
 	PROXY_FD_POLICY = 3, /* memfd, policy_undump() */
 	PROXY_FD_WARDEN, /* SOCK_SEQPACKET, struct proxymsg */
+	PROXY_FD_AUTHORITY, /* memfd: the session's certificate authority with its key, PEM; or closed */
 	PROXY_FD_TCP4, /* redirected TCP: SO_ORIGINAL_DST */
 	PROXY_FD_TCP6,
 	PROXY_FD_UDP4, /* names */

@@ -4,9 +4,11 @@
  */
 #include "cli/launch.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/which.h"
+#include "policy/hostmatch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +33,52 @@ static void print_warnings(const struct policy *policy)
 		log_warn("%s", lines[i]);
 }
 
+/*
+ * NO_PROXY as curl and others read it: a name means itself and what is below. An entry that is
+ * neither name nor address (a network, say) says nothing here.
+ */
+static int add_no_proxy(struct options *o, const char *list, struct err *err)
+{
+	AUTO_FREE char *copy = strdup(list);
+	char *rest = copy, *entry;
+
+	while (rest != NULL && (entry = strsep(&rest, ", ")) != NULL) {
+		AUTO_BUF struct buf text = { 0 };
+		struct hostmatch ignored;
+
+		entry += *entry == '.';
+		if (hostmatch_parse(entry, &ignored) != HOSTMATCH_OK)
+			continue;
+		/* A wildcard below a top-level name would be refused as too wide. */
+		buf_addf(&text, "egress.no-proxy=%s%s",
+			ignored.kind == HOSTMATCH_NAME && strchr(entry, '.') != NULL ? "**." : "",
+			entry);
+		if (text.failed)
+			return err_set(err, ENOMEM, "NO_PROXY");
+		if (options_override(o, text.data, err) < 0)
+			return -err->code;
+	}
+	return copy == NULL ? err_set(err, ENOMEM, "NO_PROXY") : 0;
+}
+
+/* With a parent proxy, NO_PROXY of the user's environment counts as [egress] no-proxy. */
+static int load_no_proxy(struct launch *launch, struct policy_request *request, struct err *err)
+{
+	const char *list = getenv("no_proxy");
+
+	if (list == NULL)
+		list = getenv("NO_PROXY");
+	if (list == NULL || policy_value(launch->policy, PK_EGRESS_PARENT_PROXY)->value[0] == '\0')
+		return 0;
+	if (add_no_proxy(&launch->options, list, err) < 0)
+		return -err->code;
+	request->overrides = (const char *const *)launch->options.overrides;
+	request->n_overrides = launch->options.n_overrides;
+	policy_free(launch->policy);
+	launch->policy = NULL;
+	return policy_load(request, &launch->policy, err);
+}
+
 int launch_load(struct launch *launch, const char *agent, struct err *err)
 {
 	const struct options *o = &launch->options;
@@ -48,6 +96,8 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 	request.overrides = (const char *const *)o->overrides;
 	request.n_overrides = o->n_overrides;
 	r = policy_load(&request, &launch->policy, err);
+	if (r == 0)
+		r = load_no_proxy(launch, &request, err);
 	if (r < 0)
 		return r;
 	print_warnings(launch->policy);

@@ -197,6 +197,20 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	return check_verb(&w, ret, err);
 }
 
+int options_override(struct options *o, const char *text, struct err *err)
+{
+	char **more = reallocarray(o->overrides, o->n_overrides + 1, sizeof(*more));
+
+	if (more == NULL)
+		return err_set(err, ENOMEM, "options");
+	o->overrides = more;
+	more[o->n_overrides] = strdup(text);
+	if (more[o->n_overrides] == NULL)
+		return err_set(err, ENOMEM, "options");
+	o->n_overrides++;
+	return 0;
+}
+
 void options_done(struct options *o)
 {
 	for (size_t i = 0; i < o->n_overrides; i++)

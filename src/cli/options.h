@@ -77,6 +77,9 @@ extern const size_t options_verb_count;
  * name. options_done() in both cases; *ret borrows from argv.
  */
 int options_parse(int argc, char **argv, struct options *ret, struct err *err);
+/* Adds one more override (copied) behind those of the command line. 0 or -ENOMEM with err. */
+int options_override(struct options *o, const char *text, struct err *err);
+
 void options_done(struct options *o);
 
 /* The verb of that name, or NULL. */

@@ -48,7 +48,8 @@ enum policy_key {
 	PK_EGRESS_ASK,
 	PK_EGRESS_PRIVATE,
 	PK_EGRESS_PUBLISH,
-	PK_EGRESS_PARENT_PROXY,
+	PK_EGRESS_PARENT_PROXY, /* http://HOST:PORT */
+	PK_EGRESS_NO_PROXY, /* list of hosts that are reached without it */
 	PK_EGRESS_PROXY_ENV,
 	PK_LIMITS_MEMORY,
 	PK_LIMITS_PIDS,

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/hostmatch.h"
 #include "policy/nearest.h"
 #include "policy/trusted.h"
 
@@ -128,6 +129,41 @@ int values_port(const struct keys_info *info, const struct keys_places *places, 
 		return err_set(err, 0, "'%s' is no port; write a number from 1 to 65535",
 			show(text, shown));
 	buf_addf(out, "%lu", port);
+	return 0;
+}
+
+int values_parent_proxy(const struct keys_info *info, const struct keys_places *places,
+	const char *text, struct buf *out, struct err *err)
+{
+	static const char scheme[] = "http://";
+	AUTO_FREE char *host = NULL;
+	struct hostmatch entry;
+	char shown[SHOWN_BYTES], normal[320];
+	size_t n;
+
+	(void)info;
+	(void)places;
+	/* The text is not shown before it is known to have no password in it. */
+	if (strchr(text, '@') != NULL)
+		return err_set(err, 0,
+			"no user or password can stand here: the proxy process would know it; let a "
+			"local relay that logs in be the parent");
+	if (!str_starts(text, scheme))
+		return err_set(err, 0, "'%s' is no parent proxy; write http://HOST:PORT",
+			show(text, shown));
+	n = strlen(text);
+	n -= text[n - 1] == '/' && n > sizeof(scheme);
+	host = strndup(text + sizeof(scheme) - 1, n - (sizeof(scheme) - 1));
+	if (host == NULL)
+		return err_set(err, ENOMEM, "parent proxy");
+	if (hostmatch_parse(host, &entry) != HOSTMATCH_OK ||
+		(entry.kind != HOSTMATCH_NAME && entry.kind != HOSTMATCH_LITERAL))
+		return err_set(err, 0, "'%s' is no parent proxy; write http://HOST:PORT",
+			show(text, shown));
+	if (entry.port == 0)
+		entry.port = 80;
+	hostmatch_format(&entry, normal, sizeof(normal));
+	buf_addf(out, "%s%s", scheme, normal);
 	return 0;
 }
 

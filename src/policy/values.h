@@ -17,6 +17,7 @@ keys_check values_env_glob;
 keys_check values_env_set; /* NAME=VALUE; one pair of double quotes around VALUE is taken off */
 keys_check values_host; /* HOST[:PORT] */
 keys_check values_port;
+keys_check values_parent_proxy; /* http://HOST[:PORT] */
 keys_check values_amount; /* a number with an optional unit */
 keys_check values_trusted; /* a line of [agent] trusted */
 keys_check values_key_name; /* SECTION.KEY */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "policy/policy.h"
+#include "proxy/parent.h"
 #include "proxy/resolver.h"
 
 #include <arpa/inet.h>
@@ -22,6 +23,9 @@ struct dial {
 	size_t n, next;
 	int fd;
 	struct event *event; /* of fd while it connects, else of the deferred end */
+	bool has_parent;     /* the candidates are those of the parent proxy */
+	struct target through;
+	struct parent *parent; /* while it is asked to connect */
 	struct dial_result result;
 };
 
@@ -30,6 +34,7 @@ void dial_cancel(struct dial *d)
 	if (d == NULL)
 		return;
 	resolver_cancel(&d->waiter);
+	parent_free(d->parent);
 	if (d->event != NULL)
 		event_free(d->event);
 	cleanup_close(&d->fd);
@@ -89,6 +94,35 @@ static void attempt_failed(struct dial *d, int code)
 	connect_next(d);
 }
 
+static void on_parent(void *arg, const char *why)
+{
+	struct dial *d = arg;
+
+	parent_free(d->parent);
+	d->parent = NULL;
+	if (why == NULL) {
+		d->result.outcome = DIAL_CONNECTED;
+	} else {
+		d->result.reason = why;
+		cleanup_close(&d->fd);
+	}
+	finish(d);
+}
+
+/* The socket leads to the parent: it has to lead on to the target. */
+static void ask_parent(struct dial *d)
+{
+	const struct parent_request request = {
+		.fd = d->fd, .target = &d->request.target, .done = on_parent, .arg = d
+	};
+
+	event_free(d->event);
+	d->event = NULL;
+	d->parent = parent_start(d->proxy->base, &request);
+	if (d->parent == NULL)
+		attempt_failed(d, ENOMEM);
+}
+
 static void on_connect(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
@@ -101,6 +135,10 @@ static void on_connect(evutil_socket_t fd, short what, void *arg)
 		code = errno;
 	if (code != 0) {
 		attempt_failed(d, code);
+		return;
+	}
+	if (d->has_parent) {
+		ask_parent(d);
 		return;
 	}
 	d->result.outcome = DIAL_CONNECTED;
@@ -138,7 +176,9 @@ static void connect_next(struct dial *d)
 	memcpy(d->result.address, address->host, sizeof(d->result.address) - 1);
 	d->fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (d->fd < 0 ||
-		(connect_to(d->fd, address, d->request.target.port) < 0 && errno != EINPROGRESS)) {
+		(connect_to(d->fd, address, d->has_parent ? d->through.port : d->request.target.port) <
+				0 &&
+			errno != EINPROGRESS)) {
 		attempt_failed(d, errno);
 		return;
 	}
@@ -154,8 +194,7 @@ static void add_candidate(struct dial *d, const struct target *address)
 {
 	struct policy_answer answer;
 
-	if (!d->request.is_localhost &&
-		!proxy_may_connect(d->proxy, &d->request.target, address, &answer)) {
+	if (!proxy_may_connect(d->proxy, &d->request.target, address, &answer)) {
 		proxy_rule_text(&answer, d->result.rule, sizeof(d->result.rule));
 		d->result.reason = answer.reason;
 		d->result.outcome = DIAL_DENIED;
@@ -174,6 +213,37 @@ static void connect_first(struct dial *d)
 	connect_next(d);
 }
 
+static void start_localhost(struct dial *d);
+
+static void on_parent_lookup(void *arg, const struct resolver_result *found)
+{
+	struct dial *d = arg;
+
+	d->result.reason = "the parent proxy's name is not known";
+	for (size_t i = 0; i < found->n; i++)
+		d->candidates[d->n++] = found->addresses[i];
+	connect_first(d);
+}
+
+/*
+ * What of the target was looked up here has been judged; what only the parent can look up is judged
+ * by its name alone.
+ */
+static void start_parent(struct dial *d)
+{
+	d->n = 0;
+	d->waiter.done = on_parent_lookup;
+	if (strcmp(d->through.host, "localhost") == 0) {
+		start_localhost(d);
+	} else if (d->through.family != 0) {
+		d->candidates[d->n++] = d->through;
+		connect_first(d);
+	} else if (!resolver_lookup(d->proxy->resolver, d->through.host, &d->waiter)) {
+		d->result.reason = "too many look-ups at once";
+		end_later(d);
+	}
+}
+
 static void on_lookup(void *arg, const struct resolver_result *found)
 {
 	struct dial *d = arg;
@@ -181,7 +251,10 @@ static void on_lookup(void *arg, const struct resolver_result *found)
 	d->result.reason = found->why;
 	for (size_t i = 0; i < found->n; i++)
 		add_candidate(d, &found->addresses[i]);
-	connect_first(d);
+	if (d->has_parent && (d->n > 0 || found->n == 0))
+		start_parent(d);
+	else
+		connect_first(d);
 }
 
 static void start_localhost(struct dial *d)
@@ -190,9 +263,9 @@ static void start_localhost(struct dial *d)
 	struct target address;
 
 	target_from_address(AF_INET, four, 0, &address);
-	add_candidate(d, &address);
+	d->candidates[d->n++] = address;
 	target_from_address(AF_INET6, six, 0, &address);
-	add_candidate(d, &address);
+	d->candidates[d->n++] = address;
 	connect_first(d);
 }
 
@@ -209,11 +282,15 @@ struct dial *dial_start(struct proxy *proxy, const struct dial_request *request)
 	d->result.reason = "cannot connect";
 	d->waiter.done = on_lookup;
 	d->waiter.arg = d;
+	d->has_parent = parent_find(proxy->policy, &request->target, &d->through);
 	if (request->is_localhost) {
 		start_localhost(d);
 	} else if (request->target.family != 0) {
 		add_candidate(d, &request->target);
-		connect_first(d);
+		if (d->has_parent && d->n > 0)
+			start_parent(d);
+		else
+			connect_first(d);
 	} else if (!resolver_lookup(proxy->resolver, request->target.host, &d->waiter)) {
 		dial_cancel(d);
 		return NULL;

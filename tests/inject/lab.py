@@ -1,0 +1,232 @@
+"""The driver: in a network and mount namespace of its own it starts the origins, then plays every case
+in a cell and bare, and judges by the bytes that the origins recorded. Prints TAP without a plan.
+lab.py BASE PROGRAM WHO [CASE...]    PROGRAM may be empty: controls only"""
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.parse
+
+import cases
+import origin
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SECRET = origin.SECRET
+RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test expired.test "
+              "wrongname.test selfsigned.test constrained.test").split()
+OTHER_HOSTS = ["evil.test"]
+PROFILE = """
+[egress]
+allow = evil.test evil.test:80 api.test:80 api.test:8443
+private = {hosts}
+
+[inject api]
+host = api.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+
+[inject scoped]
+host = scoped.test
+method = GET POST
+path = /v1/*
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+
+[inject git]
+host = git.test
+basic = x-access-token:{{secret}}
+secret = env:TEST_API_TOKEN
+
+[inject query]
+host = query.test
+query = key={{secret}}
+secret = env:TEST_API_TOKEN
+
+[inject key]
+host = key.test
+header = X-Api-Key: {{secret}}
+secret = env:TEST_API_TOKEN
+
+[inject wild]
+host = *.wild.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+"""
+BAD_RULE = """
+[inject {name}]
+host = {name}.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+"""
+number = 0
+
+
+def tap(ok, title, note="", skip=""):
+    global number
+    number += 1
+    print(f"{'ok' if ok else 'not ok'} {number} - {title}" + (f" # SKIP {skip}" if skip else ""))
+    for line in str(note).splitlines() if not ok else []:
+        print("# " + line[:500])
+    sys.stdout.flush()
+
+
+def encodings(secret):
+    """The forms in which a value comes back, for the search."""
+    raw = secret.encode()
+    yield raw
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    for pad in range(3):  # base64 at three alignments, without the bytes that depend on neighbours
+        text = base64.b64encode(b"x" * pad + raw)
+        yield text[(0, 2, 3)[pad]:len(text) // 4 * 4 - 4]
+    yield "".join(f"%{b:02x}" for b in raw).encode()
+    yield "".join(f"\\u{b:04x}" for b in raw).encode()
+    yield "".join(f"&#{b};" for b in raw).encode()
+
+
+def finds_secret(data):
+    return next((e for e in encodings(SECRET) if e in data), None)
+
+
+class Echo(origin.Origin):
+    """The origin with what needs the secret in other forms, and the hostile replies."""
+
+    def answer(self, method, path, target, head, body):
+        secret = SECRET.encode()
+        if path.startswith(b"/raw/"):
+            return (list(cases.RAW_REPLIES.values())[int(path[5:])],)
+        if path == b"/extra":
+            return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
+        made = {
+            b"/echo-base64": b"x".join(base64.b64encode(b"x" * n + secret) for n in range(3)),
+            b"/echo-percent": urllib.parse.quote(SECRET, safe="").encode() +
+            "".join(f"%{b:02X}" for b in secret).encode(),
+            b"/echo-json": json.dumps({"a": SECRET}).encode() + "".join(f"\\u{b:04X}" for b in secret).encode(),
+            b"/echo-hex": secret.hex().encode() + b" " + secret.hex().upper().encode(),
+        }
+        if path in made:
+            return origin.reply(body=made[path])
+        if path in (b"/echo-br", b"/echo-zstd"):
+            name = "brotli" if path == b"/echo-br" else "zstd"
+            packed = subprocess.run([name, "-c"], input=head, capture_output=True).stdout
+            return origin.reply(body=packed, fields=[b"Content-Encoding: " + path[6:]])
+        return super().answer(method, path, target, head, body)
+
+
+def start_origin(folder):
+    ca = origin.make_ca(folder, "ca", "-addext", "basicConstraints=critical,CA:TRUE")
+    limited = origin.make_ca(folder, "limited", "-addext", "basicConstraints=critical,CA:TRUE",
+                             "-addext", "nameConstraints=critical,permitted;DNS:other.test")
+    good = [h for h in RULE_HOSTS if h.split(".")[0] not in
+            ("expired", "wrongname", "selfsigned", "constrained")] + OTHER_HOSTS
+    files = {" ".join(good): origin.make_leaf(folder, "good", ca, good),
+             "expired.test": origin.make_leaf(folder, "expired", ca, ["expired.test"], days="-1"),
+             "wrongname.test": origin.make_leaf(folder, "wrongname", ca, ["elsewhere.test"]),
+             "constrained.test": origin.make_leaf(folder, "constrained", limited, ["constrained.test"])}
+    own = origin.make_ca(folder, "own", "-addext", "subjectAltName=DNS:selfsigned.test")
+    with open(f"{folder}/own-both.pem", "w") as f:
+        f.write(open(own[0]).read() + open(own[1]).read())
+    files["selfsigned.test"] = f"{folder}/own-both.pem"
+    server = Echo(files)
+    for port, tls in ((443, True), (8443, True), (80, False)):
+        server.listen("127.0.0.1", port, tls)
+    return server, [ca[0], limited[0]]
+
+
+def namespace(folder, roots):
+    """lo, names and the authorities of this mount namespace alone."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with open(f"{folder}/hosts", "w") as f:
+        f.write("127.0.0.1 localhost\n")
+        for h in RULE_HOSTS + OTHER_HOSTS:
+            f.write(f"127.0.0.1 {h}\n")
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    with open(f"{folder}/bundle", "w") as f:
+        f.write(open(bundle).read())
+        for root in roots:
+            f.write(open(root).read())
+    with open(f"{folder}/resolv.conf", "w") as f:
+        f.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    for name, target in (("hosts", "/etc/hosts"), ("bundle", bundle), ("resolv.conf", "/etc/resolv.conf")):
+        subprocess.run(["mount", "--bind", f"{folder}/{name}", os.path.realpath(target)], check=True)
+
+
+class Side:
+    """A client, in a cell or bare, that plays one case after the other."""
+
+    def __init__(self, name, prefix, project, env):
+        self.name, self.stderr = name, open(f"{project}/../{name}.stderr", "wb")
+        self.process = subprocess.Popen(
+            prefix + ["python3", f"{project}/client.py", "cases", name], cwd=project, env=env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr)
+
+    def play(self, case):
+        try:
+            self.process.stdin.write(case.encode() + b"\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = b""
+        return base64.b64decode(json.loads(line)["result"]) if line else b"[the client is gone]"
+
+
+def play_all(server, jail, bare, wanted):
+    for name, case in cases.CASES.items():
+        if wanted and name not in wanted:
+            continue
+        title = f"{name}: {case.title}"
+        if case.control:
+            server.clear()
+            bare.play(name)
+            time.sleep(0.02)
+            if not any(c.data or c.sni for c in server.seen()):
+                tap(False, title, "control: bare, no origin heard anything")
+                continue
+        if jail is None:
+            tap(True, title, skip="controls only")
+            continue
+        server.clear()
+        result = jail.play(name)
+        time.sleep(0.05)
+        seen = server.seen()
+        why = case.check(result, seen)
+        if finds_secret(result):
+            why = f"the secret came back: {result[:300]!r}"
+        for c in seen:
+            if finds_secret(c.data) and (c.sni not in RULE_HOSTS or c.port != 443):
+                why = f"the secret went to {c}"
+        tap(why is None, title, why)
+
+
+def main():
+    base, program, _who = sys.argv[1:4]
+    project = f"{base}/home/project"
+    for folder in (project, f"{base}/home/.config/agentjail/profiles", f"{base}/origin"):
+        os.makedirs(folder, exist_ok=True)
+    for file in ("client.py", "cases.py"):
+        with open(f"{HERE}/{file}") as f, open(f"{project}/{file}", "w") as out:
+            out.write(f.read())
+    server, roots = start_origin(f"{base}/origin")
+    namespace(f"{base}/origin", roots)
+    profile = f"{base}/home/.config/agentjail/profiles/lab.ini"
+    with open(profile, "w") as f:
+        f.write(PROFILE.format(hosts=" ".join(RULE_HOSTS + OTHER_HOSTS)) + "".join(
+                BAD_RULE.format(name=n) for n in ("expired", "wrongname", "selfsigned", "constrained")))
+    env = {"HOME": f"{base}/home", "PATH": os.environ["PATH"], "TEST_API_TOKEN": SECRET}
+    bare = Side("bare", DROP, project, env)
+    jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env) if program else None
+    play_all(server, jail, bare, sys.argv[4:])
+    for side in (bare, jail):
+        if side:
+            side.process.stdin.close()
+            side.process.wait(20)
+    if jail:
+        said = open(f"{base}/home/cell.stderr", "rb").read()
+        tap(not finds_secret(said), "no secret in what was said on stderr", said)
+
+
+DROP = [] if os.geteuid() == 0 else ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]
+if __name__ == "__main__":
+    main()

@@ -111,6 +111,18 @@ static void add_group(const struct run_plan *plan, const struct group *group, st
 		buf_adds(out, "  none\n");
 }
 
+/* Rules of one host are tried in this order. */
+static void add_rules(const struct run_plan *plan, struct buf *out)
+{
+	AUTO_BUF struct buf rules = { 0 };
+
+	buf_adds(out, "\nsecrets put into requests (of the rules of one host the first that matches)\n");
+	if (!listing_add_rules(plan->policy, &rules))
+		buf_adds(&rules, "  none\n");
+	buf_add(out, rules.data, rules.len);
+	out->failed |= rules.failed;
+}
+
 int explain_verb(struct launch *launch, struct err *err)
 {
 	const struct run_plan *plan = &launch->plan;
@@ -120,5 +132,7 @@ int explain_verb(struct launch *launch, struct err *err)
 	add_layers(plan->policy, &out);
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
 		add_group(plan, &groups[i], &out);
+	if (plan->mode != RUN_NONE)
+		add_rules(plan, &out);
 	return listing_print(&out, err);
 }

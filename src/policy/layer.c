@@ -192,7 +192,7 @@ static int one_entry(struct job *job, const char *value, bool is_removal, struct
 			(struct policy_item){ .value = value, .origin = origin_of(job) }, err);
 	/* An installed profile cannot know what the administrator took away before it. */
 	if (store_remove_at(layer->policy, list_of(job), value) == 0 && layer->kind != LAYER_CHECK &&
-		layer->kind != LAYER_INSTALLED)
+		layer->kind != LAYER_INSTALLED && layer->kind != LAYER_PRESET)
 		return no_such_entry(job, value, err);
 	return 0;
 }

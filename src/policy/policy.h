@@ -18,7 +18,7 @@
 /* Every key but those of [inject NAME] and [tool NAME]; the table is policy_keys in keys.c. */
 enum policy_key {
 	PK_PROFILE_NAME,
-	PK_PROFILE_INHERIT,
+	PK_PROFILE_INHERIT, /* list of profiles, or inject/NAME; read before the file itself */
 	PK_PROFILE_DESCRIPTION,
 	PK_AGENT_KEEP, /* list of paths: the agent's own state, writable for it, not in the cell */
 	PK_AGENT_KEEP_ENV, /* list of name globs: variables of the agent alone */
@@ -83,6 +83,12 @@ struct policy_request {
 	const char *config_dir; /* ~/.config/agentjail */
 	const char *profiles_dir; /* the installed profiles (or the build tree's) */
 	const char *system_file; /* /etc/agentjail/agentjail.ini */
+	/*
+	 * Command line: rules by name. One that the layers have is on already; else the preset
+	 * profiles_dir/inject/NAME.ini (and the user's own of that name) is read.
+	 */
+	const char *const *rules;
+	size_t n_rules;
 	const char *const *overrides; /* command line: "SECTION.KEY=VALUE", in order */
 	size_t n_overrides;
 };
@@ -95,8 +101,11 @@ struct policy_request {
 int policy_load(const struct policy_request *request, struct policy **ret, struct err *err);
 void policy_free(struct policy *policy); /* NULL is fine */
 
-/* Parses one file as a layer of its own, for `agentjail check`. 0 or -errno with err. */
-int policy_check_file(const char *path, struct err *err);
+/*
+ * Parses one file as a layer of its own, for `agentjail check`. *ret is what it says alone, the
+ * caller's. 0 or -errno with err.
+ */
+int policy_check_file(const char *path, struct policy **ret, struct err *err);
 
 /* True when the agent's own profile was found; false: `default` alone stands in for it. */
 bool policy_has_agent_profile(const struct policy *policy);

@@ -62,7 +62,7 @@ static bool has(const struct store_list *list, const char *text)
 	return false;
 }
 
-static bool covers_port(const struct rules_rule *rule, uint16_t port, bool plain)
+bool rules_covers_port(const struct rules_rule *rule, uint16_t port, bool plain)
 {
 	const struct store_list *ports = &rule->lists[RULES_PORT];
 	char text[8];
@@ -79,7 +79,7 @@ bool rules_covers(const struct rules_rule *rule, const char *host, uint16_t port
 {
 	struct hostmatch entry;
 
-	if (rule->values[RULES_HOST].value == NULL || !covers_port(rule, port, plain) ||
+	if (rule->values[RULES_HOST].value == NULL || !rules_covers_port(rule, port, plain) ||
 		hostmatch_parse(rule->values[RULES_HOST].value, &entry) != HOSTMATCH_OK)
 		return false;
 	entry.port = port;

@@ -62,6 +62,8 @@ const struct policy_item *rules_value(const struct rules_rule *rule, enum rules_
 
 bool rules_says(const struct rules_rule *rule, enum rules_key key, const char *word);
 
+bool rules_covers_port(const struct rules_rule *rule, uint16_t port, bool plain);
+
 /* Does the rule speak of this host and port? plain: a connection without TLS. */
 bool rules_covers(const struct rules_rule *rule, const char *host, uint16_t port, bool plain);
 

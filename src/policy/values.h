@@ -10,6 +10,7 @@
 
 keys_check values_text; /* anything but nothing */
 keys_check values_name; /* profile, rule and tool names; info may be NULL */
+keys_check values_profile; /* a profile's name, or inject/NAME of a preset; info may be NULL */
 keys_check values_word; /* one of info->words */
 keys_check values_path; /* a path pattern, or a name rule where info allows it */
 keys_check values_audit_path;

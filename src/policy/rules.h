@@ -19,7 +19,7 @@ enum rules_key {
 	RULES_HEADER, /* lines "Name: text with {secret}" */
 	RULES_REMOVE, /* list of header names that the cell's request loses */
 	RULES_QUERY, /* lines "name=text with {secret}" */
-	RULES_BASIC, /* "user:{secret}": Authorization: Basic */
+	RULES_BASIC, /* "user:{secret}", "{secret}" (user and password): Authorization: Basic */
 	RULES_SECRET, /* env: file: command: keyring: */
 	RULES_TTL, /* seconds after which a secret is fetched anew */
 	RULES_CA, /* file with the only authorities that may vouch for the host */

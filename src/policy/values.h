@@ -30,7 +30,7 @@ keys_check values_header; /* "NAME: TEXT with {secret}" */
 keys_check values_header_name; /* of a header that a rule may set or remove */
 keys_check values_token; /* of a header of responses */
 keys_check values_query; /* "NAME=TEXT with {secret}" */
-keys_check values_basic; /* "USER:PASSWORD with {secret}" */
+keys_check values_basic; /* "USER:PASSWORD with {secret}", or "{secret}" alone: it is both */
 keys_check values_secret; /* where a secret comes from; paths become absolute */
 keys_check values_seconds; /* N, Ns, Nm or Nh; the normal form is N in seconds */
 keys_check values_file; /* one file, absolute or ~/ */

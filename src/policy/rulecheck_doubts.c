@@ -7,6 +7,7 @@
 #include "policy/hostmatch.h"
 #include "policy/lines.h"
 #include "policy/tenants.h"
+#include "policy/values.h"
 
 #include <string.h>
 
@@ -71,12 +72,37 @@ static int judge_denied(struct policy *policy, const struct rules_rule *rule, st
 	return 0;
 }
 
+/* A credential without {secret} is probably one that was written into the profile. */
+static int judge_texts(struct policy *policy, const struct rules_rule *rule, struct err *err)
+{
+	static const char *const credentials[] = { "authorization", "x-api-key", "api-key",
+		"private-token", "job-token", "x-auth-token", "x-access-token", "cookie" };
+	const struct store_list *list = &rule->lists[RULES_HEADER];
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		for (size_t k = 0; k < ARRAY_LEN(credentials) && r == 0; k++) {
+			const char *text = list->items[i].value;
+
+			if (strstr(text, "{secret}") == NULL &&
+				values_same_header(text, strcspn(text, ":"), credentials[k],
+					strlen(credentials[k])))
+				r = warn(policy, rule, &list->items[i],
+					"sends a credential that stands in the profile; name its "
+					"source as secret and write {secret}",
+					err);
+		}
+	return r;
+}
+
 int rulecheck_doubts(struct policy *policy, const struct rules_rule *rule, struct err *err)
 {
 	int r = judge_breadth(policy, rule, err);
 
 	if (r == 0)
 		r = judge_denied(policy, rule, err);
+	if (r == 0)
+		r = judge_texts(policy, rule, err);
 	if (r == 0 && rules_says(rule, RULES_PLAIN, "yes"))
 		r = warn(policy, rule, rules_value(rule, RULES_PLAIN),
 			"plain = yes: without TLS the secret is readable on the way, and nobody vouches "

@@ -147,7 +147,7 @@ static int no_such_entry(const struct job *job, const char *value, struct err *e
 	char shown[100], other[100];
 	const char *best;
 
-	for (size_t i = 0; i < list->n; i++)
+	for (size_t i = 0; list != NULL && i < list->n; i++)
 		nearest_try(&nearest, list->items[i].value);
 	(void)log_quote(value, strlen(value), shown, sizeof(shown));
 	best = nearest_best(&nearest);

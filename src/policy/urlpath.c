@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "policy/urlglob.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_unreserved(unsigned char c)
@@ -150,8 +151,11 @@ static void add_with_slashes(struct buf *out, const char *s, size_t n)
 
 static const char *check_segments(const struct buf *path)
 {
-	const char *end = path->data + path->len, *start = path->data + 1, *fault = NULL;
+	const char *end, *start, *fault = NULL;
 
+	assert(path->data != NULL); /* it has a first slash */
+	end = path->data + path->len;
+	start = path->data + 1;
 	while (fault == NULL && start <= end) {
 		const char *slash = memchr(start, '/', (size_t)(end - start));
 		const char *stop = slash != NULL ? slash : end;

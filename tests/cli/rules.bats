@@ -44,7 +44,7 @@ own() { printf '%b' "$1" >"$config/agentjail.ini"; }
 @test "a rule is shown with its origins" {
 	own '[inject acme]\nhost = api.acme.test\nmethod = GET\nheader = Authorization: Bearer {secret}\nsecret = env:ACME\n'
 	works "$agentjail" show
-	[[ $output =~ "[inject acme]" ]]
+	has "[inject acme]"
 	[[ $output =~ "header = Authorization: Bearer {secret}"\ +"$config/agentjail.ini:4" ]]
 	[[ $output =~ "port = 443"\ +"(built-in)" ]]
 	works "$agentjail" -q --explain sh

@@ -186,7 +186,8 @@ struct policy_answer {
 	enum policy_key key; /* the key that decided; PK_COUNT: the default, no line */
 	const struct policy_item *item; /* the line that decided, or NULL */
 	const char *reason; /* static text, for people */
-	const struct rules_rule *rule; /* INJECT: ALLOWED: whose secret; PASSED: which lets it pass */
+	/* INJECT: ALLOWED: whose secret; PASSED: which lets it pass. CONNECT: which allows the host */
+	const struct rules_rule *rule;
 };
 
 /*
@@ -212,7 +213,8 @@ struct policy_answer {
  * CONNECT. See below.
  *
  * INJECT. Of the rules that cover host and port, in order, the first that matches method and path:
- * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. TOOL is always denied yet.
+ * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. [egress] deny wins, and
+ * TRACE, TRACK and CONNECT are never served. TOOL is always denied yet.
  */
 void policy_decide(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);
@@ -242,7 +244,8 @@ int policy_localhost_ports(const struct policy *policy, uint16_t *out, size_t ma
  * CONNECT asks twice: once with address NULL when a name is looked up or dialled (allow, deny,
  * port), once with the resolved address (private and metadata ranges, RFC 6890). Both must allow.
  * host is in normal form (policy_host_normal()) or a literal address, an IPv6 one with or without
- * brackets; anything else is denied. Entries of `deny` and `private` without a port mean every one.
+ * brackets; anything else is denied. A rule allows its host on its ports (answer.rule, where no
+ * line of `allow` does; key is PK_COUNT, item the rule's host). Entries of `deny` and `private` without a port mean every one.
  * The host's own addresses are not known here: the proxy has to refuse them.
  */
 

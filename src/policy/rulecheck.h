@@ -5,8 +5,8 @@
  * and a file comes before what it inherits. It counts within one layer only: its file and the files
  * that this inherits, or the presets of one command line, were written to go together. Files of two
  * layers know nothing of each other. So rules of two layers that may match one request and do
- * different things with it are refused, and so is a rule of which its own layer's earlier ones
- * leave nothing.
+ * different things with it are refused, and so is a rule all of whose requests an earlier one of its
+ * own layer takes.
  */
 #ifndef POLICY_RULECHECK_H
 #define POLICY_RULECHECK_H

@@ -72,6 +72,7 @@ static void check_decisions(void)
 	decides(policy, "DELETE api.test /repos/acme/x", POLICY_DENIED, "-");
 	decides(policy, "GET a.w.test /x/y", POLICY_ALLOWED, "wild");
 	decides(policy, "GET a.w.test /y", POLICY_PASSED, "wild");
+	decides(policy, "TRACE a.w.test /y", POLICY_DENIED, "-");
 	decides(policy, "GET w.test /x/y", POLICY_DENIED, "-");
 	decides(policy, "GET evilw.test /x/y", POLICY_DENIED, "-");
 	decides(policy, "GET a.w.test.evil /x/y", POLICY_DENIED, "-");

@@ -344,15 +344,18 @@ static void check_project(void)
 
 	user(RULE("x", "x.test"));
 	puts_at("project/.agentjail.ini",
-		"[inject x]\nhost = evil.test\npath = /a\n[inject y]\nhost = evil.test\n");
+		"[inject x]\nhost = evil.test\npath = /a\n[inject y]\nhost = evil.test\n"
+		"[profile]\ninherit = inject/p\n");
+	puts_at("profiles/inject/p.ini", RULE("p", "p.test"));
 	policy = loaded();
 	if (policy == NULL)
 		return;
 	tap_ok(strcmp(names(policy), "x") == 0, "a project adds no rule");
 	tap_ok(rules_says(rule_of(policy, "x"), RULES_HOST, "x.test"), "and changes none");
-	tap_ok(policy_warnings(policy, &lines) == 1 && strstr(lines[0], ":2: 3 lines skipped") != NULL,
+	tap_ok(policy_warnings(policy, &lines) == 1 && strstr(lines[0], ":2: 4 lines skipped") != NULL,
 		"and is told so");
 	policy_free(policy);
+	(void)unlink(at("profiles/inject/p.ini"));
 }
 
 /* What commands can write chooses no secret and vouches for no host. */

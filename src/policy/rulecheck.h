@@ -23,7 +23,7 @@ int rulecheck_all(struct policy *policy, bool is_alone, struct err *err);
 /* Its parts. Two rules, a before b. */
 int rulecheck_pair(const struct rules_rule *a, const struct rules_rule *b, struct err *err);
 
-/* May commands write a file that the rule's secrets or authorities come from? */
+/* May commands write what the rule's secrets or authorities come from, or read a secret there? */
 int rulecheck_places(const struct policy *policy, const struct rules_rule *rule, struct err *err);
 
 /* Adds what is doubtful to the policy's warnings. */

@@ -1,6 +1,8 @@
 /*
  * What a rule's secrets and authorities come from must not be for commands to change: a cell that
- * can write them chooses what is sent, or who vouches for the host. Runs where profiles are read.
+ * can write them chooses what is sent, or who vouches for the host. And a secret that commands can
+ * read where it lies needs no rule: then masking would only look like protection. Runs where
+ * profiles are read.
  */
 #include "policy/rulecheck.h"
 
@@ -12,31 +14,50 @@
 
 #include <string.h>
 
-static const enum rules_key source_keys[] = { RULES_SECRET, RULES_CLIENT_CERT, RULES_CLIENT_KEY,
-	RULES_KEY_ID, RULES_SESSION_TOKEN };
+static const struct source {
+	enum rules_key key;
+	bool is_secret;
+} sources[] = {
+	{ RULES_SECRET, true },
+	{ RULES_CLIENT_CERT, false },
+	{ RULES_CLIENT_KEY, true },
+	{ RULES_KEY_ID, false },
+	{ RULES_SESSION_TOKEN, true },
+};
 
-/* The line that lets commands write path, or NULL. A cell's own /tmp is not the host's. */
-static const struct policy_item *writable_by(const struct policy *policy, const char *path)
+/* The line that lets commands do that, or NULL. A cell's own /tmp is not the host's. */
+static const struct policy_item *allowed_by(const struct policy *policy, enum policy_action action,
+	const char *path)
 {
-	struct policy_question question = { .action = POLICY_WRITE, .path = path };
+	struct policy_question question = { .action = action, .path = path };
 	struct policy_answer answer;
 
 	if (path[0] != '/')
 		return NULL;
 	policy_decide(policy, &question, &answer);
-	return answer.file_kind == POLICY_FILE_WRITE ? answer.item : NULL;
+	/* What is written to an overlay stays in the cell. */
+	if (answer.verdict != POLICY_ALLOWED ||
+		(action == POLICY_WRITE && answer.file_kind != POLICY_FILE_WRITE))
+		return NULL;
+	return answer.item;
+}
+
+static const struct policy_item *allowed_there(const struct policy *policy,
+	enum policy_action action, const char *path)
+{
+	const struct policy_item *line = allowed_by(policy, action, path);
+	AUTO_FREE char *resolved = realpath(path, NULL);
+
+	return line == NULL && resolved != NULL ? allowed_by(policy, action, resolved) : line;
 }
 
 /* Also where links lead to. */
 static int check_file(const struct policy *policy, const char *path, const char *what,
 	struct err *err)
 {
-	const struct policy_item *line = writable_by(policy, path);
-	AUTO_FREE char *resolved = realpath(path, NULL);
+	const struct policy_item *line = allowed_there(policy, POLICY_WRITE, path);
 	char shown[120], file[120];
 
-	if (line == NULL && resolved != NULL)
-		line = writable_by(policy, resolved);
 	if (line == NULL)
 		return 0;
 	return err_set(err, 0,
@@ -44,6 +65,46 @@ static int check_file(const struct policy *policy, const char *path, const char 
 		log_quote(path, strlen(path), shown, sizeof(shown)),
 		log_quote(line->origin.file, strlen(line->origin.file), file, sizeof(file)),
 		line->origin.line);
+}
+
+static int check_secret_file(const struct policy *policy, const char *path, struct err *err)
+{
+	const struct policy_item *line = allowed_there(policy, POLICY_READ, path);
+	char shown[120], file[120];
+
+	if (line == NULL)
+		return 0;
+	return err_set(err, 0,
+		"file %s can be read by commands (%s:%u), who need no rule then; hide it, or put it "
+		"elsewhere",
+		log_quote(path, strlen(path), shown, sizeof(shown)),
+		log_quote(line->origin.file, strlen(line->origin.file), file, sizeof(file)),
+		line->origin.line);
+}
+
+static const struct policy_item *glob_of(const struct store_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_glob(list->items[i].value, name))
+			return &list->items[i];
+	return NULL;
+}
+
+/* A variable that commands get anyway. A fake of the rule's own takes its place. */
+static int check_variable(const struct policy *policy, const struct rules_rule *rule,
+	const char *name, struct err *err)
+{
+	const struct policy_item *line = glob_of(&policy->lists[PK_ENV_KEEP], name);
+	char file[120];
+
+	if (line == NULL || glob_of(&policy->lists[PK_ENV_HIDE], name) != NULL ||
+		glob_of(&rule->lists[RULES_ENV], name) != NULL)
+		return 0;
+	return err_set(err, 0,
+		"variable %s is passed on to commands by [env] keep (%s:%u); take it out there, or "
+		"add env = %s for a fake in its place",
+		name, log_quote(line->origin.file, strlen(line->origin.file), file, sizeof(file)),
+		line->origin.line, name);
 }
 
 /* A bare name is any file of that name in the directories where it is looked for. */
@@ -88,10 +149,19 @@ static int check_command(const struct policy *policy, const char *line, struct e
 	return r;
 }
 
-static int check_source(const struct policy *policy, const char *source, struct err *err)
+static int check_source(const struct policy *policy, const struct rules_rule *rule,
+	const char *source, bool is_secret, struct err *err)
 {
-	if (str_starts(source, "file:"))
-		return check_file(policy, source + strlen("file:"), "file", err);
+	int r;
+
+	if (str_starts(source, "file:")) {
+		r = check_file(policy, source + strlen("file:"), "file", err);
+		if (r == 0 && is_secret)
+			r = check_secret_file(policy, source + strlen("file:"), err);
+		return r;
+	}
+	if (str_starts(source, "env:"))
+		return is_secret ? check_variable(policy, rule, source + strlen("env:"), err) : 0;
 	if (str_starts(source, "command:"))
 		return check_command(policy, source + strlen("command:"), err);
 	return 0;
@@ -103,10 +173,11 @@ int rulecheck_places(const struct policy *policy, const struct rules_rule *rule,
 	enum rules_key key = RULES_CA;
 	int r = item != NULL ? check_file(policy, item->value, "file", err) : 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(source_keys) && r == 0; i++) {
-		key = source_keys[i];
+	for (size_t i = 0; i < ARRAY_LEN(sources) && r == 0; i++) {
+		key = sources[i].key;
 		item = rules_value(rule, key);
-		r = item != NULL ? check_source(policy, item->value, err) : 0;
+		if (item != NULL)
+			r = check_source(policy, rule, item->value, sources[i].is_secret, err);
 	}
 	if (r == 0)
 		return 0;

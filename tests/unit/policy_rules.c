@@ -384,9 +384,27 @@ static void check_places(void)
 	(void)unlink(at("project/t"));
 	good("[inject x]\nhost = a.test\nheader = A: {secret}\nsecret = file:~/t\n", "a file in HOME");
 	(void)snprintf(text, sizeof(text),
+		"[files]\nprotect = ./t\n[inject x]\nhost = a.test\nremove = A\n"
+		"ca = %s/project/t\n", dir);
+	good(text, "authorities in a protected file of the project");
+	(void)snprintf(text, sizeof(text),
 		"[files]\nprotect = ./t\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
 		"secret = file:%s/project/t\n", dir);
-	good(text, "a protected file of the project");
+	bad(text, "can be read by commands");
+	(void)snprintf(text, sizeof(text),
+		"[files]\nhide = ./t\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
+		"secret = file:%s/project/t\n", dir);
+	good(text, "a hidden file of the project");
+	bad("[files]\nread = ~/shown\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
+	    "secret = file:~/shown/t\n", "shown/t can be read by commands");
+	good("[files]\nread = ~/shown\n[inject x]\nhost = a.test\nclient-cert = file:~/shown/c\n"
+	     "client-key = file:~/k\n", "a certificate is public");
+	bad("[env]\nkeep = ACME_*\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
+	    "secret = env:ACME_T\n", "variable ACME_T is passed on to commands by [env] keep");
+	good("[env]\nkeep = ACME_*\nhide = *_T\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
+	     "secret = env:ACME_T\n", "a variable that is hidden all the same");
+	good("[env]\nkeep = ACME_*\n[inject x]\nhost = a.test\nheader = A: {secret}\n"
+	     "secret = env:ACME_T\nenv = ACME_T\n", "a variable with a fake in its place");
 	good("[inject x]\nhost = a.test\nheader = A: {secret}\nsecret = file:/tmp/t\n",
 		"the host's /tmp is not the cell's");
 	bad("[files]\nwrite = /usr/local/bin\n[inject x]\nhost = a.test\nheader = A: {secret}\n"

@@ -8,6 +8,7 @@
 
 enum layer_kind {
 	LAYER_INSTALLED, /* came with the program; no lock holds for it */
+	LAYER_PRESET, /* so too, but asked for by a layer: the locks hold */
 	LAYER_SYSTEM, /* the administrator's; may lock keys */
 	LAYER_USER, /* the user's, and what -p names */
 	LAYER_PROJECT, /* of a project that nobody has trusted: may tighten, no more */
@@ -21,6 +22,7 @@ struct layer {
 	enum layer_kind kind;
 	const char *file; /* kept by the policy */
 	struct keys_places places;
+	size_t rank, group; /* for the order of rules, see struct store_place */
 	unsigned set_at[PK_COUNT]; /* line of a single value, 0: not set in this file */
 	unsigned skipped_lines, first_skipped; /* LAYER_PROJECT */
 	unsigned unsupported_line; /* of the first line that nothing enforces yet, and what it is */

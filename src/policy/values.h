@@ -10,6 +10,7 @@
 
 keys_check values_text; /* anything but nothing */
 keys_check values_name; /* profile, rule and tool names; info may be NULL */
+keys_check values_profile; /* a profile's name, or inject/NAME of a preset; info may be NULL */
 keys_check values_word; /* one of info->words */
 keys_check values_path; /* a path pattern, or a name rule where info allows it */
 keys_check values_audit_path;
@@ -21,10 +22,23 @@ keys_check values_parent_proxy; /* http://HOST[:PORT] */
 keys_check values_amount; /* a number with an optional unit */
 keys_check values_trusted; /* a line of [agent] trusted */
 keys_check values_key_name; /* SECTION.KEY */
+
+/* Of [inject NAME]. */
+keys_check values_rule_host; /* a name, *.SUFFIX or **.SUFFIX; no address, no port */
 keys_check values_method;
-keys_check values_url_path;
-keys_check values_header;
-keys_check values_token;
-keys_check values_secret;
+keys_check values_url_path; /* a glob, see policy/urlpath.h */
+keys_check values_header; /* "NAME: TEXT with {secret}" */
+keys_check values_header_name; /* of a header that a rule may set or remove */
+keys_check values_token; /* of a header of responses */
+keys_check values_query; /* "NAME=TEXT with {secret}" */
+keys_check values_basic; /* "USER:PASSWORD with {secret}", or "{secret}" alone: it is both */
+keys_check values_secret; /* where a secret comes from; paths become absolute */
+keys_check values_seconds; /* N, Ns, Nm or Nh; the normal form is N in seconds */
+keys_check values_file; /* one file, absolute or ~/ */
+keys_check values_env_name;
+keys_check values_limit; /* see rules_limit() */
+
+/* Are they one header for a server? Case, '-', '_' and '.' do not count, as in CGI variables. */
+bool values_same_header(const char *a, size_t a_bytes, const char *b, size_t b_bytes);
 
 #endif

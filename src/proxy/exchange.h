@@ -15,6 +15,7 @@
 
 struct exchange;
 struct exchange_peer;
+struct proxymsg;
 
 /* Called from the event loop, never from within exchange_*(). */
 struct exchange_ops {

@@ -1,6 +1,6 @@
 /*
- * TLS towards the cell: one context for all connections, certificates by leaf.c. What comes out of a
- * connection is read and written through stream.h.
+ * TLS towards the cell: one context for all connections, certificates by leaf.c. What comes out of
+ * a connection is read and written through stream.h.
  */
 #ifndef PROXY_TLS_H
 #define PROXY_TLS_H

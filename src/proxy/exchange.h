@@ -19,7 +19,8 @@ struct proxymsg;
 
 /* Called from the event loop, never from within exchange_*(). */
 struct exchange_ops {
-	/* A response head; may come several times while its status is 1xx. Valid during the call. */
+	/* A response head; may come several times while its status is 1xx. Valid during the call.
+	 */
 	void (*head)(void *arg, const struct keepmsg_head *head);
 	/* Body bytes, at most KEEPMSG_DATA_MAX; all of them are the receiver's now. */
 	void (*data)(void *arg, const char *bytes, size_t n);
@@ -55,5 +56,11 @@ void exchange_read(struct exchange *x, bool on);
 
 /* The client has gone: ops are not called any more; the channel is closed. */
 void exchange_cancel(struct exchange *x);
+
+/*
+ * Reports a request that a parser could not even read, so that no exchange was started: what the
+ * client was answered and why.
+ */
+void exchange_refused(struct exchange_peer *peer, unsigned status, const char *reason);
 
 #endif

@@ -288,6 +288,7 @@ struct h2_fields *h2_fields_new(unsigned status, const struct keepmsg_head *head
 	if (fields == NULL)
 		return NULL;
 	fields->n = 0;
+	fields->bytes_n = sizeof(*fields) + bytes;
 	at = fields->bytes;
 	if (status != 0)
 		put_number(fields, &at, ":status", status);

@@ -64,6 +64,7 @@ unsigned h2_head_finish(
 /* Fields of a response as the library takes them, in one piece of memory: free(). */
 struct h2_fields {
 	size_t n;
+	size_t bytes_n; /* all of it */
 	nghttp2_nv nva[KEEPMSG_FIELDS_MAX + 2]; /* and :status, content-length */
 	char bytes[];
 };

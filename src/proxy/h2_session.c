@@ -15,13 +15,21 @@
 /* Rationale: a response's head of KEEPMSG_HEAD_MAX bytes, as the library counts before it packs. */
 #define SEND_BLOCK_MAX (4u * KEEPMSG_HEAD_MAX)
 
+/* What ends the connection before its time, once. */
+static void blame(struct h2_session *h2, const char *why)
+{
+	if (h2->reason != NULL || why == NULL)
+		return;
+	h2->reason = why;
+	h2->setup.backend->refused(h2->setup.peer, 0, why);
+}
+
 void h2_session_end(struct h2_session *h2, uint32_t error_code, const char *why)
 {
 	if (h2->is_ending)
 		return;
 	h2->is_ending = true;
-	if (h2->reason == NULL)
-		h2->reason = why;
+	blame(h2, why);
 	if (nghttp2_session_terminate_session(h2->ng, error_code) != 0)
 		h2->is_broken = true;
 	if (!h2->is_fed)
@@ -107,13 +115,19 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	return 0;
 }
 
-/* Frames of streams that do not exist, or that were refused before they did. */
+/*
+ * What the library refuses: a stream that exists is counted when it is closed, others (never begun,
+ * or gone) here. More streams than we said are no crime before the client has read what we said.
+ */
 static int on_invalid_frame(
 	nghttp2_session *ng, const nghttp2_frame *frame, int error_code, void *arg)
 {
-	(void)error_code;
+	struct h2_session *h2 = arg;
+
 	if (nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id) == NULL)
-		count_reset(arg);
+		count_reset(h2);
+	if (error_code != NGHTTP2_ERR_REFUSED_STREAM)
+		h2->setup.backend->refused(h2->setup.peer, 0, "a malformed request");
 	return 0;
 }
 
@@ -136,13 +150,16 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	struct h2_session *h2 = arg;
 	struct h2_stream *s;
 
-	if (frame->hd.type == NGHTTP2_GOAWAY && h2->reason == NULL &&
-		frame->goaway.error_code != NGHTTP2_NO_ERROR)
-		h2->reason = "the client broke the rules of HTTP/2";
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		blame(h2, "the client broke the rules of HTTP/2");
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	s = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (s != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+	if (s == NULL)
+		return 0;
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		h2_stream_sent_head(s);
+	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
 		h2_stream_sent_end(s);
 	return 0;
 }
@@ -297,8 +314,7 @@ size_t h2_session_take(struct h2_session *h2, const char **ret_bytes)
 	h2->is_fed = false;
 	if (n < 0) {
 		h2->is_broken = true;
-		if (h2->reason == NULL)
-			h2->reason = "out of memory";
+		blame(h2, "out of memory");
 		return 0;
 	}
 	*ret_bytes = (const char *)bytes;

@@ -41,6 +41,15 @@
 /* A connection without a request ends, orderly. Rationale: clients just open another one. */
 #define H2_IDLE_TIMEOUT_S 600
 
+/*
+ * Bytes that wait in all sessions of the process: request heads without a response, bodies of both
+ * directions, response heads. Above the first figure a session that has more than the second ends.
+ * Rationale: a thousand stalled uploads, or a cell that means to fill the host's memory; what an
+ * honest connection holds is little even while others misbehave.
+ */
+#define H2_HELD_MAX (64u << 20)
+#define H2_HELD_FAIR (128u << 10)
+
 /* What a session stands on: exchange.h, or a test. */
 struct h2_backend {
 	struct exchange *(*start)(struct exchange_peer *peer, const struct judge_request *request,
@@ -49,6 +58,7 @@ struct h2_backend {
 	void (*send_end)(struct exchange *x);
 	void (*read)(struct exchange *x, bool on);
 	void (*cancel)(struct exchange *x);
+	void (*refused)(struct exchange_peer *peer, unsigned status, const char *reason);
 };
 
 struct h2_setup {
@@ -96,6 +106,7 @@ struct h2_session {
 	struct h2_streams streams;
 	size_t n_streams;
 	int64_t idle_since_ms;
+	size_t held; /* bytes that wait in its streams */
 	bool is_fed;      /* within h2_session_feed() or _take(): no need to wake */
 	bool is_ending;   /* GOAWAY was queued for a reason: nothing is read any more */
 	bool is_broken;   /* and cannot even be sent */
@@ -111,8 +122,10 @@ struct h2_stream {
 	size_t up_at;
 	struct buf down;
 	size_t down_at;
+	size_t held_bytes; /* what of h2->held is this stream's */
+	size_t head_bytes; /* of it: the request's head until it is answered, then the response's */
 	uint64_t down_left; /* has_length: of the response's body */
-	struct h2_fields *held;     /* head of a response without body, which goes with its end */
+	struct h2_fields *late;     /* head of a response without body, which goes with its end */
 	struct h2_fields *trailers;
 	unsigned n_interim;
 	int64_t stalled_since_ms; /* when the client last took something, or had nothing to take */
@@ -142,7 +155,8 @@ void h2_stream_start(struct h2_stream *s, bool is_end);
 void h2_stream_body(struct h2_stream *s, const char *bytes, size_t n);
 void h2_stream_body_end(struct h2_stream *s);
 
-/* The last byte of the response went out. */
+/* The response's head went out; its last byte did. */
+void h2_stream_sent_head(struct h2_stream *s);
 void h2_stream_sent_end(struct h2_stream *s);
 /* The client has not taken anything for H2_STALL_TIMEOUT_S. */
 void h2_stream_stalled(struct h2_stream *s);

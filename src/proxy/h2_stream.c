@@ -36,6 +36,39 @@ static void cut(struct h2_stream *s)
 	reset(s, NGHTTP2_INTERNAL_ERROR);
 }
 
+/* ---- what waits ---- */
+
+static size_t all_held; /* by all sessions */
+
+static void hold(struct h2_stream *s, size_t n)
+{
+	s->held_bytes += n;
+	s->h2->held += n;
+	all_held += n;
+	if (all_held > H2_HELD_MAX && s->h2->held > H2_HELD_FAIR)
+		h2_session_end(s->h2, NGHTTP2_ENHANCE_YOUR_CALM,
+			"too much waits for servers or clients that do not read");
+}
+
+static void release(struct h2_stream *s, size_t n)
+{
+	s->held_bytes -= n;
+	s->h2->held -= n;
+	all_held -= n;
+}
+
+static void hold_head(struct h2_stream *s, size_t n)
+{
+	release(s, s->head_bytes);
+	s->head_bytes = n;
+	hold(s, n);
+}
+
+void h2_stream_sent_head(struct h2_stream *s)
+{
+	hold_head(s, 0);
+}
+
 /* Forgets the first *at bytes, which were passed on, so that a buffer holds what waits and no more. */
 static void compact(struct buf *buf, size_t *at)
 {
@@ -66,6 +99,7 @@ static size_t take_down(struct h2_stream *s, uint8_t *bytes, size_t max)
 		return 0;
 	memcpy(bytes, s->down.data + s->down_at, n);
 	s->down_at += n;
+	release(s, n);
 	if (pending(s) == 0)
 		s->down.len = s->down_at = 0;
 	s->stalled_since_ms = s->h2->setup.now_ms();
@@ -103,6 +137,7 @@ static void submit(struct h2_stream *s, const struct h2_fields *fields, bool has
 {
 	nghttp2_data_provider provider = { .source.ptr = s, .read_callback = read_down };
 
+	hold_head(s, fields->bytes_n);
 	if (nghttp2_submit_response(s->h2->ng, s->id, fields->nva, fields->n,
 		    has_body ? &provider : NULL) != 0)
 		cut(s);
@@ -120,6 +155,7 @@ static void refuse(struct h2_stream *s, unsigned status, const char *reason)
 	head.length = s->down.len;
 	if (s->is_head)
 		s->down.len = 0;
+	hold(s, s->down.len);
 	fields = s->down.failed ? NULL : h2_fields_new(status, &head);
 	if (fields == NULL) {
 		cut(s);
@@ -174,7 +210,8 @@ static void on_head(void *arg, const struct keepmsg_head *head)
 	s->is_answered = true;
 	/* It goes when its end has come, in one frame with it: gRPC's clients want to see that. */
 	if (has_no_body(s, head)) {
-		s->held = fields;
+		hold_head(s, fields->bytes_n);
+		s->late = fields;
 		return;
 	}
 	s->has_length = head->framing == KEEPMSG_LENGTH;
@@ -188,7 +225,7 @@ static void on_body(void *arg, const char *bytes, size_t n)
 {
 	struct h2_stream *s = arg;
 
-	if (!s->is_answered || s->held != NULL || (s->has_length && n > s->down_left)) {
+	if (!s->is_answered || s->late != NULL || (s->has_length && n > s->down_left)) {
 		cut(s);
 		return;
 	}
@@ -201,6 +238,7 @@ static void on_body(void *arg, const char *bytes, size_t n)
 		cut(s);
 		return;
 	}
+	hold(s, n);
 	if (pending(s) >= H2_DOWN_MAX && !s->is_paused) {
 		s->is_paused = true;
 		s->h2->setup.backend->read(s->x, false);
@@ -216,13 +254,14 @@ static void drop_up(struct h2_stream *s)
 
 	if (n > 0)
 		(void)nghttp2_session_consume(s->h2->ng, s->id, n);
+	release(s, n);
 	buf_done(&s->up);
 	s->up_at = 0;
 }
 
 static void break_off(struct h2_stream *s)
 {
-	if (s->held != NULL) {
+	if (s->late != NULL) {
 		cut(s);
 		return;
 	}
@@ -249,8 +288,8 @@ static void on_end(void *arg, const struct keepmsg_head *trailers)
 		return;
 	}
 	s->is_down_ended = true;
-	if (s->held != NULL)
-		submit(s, s->held, s->trailers != NULL);
+	if (s->late != NULL)
+		submit(s, s->late, s->trailers != NULL);
 	(void)nghttp2_session_resume_data(s->h2->ng, s->id);
 	wake(s);
 }
@@ -277,6 +316,7 @@ void h2_stream_sent_end(struct h2_stream *s)
 
 void h2_stream_stalled(struct h2_stream *s)
 {
+	release(s, pending(s));
 	s->down.len = s->down_at = 0;
 	reset(s, NGHTTP2_ENHANCE_YOUR_CALM);
 }
@@ -291,6 +331,7 @@ static void push_up(struct h2_stream *s)
 		took = s->h2->setup.backend->send(s->x, s->up.data + s->up_at, n);
 		s->up_at += took;
 		n -= took;
+		release(s, took);
 		if (took > 0)
 			(void)nghttp2_session_consume(s->h2->ng, s->id, took);
 	}
@@ -328,6 +369,8 @@ void h2_stream_body(struct h2_stream *s, const char *bytes, size_t n)
 	buf_add(&s->up, bytes + took, n - took);
 	if (s->up.failed)
 		cut(s);
+	else
+		hold(s, n - took);
 }
 
 void h2_stream_body_end(struct h2_stream *s)
@@ -352,13 +395,16 @@ void h2_stream_start(struct h2_stream *s, bool is_end)
 	unsigned status = h2_head_finish(&h2->head, is_end, &request, &why);
 
 	if (status == H2_HEAD_MALFORMED) {
+		h2->setup.backend->refused(h2->setup.peer, 0, "a malformed request");
 		reset(s, NGHTTP2_PROTOCOL_ERROR);
 		return;
 	}
 	if (status != 0) {
+		h2->setup.backend->refused(h2->setup.peer, status, why);
 		refuse(s, status, why);
 		return;
 	}
+	hold_head(s, h2->head.bytes.len + h2->head.cookies.len);
 	s->is_head = request.method.n == 4 && memcmp(request.method.at, "HEAD", 4) == 0;
 	s->x = h2->setup.backend->start(h2->setup.peer, &request, &ops, s);
 	if (s->x == NULL)
@@ -386,6 +432,7 @@ void h2_stream_free(struct h2_stream *s)
 	size_t n = s->up.len - s->up_at;
 
 	cancel(s);
+	release(s, s->held_bytes);
 	TAILQ_REMOVE(&h2->streams, s, links);
 	if (--h2->n_streams == 0)
 		h2->idle_since_ms = h2->setup.now_ms();
@@ -394,7 +441,7 @@ void h2_stream_free(struct h2_stream *s)
 		(void)nghttp2_session_consume_connection(h2->ng, n);
 	buf_done(&s->up);
 	buf_done(&s->down);
-	free(s->held);
+	free(s->late);
 	free(s->trailers);
 	free(s);
 }

@@ -28,6 +28,8 @@ static bool fake_is_full;           /* start() fails */
 static int64_t fake_ms;
 static unsigned n_wakes;
 
+static struct buf refusals; /* what was reported, a line each */
+
 static struct h2_session *h2;
 static struct buf wire;              /* what the client will send */
 static struct buf said;              /* what the session said, as text */
@@ -99,8 +101,14 @@ static void fake_cancel(struct exchange *x)
 	x->is_cancelled = true;
 }
 
+static void fake_refused(struct exchange_peer *peer, unsigned status, const char *reason)
+{
+	(void)peer;
+	buf_addf(&refusals, "%u %s\n", status, reason);
+}
+
 static const struct h2_backend fake_backend = { fake_start, fake_send, fake_send_end, fake_read,
-	fake_cancel };
+	fake_cancel, fake_refused };
 
 static int64_t fake_now(void)
 {
@@ -188,11 +196,13 @@ __attribute__((unused)) static void put_field(struct buf *out, const char *name,
 __attribute__((unused)) static void put_fields(struct buf *block, const char *lines)
 {
 	char name[64], value[512];
-	int n;
+	const char *space, *end;
 
-	while (sscanf(lines, "%63[^ \n] %511[^\n]\n%n", name, value, &n) == 2) {
+	for (; (end = strchr(lines, '\n')) != NULL; lines = end + 1) {
+		space = strchr(lines, ' ');
+		(void)snprintf(name, sizeof(name), "%.*s", (int)(space - lines), lines);
+		(void)snprintf(value, sizeof(value), "%.*s", (int)(end - space - 1), space + 1);
 		put_field(block, name, value);
-		lines += n;
 	}
 }
 
@@ -342,7 +352,8 @@ __attribute__((unused)) static void start_bare(void)
 	fake_room = SIZE_MAX;
 	fake_is_full = false;
 	n_data_bytes = 0;
-	wire.len = said.len = frame_bytes.len = 0;
+	wire.len = said.len = frame_bytes.len = refusals.len = 0;
+	buf_adds(&refusals, "");
 	buf_adds(&said, "");
 	h2 = h2_session_new(&setup);
 	(void)nghttp2_hd_inflate_new(&inflater);
@@ -369,6 +380,7 @@ __attribute__((unused)) static void fixture_done(void)
 	buf_done(&wire);
 	buf_done(&said);
 	buf_done(&frame_bytes);
+	buf_done(&refusals);
 }
 
 #endif

@@ -10,8 +10,6 @@
 #include <string.h>
 
 
-/* Rationale: PING and SETTINGS that wait to be answered; more come from a client that does not read. */
-#define ACKS_MAX 128u
 /* Rationale: a response's head of KEEPMSG_HEAD_MAX bytes, as the library counts before it packs. */
 #define SEND_BLOCK_MAX (4u * KEEPMSG_HEAD_MAX)
 
@@ -207,7 +205,6 @@ static int make_session(struct h2_session *h2)
 	if (r == 0) {
 		nghttp2_option_set_no_auto_window_update(option, 1);
 		nghttp2_option_set_no_closed_streams(option, 1);
-		nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
 		nghttp2_option_set_max_send_header_block_length(option, SEND_BLOCK_MAX);
 		r = nghttp2_session_server_new2(&h2->ng, callbacks, h2, option);
 	}

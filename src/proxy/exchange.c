@@ -191,6 +191,13 @@ static void use_link(struct exchange *x, struct exchange_link *link)
 	exchange_send_end_due(x);
 }
 
+bool exchange_wants_body(struct exchange *x)
+{
+	if (x->state != EXCHANGE_OPEN)
+		x->wants_writable = true;
+	return x->state == EXCHANGE_OPEN;
+}
+
 size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 {
 	size_t done = 0;

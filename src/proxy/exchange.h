@@ -47,6 +47,12 @@ void exchange_peer_free(struct exchange_peer *peer); /* cancels what runs; NULL 
 struct exchange *exchange_start(struct exchange_peer *peer, const struct judge_request *request,
 	const struct exchange_ops *ops, void *arg);
 
+/*
+ * Is the request judged, its server reached and its keeper told? Only then is a client that waits
+ * for 100 (Continue) told to send. False: ops->writable is called when it is, unless it fails.
+ */
+bool exchange_wants_body(struct exchange *x);
+
 /* Takes body bytes; returns how many, less than n (0 too): wait for ops->writable. */
 size_t exchange_send(struct exchange *x, const char *bytes, size_t n);
 void exchange_send_end(struct exchange *x);

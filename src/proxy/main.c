@@ -12,6 +12,7 @@
 #include "policy/policy.h"
 #include "policy/rules.h"
 #include "proxy/dnsd.h"
+#include "proxy/h2.h"
 #include "proxy/lockdown.h"
 #include "proxy/names.h"
 #include "proxy/nflog.h"
@@ -115,6 +116,7 @@ static int make_rules(struct role *role, struct err *err)
 		return err_set(err, 0, "%zu sockets for %zu rules", role->n_rules, n);
 	proxy->rules = role->fds + PROXY_FD_LOCALHOST + role->n_localhost;
 	proxy->n_rules = role->n_rules;
+	proxy->h2 = &h2_front;
 	if (role->fds[PROXY_FD_AUTHORITY] >= 0)
 		r = tls_new(role->fds[PROXY_FD_AUTHORITY], proxy->h2 != NULL, &proxy->tls, err);
 	cleanup_close(&role->fds[PROXY_FD_AUTHORITY]);

@@ -21,6 +21,8 @@ struct event_base;
 struct policy;
 struct policy_answer;
 struct conn;
+struct stream_front;
+struct tls;
 
 struct proxy {
 	struct event_base *base;
@@ -29,6 +31,10 @@ struct proxy {
 	struct report *report;
 	struct resolver *resolver;
 	struct serve *serve;
+	struct tls *tls;               /* NULL: the session has no certificate authority */
+	const int *rules;              /* rules' sockets by rules_index(); -1: there is none */
+	size_t n_rules;
+	const struct stream_front *h2; /* NULL: clients are offered HTTP/1.1 alone */
 	size_t n_conns;
 	uint64_t last_connection; /* number given to the newest */
 };

@@ -17,10 +17,10 @@
 /* Rationale: one is what servers send, two what misconfigured ones do. */
 #define DECODE_STACK_MAX 3u
 /*
- * Rationale: windows. zstd's is at most 8 MiB (RFC 9659), brotli's at most 16 MiB (RFC 7932); what
- * needs more, all stages together, is refused.
+ * Rationale: the windows of gzip, deflate and br of all stages together; one brotli window has 16 MiB
+ * (RFC 7932) and is moved while it grows. A zstd stage has 8 MiB and a little of its own (RFC 9659).
  */
-#define DECODE_MEMORY_MAX (24u << 20)
+#define DECODE_MEMORY_MAX (32u << 20)
 
 struct decode;
 

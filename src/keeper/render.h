@@ -25,7 +25,7 @@ struct render {
 	enum render_as as;
 };
 
-/* How many bytes render_write() writes. SIZE_MAX: more than memory has. */
+/* How many bytes render_write() writes. */
 size_t render_bytes(const struct render *render);
 
 /* Writes exactly render_bytes() bytes to out; no NUL. Nothing of the secret is left elsewhere. */
@@ -33,7 +33,7 @@ void render_write(const struct render *render, char *out);
 
 /*
  * May the secret stand in a field's value? NULL: yes. Else why not, static text: CR, LF, NUL or
- * another control byte but tab, or a blank at its beginning or end (RFC 9110, 5.5).
+ * another control byte but tab, or a blank at its beginning or end, or nothing (RFC 9110, 5.5).
  */
 const char *render_unfit(const char *secret, size_t n);
 

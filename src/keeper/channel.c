@@ -94,7 +94,7 @@ void channel_fail_server(struct channel *c, const char *why)
 {
 	char reason[KEEPMSG_REASON_MAX];
 
-	(void)snprintf(reason, sizeof(reason), "%s: %s", c->host, why);
+	(void)snprintf(reason, sizeof(reason), "%.80s: %.70s", c->host, why);
 	channel_fail(c, 502, reason);
 }
 

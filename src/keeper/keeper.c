@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "keeper/channel.h"
-#include "keeper/lockdown.h"
+#include "keeper/cage.h"
 #include "keeper/tls.h"
 #include "wire/fdpass.h"
 
@@ -187,7 +187,7 @@ int keeper_run(struct keeper *keeper, const struct keeper_start *start, struct e
 	if (r == 0)
 		r = make_loop(keeper, start->ttl_s, err);
 	if (r == 0)
-		r = lockdown_enter(err);
+		r = cage_enter(err);
 	if (r == 0 && event_base_dispatch(keeper->base) < 0)
 		r = err_set(err, 0, "event loop");
 	finish(keeper);

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "keeper/keeper.h"
-#include "keeper/lockdown.h"
+#include "keeper/cage.h"
 #include "keeper/memory.h"
 #include "keeper/tls.h"
 #include "wire/fdpass.h"
@@ -109,7 +109,7 @@ __attribute__((noreturn)) static void live(
 		    : take_own(start, &reason, mother->null, &err);
 	forget_others(mother, start);
 	if (r == 0)
-		r = lockdown_hide(&err);
+		r = cage_hide(&err);
 	if (r == 0)
 		status = keeper_run(&keeper, start, &err);
 	if (status == EXIT_AGENTJAIL)
@@ -134,7 +134,8 @@ static void tell_ended(const struct mother *mother, uint32_t rule, int status, c
 {
 	struct keepmsg_ended ended = { .rule = rule, .status = status };
 
-	(void)snprintf(ended.reason, sizeof(ended.reason), "%s", reason);
+	(void)snprintf(ended.reason, sizeof(ended.reason), "%.159s", reason);
+	_Static_assert(KEEPMSG_REASON_MAX == 160, "the text is cut above");
 	(void)fdpass_send(mother->warden, &ended, sizeof(ended), NULL, 0);
 }
 
@@ -334,7 +335,7 @@ static int run(struct mother *mother, struct err *err)
 	if (r == 0)
 		r = take_descriptors(err);
 	if (r == 0)
-		r = lockdown_hide(err);
+		r = cage_hide(err);
 	if (r == 0)
 		r = take_signals(mother, err);
 	raise_descriptor_limit();

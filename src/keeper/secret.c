@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>

@@ -2,7 +2,7 @@
  * A keeper's own cage. Runs in a keeper, once; no input is hostile yet. Whoever takes a keeper over
  * with a server's bytes has its secret, and must not be able to send it anywhere else.
  */
-#include "keeper/lockdown.h"
+#include "keeper/cage.h"
 
 #include "base/cleanup.h"
 #include "base/sys.h"
@@ -163,7 +163,7 @@ static int filter_calls(struct err *err)
 	return 0;
 }
 
-int lockdown_hide(struct err *err)
+int cage_hide(struct err *err)
 {
 	static const struct rlimit none = { 0, 0 };
 
@@ -176,7 +176,7 @@ int lockdown_hide(struct err *err)
 	return 0;
 }
 
-int lockdown_enter(struct err *err)
+int cage_enter(struct err *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };

@@ -1,6 +1,6 @@
 /* What a keeper gives up once its rule, its secret and its sockets are there. */
-#ifndef KEEPER_LOCKDOWN_H
-#define KEEPER_LOCKDOWN_H
+#ifndef KEEPER_CAGE_H
+#define KEEPER_CAGE_H
 
 #include "base/err.h"
 
@@ -8,7 +8,7 @@
  * Should: be called first, before a secret is read: no core, no reading of this process by others
  * of the same user. 0 or -errno with err.
  */
-int lockdown_hide(struct err *err) __attribute__((warn_unused_result));
+int cage_hide(struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Should: be called when all is prepared and before the first connection comes. Afterwards: no
@@ -16,6 +16,6 @@ int lockdown_hide(struct err *err) __attribute__((warn_unused_result));
  * are there or are sent, wait, and manage memory without code. No descriptor can be made but by
  * receiving one. 0 or -errno with err.
  */
-int lockdown_enter(struct err *err) __attribute__((warn_unused_result));
+int cage_enter(struct err *err) __attribute__((warn_unused_result));
 
 #endif

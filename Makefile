@@ -59,7 +59,8 @@ LIBS = $(call link,inih)
 # Libraries of the program for the network, which lies inside the executable like the shim: a command
 # line that never uses the network does not load them. TLS is always the distribution's, shared:
 # its security updates have to reach us.
-NET_LIBS = $(LIBS) $(call link,event_core) $(call link,cares) -lssl -lcrypto -lnghttp2
+NET_LIBS = $(LIBS) $(call link,event_core) $(call link,cares) -lnghttp2 -lbrotlidec -lzstd -lz \
+	-lssl -lcrypto
 
 # ---- sources: a folder is a trust domain; a library each, so that tests link what they test ----
 

@@ -18,7 +18,10 @@ build header:sys/capability.h        libcap-dev               libcap-devel      
 build header:ini.h                   libinih-dev              inih-devel           libinih         libinih-devel
 build header:event2/event.h          libevent-dev             libevent-devel       libevent        libevent-devel
 build header:ares.h                  libc-ares-dev            c-ares-devel         c-ares          c-ares-devel
-build header:nghttp2/nghttp2.h     libnghttp2-dev           libnghttp2-devel     libnghttp2      libnghttp2-devel
+build header:nghttp2/nghttp2.h        libnghttp2-dev           libnghttp2-devel     libnghttp2      libnghttp2-devel
+build header:brotli/decode.h         libbrotli-dev            brotli-devel         brotli          libbrotli-devel
+build header:zstd.h                  libzstd-dev              libzstd-devel        zstd            libzstd-devel
+build header:zlib.h                  zlib1g-dev               zlib-devel           zlib            zlib-devel
 check command:bats                   bats                     bats                 bash-bats       bats
 demo  command:curl                   curl                     curl                 curl            curl
 demo  command:git                    git                      git                  git             git

@@ -1,0 +1,32 @@
+/* Messages of a keeper to the proxy: sent at once, kept in order when the socket is full. */
+#ifndef KEEPER_OUT_H
+#define KEEPER_OUT_H
+
+#include "wire/keepmsg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct out_item;
+
+struct out {
+	int fd; /* SOCK_SEQPACKET, the channel; not owned */
+	struct out_item *first, *last;
+	size_t bytes; /* that wait */
+};
+
+void out_init(struct out *out, int fd);
+void out_done(struct out *out);
+
+/* A message of a type; n <= KEEPMSG_HEAD_MAX. 0 (sent or kept), or -errno: the peer has gone. */
+int out_put(struct out *out, enum keepmsg_type type, const void *payload, size_t n);
+
+/* KEEPMSG_RESPONSE or KEEPMSG_TRAILERS. Also -E2BIG. */
+int out_put_head(struct out *out, enum keepmsg_type type, const struct keepmsg_head *head);
+int out_put_end(struct out *out, bool is_reusable);
+int out_put_failed(struct out *out, unsigned status, const char *reason);
+
+/* Sends what waits. 0: all of it; -EAGAIN; -errno. */
+int out_flush(struct out *out);
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * Proves that every coding and every stack of them comes out as it went in, however input and room
+ * are cut; that a body cut short, malformed or followed by bytes never counts as whole; that a bomb
+ * costs the caller's room alone.
+ */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "keeper/decode.h"
+#include "tap.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* Made by the encoder of brotli 1.0.9: text() with a window of 64 KiB; 64 MiB of zeros, 16 MiB. */
+static const uint8_t brotli_text[] = {
+	0xa2, 0xc1, 0x00, 0x80, 0x40, 0x31, 0xb7, 0x54, 0x3f, 0xc4, 0xfd, 0xfd,
+	0x36, 0x15, 0x5b, 0x32, 0x4c, 0x10, 0x44, 0x83, 0x0b, 0x62, 0x81, 0x27,
+	0x00, 0x5d, 0x94, 0x0a, 0xd6, 0x22, 0x0f, 0x1f, 0xd4, 0x87, 0xcc, 0xb1,
+	0xb4, 0x50, 0x45, 0x84, 0xd3, 0xff, 0xff, 0xbe, 0x9e, 0xa1, 0xa2, 0xf7,
+	0xd4, 0xa1, 0x39, 0xfe, 0xa9, 0x5f, 0xb9, 0x67, 0xc7, 0xfb, 0xd4, 0x71,
+	0x77, 0x25, 0xbb, 0x3b, 0x3d, 0xbd, 0xf6, 0xd6, 0x7b, 0x5f, 0xfa, 0xda,
+	0xb7, 0x85, 0x0f, 0xf0, 0x81, 0x81, 0x0d, 0x6c, 0x60, 0x03, 0x1b, 0xd8,
+	0xc0, 0x06, 0x36, 0x30, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+	0x00, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04, 0xa4, 0x05,
+};
+static const uint8_t brotli_bomb[] = {
+	0xcf, 0xff, 0xff, 0x7f, 0x00, 0x24, 0x00, 0xe2, 0xb1, 0x40, 0x72, 0xef,
+	0xff, 0xf9, 0xff, 0xff, 0x0f, 0x80, 0x04, 0x40, 0x1c, 0x16, 0x80, 0xee,
+	0xfd, 0x3f, 0xff, 0xff, 0xff, 0x01, 0x90, 0x00, 0x88, 0xc3, 0x02, 0xd0,
+	0xbd, 0xff, 0xcf, 0xff, 0xff, 0x7f, 0x00, 0x12, 0x00, 0x71, 0x58, 0x00,
+	0xba, 0xf7, 0xff,
+};
+static void text(struct buf *out)
+{
+	for (int i = 0; i < 40; i++)
+		buf_addf(out, "line %d of a text that repeats itself; ", i);
+}
+
+/* ---- encoders; window is zlib's windowBits ---- */
+
+static void encode_zlib(const struct buf *in, int window, struct buf *out)
+{
+	uLong room = in->len + 1000;
+	AUTO_FREE Bytef *bytes = malloc(room);
+	z_stream z = { .next_in = (Bytef *)in->data, .avail_in = (uInt)in->len, .next_out = bytes,
+		.avail_out = (uInt)room };
+
+	(void)deflateInit2(&z, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY);
+	(void)deflate(&z, Z_FINISH);
+	buf_add(out, bytes, z.total_out);
+	(void)deflateEnd(&z);
+}
+
+static void encode_gzip(const struct buf *in, struct buf *out)
+{
+	encode_zlib(in, 16 + MAX_WBITS, out);
+}
+
+static void encode_deflate(const struct buf *in, struct buf *out)
+{
+	encode_zlib(in, MAX_WBITS, out);
+}
+
+static void encode_raw(const struct buf *in, struct buf *out)
+{
+	encode_zlib(in, -MAX_WBITS, out);
+}
+
+static void encode_zstd(const struct buf *in, struct buf *out)
+{
+	size_t room = ZSTD_compressBound(in->len);
+	AUTO_FREE char *bytes = malloc(room);
+
+	buf_add(out, bytes, ZSTD_compress(bytes, room, in->data, in->len, 3));
+}
+
+static void encode_brotli(const struct buf *in, struct buf *out)
+{
+	AUTO_BUF struct buf want = { 0 };
+
+	text(&want); /* the one text that there is */
+	if (in->len == want.len)
+		buf_add(out, brotli_text, sizeof(brotli_text));
+}
+
+/* ---- decoding with cuts ---- */
+
+struct cut {
+	size_t in, out;
+};
+
+/* The final state or -errno. */
+static int decode_all(struct decode *d, const struct buf *in, struct cut cut, struct buf *out)
+{
+	AUTO_FREE char *room = malloc(cut.out);
+	struct decode_io io = { .in = in->data };
+	size_t given = 0;
+	struct err err;
+	int r;
+
+	do {
+		if (io.in_n == 0 && given < in->len) {
+			io.in_n = in->len - given < cut.in ? in->len - given : cut.in;
+			given += io.in_n;
+		}
+		io.is_last = given == in->len;
+		io.out = room;
+		io.out_n = cut.out;
+		r = decode_pull(d, &io, &err);
+		buf_add(out, room, cut.out - io.out_n);
+	} while (r == DECODE_WANTS_ROOM || (r == DECODE_WANTS_INPUT && given < in->len));
+	return r;
+}
+
+static int decode_as(const char *value, const struct buf *in, struct cut cut, struct buf *out)
+{
+	struct decode *d = NULL;
+	struct err err;
+	int r = decode_new(value, strlen(value), &d, &err);
+
+	if (r < 0)
+		return r;
+	r = decode_all(d, in, cut, out);
+	decode_free(d);
+	return r;
+}
+
+static bool is_same(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static const struct coding {
+	const char *value, *name;
+	void (*encode[3])(const struct buf *in, struct buf *out); /* the first is applied first */
+} codings[] = {
+	{ "gzip", "gzip", { encode_gzip } },
+	{ " X-GZip\t", "x-gzip between blanks", { encode_gzip } },
+	{ "deflate", "deflate (zlib)", { encode_deflate } },
+	{ "deflate", "deflate (raw)", { encode_raw } },
+	{ "br", "br", { encode_brotli } },
+	{ "zstd", "zstd", { encode_zstd } },
+	{ "br, gzip", "br, gzip", { encode_brotli, encode_gzip } },
+	{ "gzip, identity,, deflate", "gzip, deflate", { encode_gzip, encode_deflate } },
+	{ "deflate,zstd", "deflate, zstd", { encode_raw, encode_zstd } },
+	{ "br, zstd, gzip", "br, zstd, gzip", { encode_brotli, encode_zstd, encode_gzip } },
+};
+
+static void encode(const struct coding *c, struct buf *out)
+{
+	AUTO_BUF struct buf now = { 0 };
+
+	text(&now);
+	for (size_t i = 0; i < 3 && c->encode[i] != NULL; i++) {
+		out->len = 0;
+		c->encode[i](&now, out);
+		now.len = 0;
+		buf_add(&now, out->data, out->len);
+	}
+}
+
+static void check_coding(const struct coding *c)
+{
+	static const size_t sizes[] = { 1, 2, 3, 7, 100, 1 << 20 };
+	AUTO_BUF struct buf want = { 0 };
+	AUTO_BUF struct buf in = { 0 };
+	bool all_same = true, none_whole = true, none_longer = true;
+
+	text(&want);
+	encode(c, &in);
+	for (size_t i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(sizes); i++) {
+		AUTO_BUF struct buf out = { 0 };
+		struct cut cut = { sizes[i / ARRAY_LEN(sizes)], sizes[i % ARRAY_LEN(sizes)] };
+
+		all_same = all_same && decode_as(c->value, &in, cut, &out) == DECODE_DONE &&
+			is_same(&out, &want);
+	}
+	tap_ok(all_same, "%s, cut in 36 ways", c->name);
+	for (size_t n = 1; n < in.len; n++) {
+		AUTO_BUF struct buf out = { 0 };
+		struct buf part = { .data = in.data, .len = n };
+
+		none_whole = none_whole && decode_as(c->value, &part, (struct cut){ 7, 100 }, &out) == -EPROTO &&
+			out.len <= want.len && memcmp(out.data != NULL ? out.data : "", want.data, out.len) == 0;
+	}
+	tap_ok(none_whole, "%s, cut short anywhere, is an error", c->name);
+	for (size_t cut = 1; cut < 1000; cut += 499) {
+		AUTO_BUF struct buf out = { 0 };
+		AUTO_BUF struct buf more = { 0 };
+
+		buf_add(&more, in.data, in.len);
+		buf_adds(&more, "garbage");
+		none_longer = none_longer && decode_as(c->value, &more, (struct cut){ cut, 100 }, &out) == -EPROTO;
+	}
+	tap_ok(none_longer, "%s with bytes behind it is an error", c->name);
+}
+
+static void test_codings(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(codings); i++)
+		check_coding(&codings[i]);
+}
+
+/* Members and frames one after the other are one body. */
+static void test_members(void)
+{
+	static const struct coding *const several[] = { &codings[0], &codings[5] };
+
+	for (size_t i = 0; i < ARRAY_LEN(several); i++) {
+		AUTO_BUF struct buf in = { 0 };
+		AUTO_BUF struct buf twice = { 0 };
+		AUTO_BUF struct buf want = { 0 };
+		AUTO_BUF struct buf out = { 0 };
+
+		encode(several[i], &in);
+		text(&want);
+		text(&want);
+		buf_add(&twice, in.data, in.len);
+		buf_add(&twice, in.data, in.len);
+		tap_ok(decode_as(several[i]->value, &twice, (struct cut){ 5, 64 }, &out) == DECODE_DONE &&
+				is_same(&out, &want),
+			"%s, two one after the other", several[i]->name);
+	}
+}
+
+static void test_empty(void)
+{
+	static const char *const names[] = { "gzip", "deflate", "br", "zstd", "gzip, br" };
+	struct buf nothing = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_BUF struct buf out = { 0 };
+
+		tap_ok(decode_as(names[i], &nothing, (struct cut){ 1, 9 }, &out) == DECODE_DONE && out.len == 0,
+			"%s of nothing at all is nothing", names[i]);
+	}
+}
+
+static void test_names(void)
+{
+	static const struct {
+		const char *value;
+		int result;
+	} names[] = { { "compress", -ENOTSUP }, { "gzip, exi", -ENOTSUP }, { "gzi", -ENOTSUP },
+		{ "gzip;q=1", -ENOTSUP }, { "gzip,gzip,gzip,gzip", -ENOTSUP }, { "", 0 }, { "identity", 0 },
+		{ " , Identity,", 0 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct decode *d = NULL;
+		struct err err;
+
+		tap_ok(decode_new(names[i].value, strlen(names[i].value), &d, &err) == names[i].result && d == NULL,
+			"\"%s\" is %s", names[i].value, names[i].result < 0 ? "refused" : "nothing to do");
+		decode_free(d);
+	}
+}
+
+/* ---- bombs ---- */
+
+static void check_bomb(const char *value, const struct buf *bomb)
+{
+	struct decode *d = NULL;
+	char room[4096];
+	struct decode_io io = { .in = bomb->data, .in_n = bomb->len, .is_last = true };
+	size_t total = 0;
+	bool all_fit = true;
+	struct err err;
+	int r = decode_new(value, strlen(value), &d, &err);
+
+	if (r == 0) {
+		do {
+			io.out = room;
+			io.out_n = sizeof(room);
+			r = decode_pull(d, &io, &err);
+			total += sizeof(room) - io.out_n;
+			all_fit = all_fit && io.out_n <= sizeof(room);
+		} while (r == DECODE_WANTS_ROOM);
+	}
+	tap_ok(r == DECODE_DONE && all_fit && total == 64u << 20, "a bomb of %zu bytes of %s: %zu bytes",
+		bomb->len, value, total);
+	decode_free(d);
+}
+
+static void test_bombs(void)
+{
+	struct buf zeros = { .data = calloc(1, 64u << 20), .len = 64u << 20 };
+	struct buf brotli = { .data = malloc(sizeof(brotli_bomb)), .len = sizeof(brotli_bomb) };
+	AUTO_BUF struct buf gzip = { 0 };
+	AUTO_BUF struct buf twice = { 0 };
+	AUTO_BUF struct buf zstd = { 0 };
+
+	memcpy(brotli.data, brotli_bomb, sizeof(brotli_bomb));
+	encode_gzip(&zeros, &gzip);
+	encode_gzip(&gzip, &twice);
+	encode_zstd(&zeros, &zstd);
+	check_bomb("gzip", &gzip);
+	check_bomb("gzip, gzip", &twice);
+	check_bomb("zstd", &zstd);
+	check_bomb("br", &brotli);
+	free(zeros.data);
+	free(brotli.data);
+}
+
+/* zstd may ask for a window of gigabytes; the length is left out, so that it has to be one. */
+static void test_window(void)
+{
+	for (int log = 23; log <= 24; log++) {
+		AUTO_FREE char *bytes = malloc(1u << 20);
+		ZSTD_CCtx *c = ZSTD_createCCtx();
+		char some[1000] = "text";
+		ZSTD_inBuffer in = { some, sizeof(some), 0 };
+		ZSTD_outBuffer out = { bytes, 1u << 20, 0 };
+		AUTO_BUF struct buf got = { 0 };
+
+		(void)ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, log);
+		(void)ZSTD_compressStream2(c, &out, &in, ZSTD_e_flush);
+		(void)ZSTD_compressStream2(c, &out, &in, ZSTD_e_end);
+		ZSTD_freeCCtx(c);
+		struct buf body = { .data = bytes, .len = out.pos };
+
+		tap_ok(decode_as("zstd", &body, (struct cut){ 9, 999 }, &got) ==
+				(log == 23 ? (int)DECODE_DONE : -EPROTO),
+			"zstd with a window of %d MiB is %s", 1 << (log - 20), log == 23 ? "read" : "refused");
+	}
+}
+
+int main(void)
+{
+	test_codings();
+	test_members();
+	test_empty();
+	test_names();
+	test_bombs();
+	test_window();
+	return tap_done();
+}

@@ -1,0 +1,115 @@
+/*
+ * A keeper as it lives: started by its mother, it gives its value to the rule's host alone, on
+ * top of what the cell asked, exactly once, and takes it out of what comes back. Decided by the raw
+ * bytes that a TLS server received.
+ */
+#include "keeper_fixture.h"
+
+#define RULES                                                                                      \
+	"[inject api]\nhost = api.test\nmethod = GET POST\npath = /v1/*\n"                         \
+	"header = Authorization: Bearer {secret}\nheader = X-Version: 7\nremove = X-Debug\n"      \
+	"secret = env:X\nstrip-response = Set-Cookie\n"
+
+static void injection(int door, SSL_CTX *ctx, const char *secret)
+{
+	struct conn c = conn_open_to(door, "api.test", 443, false);
+	char want[128];
+	const char *got;
+
+	send_get(&c, "/v1/a?x=1",
+		"accept: */*\nauthorization: Bearer ATTACKER\nx-api-key: ATTACKER\n"
+		"cookie: s=ATTACKER\nx_version: 6\nx-debug: 1\naccept-encoding: gzip\n");
+	tap_ok(conn_accept(&c, ctx), "the handshake succeeds");
+	got = server_receive(&c, "\r\n\r\n");
+	printf("# %.60s...\n", got);
+	(void)snprintf(want, sizeof(want), "\r\nauthorization: Bearer %s\r\n", secret);
+	tap_ok(strncmp(got, "GET /v1/a?x=1 HTTP/1.1\r\nhost: api.test\r\n", 40) == 0,
+		"the request goes out with the host that was verified");
+	tap_ok(strstr(got, want) != NULL && count(got, "uthorization") == 1,
+		"the value is there, once");
+	tap_ok(strstr(got, "ATTACKER") == NULL, "no other identity is");
+	tap_ok(count(got, "ersion") == 1 && strstr(got, "\r\nx-version: 7\r\n") != NULL,
+		"a field of the rule takes the place of the cell's, however it is written");
+	tap_ok(strstr(got, "debug") == NULL, "what the rule removes is not there");
+	tap_ok(strstr(got, "\r\naccept-encoding: identity\r\n") != NULL, "no coding is asked for");
+	server_send(&c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\nX-A: b\r\n"
+			"Alt-Svc: h3=\":443\"\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nok");
+	tap_is(whole_answer(&c), "200 length:2|x-a: b\nok\nEND 1", "the response comes back");
+	send_get(&c, "/v1/b", "");
+	got = server_receive(&c, "\r\n\r\n");
+	tap_ok(strstr(got, want) != NULL, "a second request on the same connection");
+	server_send(&c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x\r\nc\r\n");
+	server_send(&c, "0\r\nx-t: 1\r\n\r\n");
+	tap_is(whole_answer(&c), "200 unknown\nabc\ntrailers|x-t: 1\nEND 1", "chunks and trailers");
+	conn_close(&c);
+}
+
+static void echo(int door, SSL_CTX *ctx, const char *secret)
+{
+	struct conn c = conn_open_to(door, "api.test", 443, false);
+	char body[256];
+	const char *got;
+
+	send_get(&c, "/v1/a", "");
+	(void)conn_accept(&c, ctx);
+	(void)server_receive(&c, "\r\n\r\n");
+	(void)snprintf(body, sizeof(body),
+		"HTTP/1.1 200 OK\r\nx-echo: Bearer %s\r\ncontent-length: 44\r\n\r\n<<%s>>", secret,
+		secret);
+	server_send(&c, body);
+	got = whole_answer(&c);
+	tap_ok(strstr(got, secret) == NULL && strstr(got, "x-echo: Bearer ****") != NULL &&
+			strstr(got, "\n<<***") != NULL && strstr(got, "*>>\nEND 1") != NULL,
+		"an echo is redacted in head and body, its length kept");
+	conn_close(&c);
+}
+
+static void refusals(int door, SSL_CTX *ctx)
+{
+	static const struct {
+		const char *host;
+		uint16_t port;
+		bool plain;
+	} wrong[] = { { "evil.test", 443, false }, { "api.test", 8443, false },
+		{ "api.test", 80, true }, { "API.test", 443, false }, { "", 443, false } };
+	static const char *const lines[] = { "DELETE /v1/a", "GET /v2/a", "GET /v1/../v2",
+		"GET /v1/%2e%2e/a", "GET //v1/a", "TRACE /v1/a", "GET *" };
+	struct conn c;
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		c = conn_open_to(door, wrong[i].host, wrong[i].port, wrong[i].plain);
+		tap_is(whole_answer(&c), "\nFAILED 502", "a host that is not the rule's is refused");
+		conn_close(&c);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		char byte;
+
+		c = conn_open_to(door, "api.test", 443, false);
+		send_request(&c, lines[i], "", (struct keepmsg_head){ .status = 0 });
+		tap_is(whole_answer(&c), "\nFAILED 403", lines[i]);
+		tap_ok(recv(c.server, &byte, 1, 0) == 0, "and nothing was sent to the host");
+		conn_close(&c);
+	}
+	(void)ctx;
+}
+
+int main(int argc, char **argv)
+{
+	struct cert leaf;
+	SSL_CTX *ctx;
+	const char *secret = random_secret();
+	int door;
+
+	fixture_role(argc, argv);
+	if (!fixture_make() || !fixture_start(RULES))
+		return tap_done();
+	leaf = cert_leaf(&fix.authority, "DNS:api.test");
+	ctx = server_context(&leaf, NULL, false);
+	door = keeper_start_with(0, secret);
+	injection(door, ctx, secret);
+	echo(door, ctx, secret);
+	refusals(door, ctx);
+	tap_ok(fixture_stop() == 0, "the mother ends with the warden");
+	fixture_remove();
+	return tap_done();
+}

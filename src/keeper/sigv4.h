@@ -37,6 +37,7 @@ struct sigv4 {
 	struct keepmsg_text names[SIGV4_SIGNED_MAX]; /* signed fields: small letters, sorted */
 	size_t n_names;
 	struct keepmsg_text payload; /* x-amz-content-sha256; at is NULL: there is none */
+	bool is_s3;      /* the path is signed as it is */
 	bool needs_body; /* sigv4_sign() needs the hash of the body, sigv4_hash() */
 };
 

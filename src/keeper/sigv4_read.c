@@ -35,8 +35,8 @@ static struct keepmsg_text take_until(struct keepmsg_text *t, char mark)
 	struct keepmsg_text part = { t->at, at != NULL ? (size_t)(at - t->at) : t->n };
 	size_t taken = part.n + (at != NULL);
 
-	t->at += taken;
-	t->n -= taken;
+	if (taken > 0)
+		*t = (struct keepmsg_text){ t->at + taken, t->n - taken };
 	return part;
 }
 

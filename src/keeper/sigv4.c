@@ -1,7 +1,7 @@
 /*
  * The signature: the canonical request (its bytes go straight into the hash: one of its fields may
- * be the session token), the string to sign, the chain of keys. Runs in a keeper; hostile input: the
- * request. Names and steps are those of AWS's "Create a signed AWS API request".
+ * be the session token), the string to sign, the chain of keys. Runs in a keeper; hostile input:
+ * the request. Names and steps are those of AWS's "Create a signed AWS API request".
  */
 #include "keeper/sigv4.h"
 
@@ -56,8 +56,8 @@ static bool is_equal(const struct keepmsg_text *a, const struct keepmsg_text *b)
 
 static bool is_unreserved(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-		c == '.' || c == '_' || c == '~';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /* Percent-encoded where it is not unreserved; returns the bytes written. */
@@ -88,7 +88,8 @@ static void put_path(struct sink *s, const struct sigv4 *signature, const struct
 	for (size_t i = 0; i < path->n; i++) {
 		char bytes[3] = { path->at[i] };
 
-		put(s, bytes, signature->is_s3 || path->at[i] == '/' ? 1 : encode(path->at[i], bytes));
+		put(s, bytes,
+			signature->is_s3 || path->at[i] == '/' ? 1 : encode(path->at[i], bytes));
 	}
 	if (path->n == 0)
 		puts_to(s, "/");
@@ -142,7 +143,8 @@ static int compare_parameters(const void *a, const void *b)
 	int r = compare_bytes(p->text + p->name_at, p->name_n, q->text + q->name_at, q->name_n);
 
 	return r != 0 ? r
-		      : compare_bytes(p->text + p->value_at, p->value_n, q->text + q->value_at, q->value_n);
+		      : compare_bytes(p->text + p->value_at, p->value_n, q->text + q->value_at,
+				q->value_n);
 }
 
 /* Splits at '&' and '='; parts without a byte are left out. Returns how many, or -E2BIG. */
@@ -226,7 +228,7 @@ static bool put_values(struct sink *s, const struct keepmsg_text *name,
 	bool is_found = false;
 	char length[24];
 
-	if (is_text(name, SESSION_NAME)) {
+	if (session != NULL && is_text(name, SESSION_NAME)) {
 		put_value(s, session);
 		return true;
 	}
@@ -393,8 +395,9 @@ static bool chain(unsigned char key[HASH_BYTES], const char *text, size_t n)
 {
 	unsigned char next[EVP_MAX_MD_SIZE];
 	unsigned bytes = 0;
-	bool is_done = HMAC(EVP_sha256(), key, HASH_BYTES, (const unsigned char *)text, n, next, &bytes) !=
-			NULL && bytes == HASH_BYTES;
+	bool is_done = HMAC(EVP_sha256(), key, HASH_BYTES, (const unsigned char *)text, n, next,
+			       &bytes) != NULL &&
+		       bytes == HASH_BYTES;
 
 	if (is_done)
 		memcpy(key, next, HASH_BYTES);
@@ -409,8 +412,9 @@ static bool chain_first(const struct sigv4 *signature, const struct keepmsg_text
 	bool is_done;
 
 	memcpy(key + 4, secret->at, secret->n);
-	is_done = HMAC(EVP_sha256(), key, (int)(4 + secret->n), (const unsigned char *)signature->date.at,
-			  signature->date.n, next, NULL) != NULL;
+	is_done = HMAC(EVP_sha256(), key, (int)(4 + secret->n),
+			  (const unsigned char *)signature->date.at, signature->date.n, next,
+			  NULL) != NULL;
 	memcpy(ret, next, HASH_BYTES);
 	explicit_bzero(key, sizeof(key));
 	explicit_bzero(next, sizeof(next));
@@ -424,10 +428,12 @@ static int make_signature(const struct sigv4 *s, const struct keepmsg_text *secr
 	bool is_done;
 
 	if (secret->n > SECRET_MAX)
-		return err_set(err, 0, "AWS signature: the secret key has more than %u bytes", SECRET_MAX);
+		return err_set(
+			err, 0, "AWS signature: the secret key has more than %u bytes", SECRET_MAX);
 	is_done = chain_first(s, secret, key) && chain(key, s->region.at, s->region.n) &&
-		chain(key, s->service.at, s->service.n) && chain(key, TERMINATOR, strlen(TERMINATOR)) &&
-		chain(key, to_sign->data, to_sign->len);
+		  chain(key, s->service.at, s->service.n) &&
+		  chain(key, TERMINATOR, strlen(TERMINATOR)) &&
+		  chain(key, to_sign->data, to_sign->len);
 	if (is_done)
 		to_hex(key, ret_hex);
 	explicit_bzero(key, sizeof(key));

@@ -55,7 +55,8 @@ static bool is_word(const struct keepmsg_text *t, const char *more, size_t max)
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 	for (size_t i = 0; i < t->n; i++)
-		if (t->at[i] == '\0' || (strchr(plain, t->at[i]) == NULL && strchr(more, t->at[i]) == NULL))
+		if (t->at[i] == '\0' ||
+			(strchr(plain, t->at[i]) == NULL && strchr(more, t->at[i]) == NULL))
 			return false;
 	return t->n > 0 && t->n <= max;
 }
@@ -94,7 +95,8 @@ static int hex_digit(char c)
 	return at != NULL ? (int)(at - digits) / 2 : -1;
 }
 
-/* The parameter's name with its percent-encoding undone; longer ones than the buffer are no ours. */
+/* The parameter's name with its percent-encoding undone; longer ones than the buffer are no ours.
+ */
 static size_t decode_name(struct keepmsg_text name, char *ret, size_t max)
 {
 	size_t n = 0;
@@ -113,8 +115,8 @@ static size_t decode_name(struct keepmsg_text name, char *ret, size_t max)
 /* Signatures and keys in the query; Version 2 has its key there. */
 static bool is_presigned(struct keepmsg_text query)
 {
-	static const char *const names[] = { "x-amz-signature", "x-amz-algorithm", "x-amz-credential",
-		"x-amz-security-token", "awsaccesskeyid" };
+	static const char *const names[] = { "x-amz-signature", "x-amz-algorithm",
+		"x-amz-credential", "x-amz-security-token", "awsaccesskeyid" };
 	char name[32];
 
 	while (query.at != NULL && query.n > 0) {
@@ -152,18 +154,19 @@ static int64_t time_of(const struct keepmsg_text *t)
 	int64_t hour = number(t->at + 9, 2), minute = number(t->at + 11, 2);
 	int64_t second = number(t->at + 13, 2);
 
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-		second > 60)
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+		minute > 59 || second > 60)
 		return -1;
 	/* Years that begin in March have the leap day at their end. */
 	year -= month <= 2;
 	int64_t days = 365 * year + year / 4 - year / 100 + year / 400 +
-		(153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
+		       (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
 
 	return days * 86400 + hour * 3600 + minute * 60 + second;
 }
 
-static int read_time(const struct keepmsg_head *head, int64_t now_s, struct sigv4 *s, struct err *err)
+static int read_time(
+	const struct keepmsg_head *head, int64_t now_s, struct sigv4 *s, struct err *err)
 {
 	int64_t signed_s;
 
@@ -214,7 +217,8 @@ static int read_names(struct keepmsg_text value, struct sigv4 *s, struct err *er
 		for (size_t i = 0; i < name->n; i++)
 			if (name->at[i] >= 'A' && name->at[i] <= 'Z')
 				return refuse(err, "SignedHeaders has capital letters");
-		if (!is_word(name, "!#$%&'*+-.^_`|~", KEEPMSG_HEAD_MAX) || is_text(name, "authorization"))
+		if (!is_word(name, "!#$%&'*+-.^_`|~", KEEPMSG_HEAD_MAX) ||
+			is_text(name, "authorization"))
 			return refuse(err, "SignedHeaders is malformed");
 		if (s->n_names > 0 && compare(name - 1, name) >= 0)
 			return refuse(err, "SignedHeaders is not sorted");
@@ -268,7 +272,7 @@ static int read_payload(const struct keepmsg_head *head, struct sigv4 *s, struct
 {
 	int found = find_field(head, "x-amz-content-sha256", &s->payload);
 	bool has_body = head->framing == KEEPMSG_UNKNOWN ||
-		(head->framing == KEEPMSG_LENGTH && head->length > 0);
+			(head->framing == KEEPMSG_LENGTH && head->length > 0);
 
 	if (found < 0)
 		return refuse(err, "there are several x-amz-content-sha256");
@@ -276,14 +280,16 @@ static int read_payload(const struct keepmsg_head *head, struct sigv4 *s, struct
 	if (found == 0 && s->is_s3)
 		return refuse(err, "S3 needs x-amz-content-sha256");
 	s->needs_body = found == 0 && has_body;
-	/* The trailer's checksum is not signed: for the signature it is a word like the other one. */
+	/* The trailer's checksum is not signed: for the signature it is a word like the other one.
+	 */
 	if (found == 0 || is_of(&s->payload, "0123456789abcdef", 64) ||
 		is_text(&s->payload, "UNSIGNED-PAYLOAD") ||
 		is_text(&s->payload, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"))
 		return 0;
-	return refuse(err, starts(&s->payload, "STREAMING-")
-			? "chunks that are signed each (STREAMING-...) cannot be signed anew"
-			: "x-amz-content-sha256 is malformed");
+	return refuse(
+		err, starts(&s->payload, "STREAMING-")
+			     ? "chunks that are signed each (STREAMING-...) cannot be signed anew"
+			     : "x-amz-content-sha256 is malformed");
 }
 
 int sigv4_read(const struct keepmsg_head *head, int64_t now_s, struct sigv4 *ret, struct err *err)
@@ -293,7 +299,8 @@ int sigv4_read(const struct keepmsg_head *head, int64_t now_s, struct sigv4 *ret
 
 	*ret = (struct sigv4){ 0 };
 	if (is_presigned(head->query))
-		return refuse(err, "a presigned query cannot be signed anew; sign by Authorization");
+		return refuse(
+			err, "a presigned query cannot be signed anew; sign by Authorization");
 	if (found < 0)
 		return refuse(err, "there are several Authorization fields");
 	scheme = take_until(&value, ' ');

@@ -1,6 +1,6 @@
 /*
- * Content codings: however input and room are cut, the same bytes come out and the same verdict; the
- * room is never overrun. Input: 1 byte coding, 1 byte for the cuts, then the body.
+ * Content codings: however input and room are cut, the same bytes come out and the same verdict;
+ * the room is never overrun. Input: 1 byte coding, 1 byte for the cuts, then the body.
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -20,8 +20,8 @@ static const char *const codings[] = { "gzip", "deflate", "br", "zstd", "gzip, g
 	"zstd, deflate", "gzip, br, zstd" };
 
 /* The verdict; DECODE_WANTS_ROOM: more than OUT_MAX. */
-static int decode_all(const char *coding, const struct buf *in, size_t part, size_t room,
-	struct buf *out)
+static int decode_all(
+	const char *coding, const struct buf *in, size_t part, size_t room, struct buf *out)
 {
 	AUTO_FREE char *bytes = malloc(room);
 	struct decode *d = NULL;
@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r_cut = decode_all(coding, &in, 1 + data[1] % 16u, 1 + data[1] / 16u * 7, &cut);
 	assert(r == r_cut);
 	assert(r != DECODE_DONE ||
-		(whole.len == cut.len && (cut.len == 0 || memcmp(whole.data, cut.data, cut.len) == 0)));
+		(whole.len == cut.len &&
+			(cut.len == 0 || memcmp(whole.data, cut.data, cut.len) == 0)));
 	return 0;
 }

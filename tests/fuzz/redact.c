@@ -13,7 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void make_text(const char *value, size_t value_n, const uint8_t *from, size_t n, struct buf *out)
+static void make_text(
+	const char *value, size_t value_n, const uint8_t *from, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n && out->len < 1024; i++)
 		if (from[i] == 0xff && i + 1 < n)
@@ -64,12 +65,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct redact_value value = { (const char *)data + 2, value_n };
 	struct redact *redact = redact_make(calloc(1, redact_bytes(&value, 1)), &value, 1);
-	struct redact_stream *stream = redact_stream_make(malloc(redact_stream_bytes(redact)), redact);
+	struct redact_stream *stream =
+		redact_stream_make(malloc(redact_stream_bytes(redact)), redact);
 
 	make_text(value.bytes, value_n, data + 2 + value_n, size - 2 - value_n, &in);
 	cut_in_two(stream, &in, 0, &want);
 	assert(want.len == in.len);
-	for (size_t at = 1; at < in.len; at += in.len < 200 ? 1 : in.len / 100) {
+	for (size_t at = 1; at < in.len; at += in.len < 50 ? 1 : in.len / 25) {
 		AUTO_BUF struct buf out = { 0 };
 
 		cut_in_two(stream, &in, at, &out);

@@ -25,7 +25,8 @@ static struct keepmsg_text take_line(const char **at, const char *end)
 	return line;
 }
 
-static void add_field(struct keepmsg_head *head, struct keepmsg_text name, struct keepmsg_text value)
+static void add_field(
+	struct keepmsg_head *head, struct keepmsg_text name, struct keepmsg_text value)
 {
 	if (head->n_fields < KEEPMSG_FIELDS_MAX)
 		head->fields[head->n_fields++] = (struct keepmsg_field){ name, value };
@@ -34,11 +35,13 @@ static void add_field(struct keepmsg_head *head, struct keepmsg_text name, struc
 static void add_good(struct keepmsg_head *head)
 {
 	static const char names[] = "authorizationx-amz-date";
-	static const char value[] = "AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/s3/aws4_request, "
+	static const char value[] =
+		"AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/s3/aws4_request, "
 		"SignedHeaders=a;host;x-amz-date, Signature=" BODY;
 	static const char date[] = "20150830T123600Z";
 
-	add_field(head, (struct keepmsg_text){ names, 13 }, (struct keepmsg_text){ value, sizeof(value) - 1 });
+	add_field(head, (struct keepmsg_text){ names, 13 },
+		(struct keepmsg_text){ value, sizeof(value) - 1 });
 	add_field(head, (struct keepmsg_text){ names + 13, 10 }, (struct keepmsg_text){ date, 16 });
 }
 
@@ -68,13 +71,15 @@ static void make_head(const char *at, const char *end, struct keepmsg_head *head
 static void set_authorization(struct keepmsg_head *head, const struct buf *value)
 {
 	for (size_t i = 0; i < head->n_fields; i++)
-		if (head->fields[i].name.n == 13 && memcmp(head->fields[i].name.at, "authorization", 13) == 0)
+		if (head->fields[i].name.n == 13 &&
+			memcmp(head->fields[i].name.at, "authorization", 13) == 0)
 			head->fields[i].value = (struct keepmsg_text){ value->data, value->len };
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct sigv4_keys keys = { { "AKIDEXAMPLE", 11 }, { "secret", 6 }, { NULL, 0 } };
+	static const struct sigv4_keys keys = { { "AKIDEXAMPLE", 11 }, { "secret", 6 },
+		{ NULL, 0 } };
 	AUTO_BUF struct buf text = { 0 };
 	AUTO_BUF struct buf once = { 0 };
 	AUTO_BUF struct buf twice = { 0 };

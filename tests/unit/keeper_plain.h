@@ -39,7 +39,10 @@ static void plain_percent_some(const char *v, size_t n, struct buf *out)
 static void plain_form_some(const char *v, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_addf(out, v[i] == ' ' ? "+" : plain_is_unreserved(v[i]) ? "%c" : "%%%02x",
+		buf_addf(out,
+			v[i] == ' '                 ? "+"
+			: plain_is_unreserved(v[i]) ? "%c"
+						    : "%%%02x",
 			(unsigned char)v[i]);
 }
 
@@ -100,7 +103,8 @@ static void plain_json_all(const char *v, size_t n, struct buf *out)
 		unsigned c = plain_code_point(v + i, n - i, &bytes);
 
 		if (c > 0xffff)
-			buf_addf(out, "\\u%04x\\u%04X", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+			buf_addf(out, "\\u%04x\\u%04X", 0xd800 + ((c - 0x10000) >> 10),
+				0xdc00 + (c & 0x3ff));
 		else
 			buf_addf(out, i % 2 == 0 ? "\\u%04x" : "\\u%04X", c);
 	}
@@ -127,8 +131,12 @@ static void plain_json_all_twice(const char *v, size_t n, struct buf *out)
 static void plain_html(const char *v, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *name = v[i] == '&' ? "&amp;" : v[i] == '<' ? "&lt;" : v[i] == '>' ? "&gt;"
-			: v[i] == '"' ? "&#34;" : v[i] == '\'' ? "&#x27;" : NULL;
+		const char *name = v[i] == '&'    ? "&amp;"
+				   : v[i] == '<'  ? "&lt;"
+				   : v[i] == '>'  ? "&gt;"
+				   : v[i] == '"'  ? "&#34;"
+				   : v[i] == '\'' ? "&#x27;"
+						  : NULL;
 
 		if (name != NULL)
 			buf_adds(out, name);
@@ -142,7 +150,8 @@ static void plain_html_all(const char *v, size_t n, struct buf *out)
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < n; i += bytes)
-		buf_addf(out, i % 2 == 0 ? "&#%u;" : "&#x%X;", plain_code_point(v + i, n - i, &bytes));
+		buf_addf(out, i % 2 == 0 ? "&#%u;" : "&#x%X;",
+			plain_code_point(v + i, n - i, &bytes));
 }
 
 static void plain_c_string(const char *v, size_t n, struct buf *out)
@@ -154,7 +163,11 @@ static void plain_c_string(const char *v, size_t n, struct buf *out)
 static void plain_mixed(const char *v, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_addf(out, i % 4 == 0 ? "%%%02X" : i % 4 == 1 ? "\\x%02x" : i % 4 == 2 ? "&#%02d;" : "%c",
+		buf_addf(out,
+			i % 4 == 0   ? "%%%02X"
+			: i % 4 == 1 ? "\\x%02x"
+			: i % 4 == 2 ? "&#%02d;"
+				     : "%c",
 			i % 4 == 3 ? v[i] : (unsigned char)v[i]);
 }
 
@@ -206,20 +219,26 @@ static void plain_digits(const char *v, size_t n, const struct plain_base64 *how
 		if (bit + 6 <= strlen(how->before) * 8 || bit >= (strlen(how->before) + n) * 8)
 			continue;
 		for (size_t i = bit; i < bit + 6; i++)
-			value = value << 1 | (i < all.len * 8 && ((unsigned char)all.data[i / 8] >> (7 - i % 8) & 1));
+			value = value << 1 |
+				(i < all.len * 8 &&
+					((unsigned char)all.data[i / 8] >> (7 - i % 8) & 1));
 		if (how->line != 0 && column++ == how->line) {
 			buf_adds(out, how->line_end);
 			column = 1;
 		}
-		buf_add(out, value < 62 ? &digits[value] : value == 62 ? &"+-"[how->is_url] : &"/_"[how->is_url], 1);
+		buf_add(out,
+			value < 62    ? &digits[value]
+			: value == 62 ? &"+-"[how->is_url]
+				      : &"/_"[how->is_url],
+			1);
 	}
 	buf_done(&all);
 }
 
-#define PLAIN_BASE64(name, ...) \
-	static void plain_##name(const char *v, size_t n, struct buf *out) \
-	{ \
-		plain_digits(v, n, &(struct plain_base64){ __VA_ARGS__ }, out); \
+#define PLAIN_BASE64(name, ...)                                                                    \
+	static void plain_##name(const char *v, size_t n, struct buf *out)                         \
+	{                                                                                          \
+		plain_digits(v, n, &(struct plain_base64){ __VA_ARGS__ }, out);                    \
 	}
 PLAIN_BASE64(base64, "", "", "", 0, false, true)
 PLAIN_BASE64(base64_user, "u:", "", "", 0, false, true)
@@ -304,17 +323,22 @@ static void plain_undo_percent(const char *t, size_t n, struct buf *out)
 static void plain_undo_backslash(const char *t, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		size_t digits = i + 1 < n && t[i] == '\\' ? t[i + 1] == 'u' ? 4 : t[i + 1] == 'x' ? 2 : 0 : 0;
+		size_t digits = i + 1 < n && t[i] == '\\' ? t[i + 1] == 'u'   ? 4
+							    : t[i + 1] == 'x' ? 2
+									      : 0
+							  : 0;
 		char number[5] = "";
 
-		for (size_t d = 0; d < digits && i + 2 + d < n && isxdigit((unsigned char)t[i + 2 + d]); d++)
+		for (size_t d = 0;
+			d < digits && i + 2 + d < n && isxdigit((unsigned char)t[i + 2 + d]); d++)
 			number[d] = t[i + 2 + d];
 		unsigned long value = strtoul(number, NULL, 16);
 
 		if (digits > 0 && strlen(number) == digits && value < 0x80) {
 			buf_add(out, (char[]){ (char)value }, 1);
 			i += 1 + digits;
-		} else if (t[i] == '\\' && i + 1 < n && strchr("\"\\/", t[i + 1]) != NULL && t[i + 1] != 0) {
+		} else if (t[i] == '\\' && i + 1 < n && strchr("\"\\/", t[i + 1]) != NULL &&
+			   t[i + 1] != 0) {
 			buf_add(out, &t[++i], 1);
 		} else {
 			buf_add(out, t + i, 1);
@@ -330,11 +354,13 @@ static void plain_undo_html(const char *t, size_t n, struct buf *out)
 		unsigned value = 0;
 
 		for (; t[i] == '&' && at < n && at < first + 4 &&
-			(is_hex ? isxdigit((unsigned char)t[at]) : isdigit((unsigned char)t[at])); at++)
+			(is_hex ? isxdigit((unsigned char)t[at]) : isdigit((unsigned char)t[at]));
+			at++)
 			value = value * (is_hex ? 16 : 10) +
-				(unsigned)(isdigit((unsigned char)t[at]) ? t[at] - '0' : (t[at] | 32) - 'a' + 10);
-		if (t[i] == '&' && i + 1 < n && t[i + 1] == '#' && at > first && at < n && t[at] == ';' &&
-			value < 0x80) {
+				(unsigned)(isdigit((unsigned char)t[at]) ? t[at] - '0'
+									 : (t[at] | 32) - 'a' + 10);
+		if (t[i] == '&' && i + 1 < n && t[i + 1] == '#' && at > first && at < n &&
+			t[at] == ';' && value < 0x80) {
 			buf_add(out, (char[]){ (char)value }, 1);
 			i = at;
 		} else {
@@ -448,7 +474,8 @@ static bool plain_has(const struct buf *text, const char *v, size_t n)
 }
 
 /* Is the value in none of the readings of the text? */
-__attribute__((unused)) static bool plain_is_clean(const char *t, size_t n, const char *v, size_t v_n)
+__attribute__((unused)) static bool plain_is_clean(
+	const char *t, size_t n, const char *v, size_t v_n)
 {
 	static void (*const undo[])(const char *, size_t, struct buf *) = { plain_raw,
 		plain_undo_percent, plain_undo_backslash, plain_undo_html, plain_undo_nul,

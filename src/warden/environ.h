@@ -25,7 +25,7 @@ struct environ {
 };
 
 /* Variables in the table of environ_trust.c. */
-#define ENVIRON_TRUST_COUNT 20u
+#define ENVIRON_TRUST_COUNT 16u
 
 /*
  * What commands are told of the certificate authorities they believe, since many clients do not

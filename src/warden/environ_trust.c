@@ -35,12 +35,8 @@ static const struct {
 	{ "BUNDLE_SSL_CA_CERT", IN_PLACE },
 	{ "HEX_CACERTS_PATH", IN_PLACE },
 	{ "PERL_LWP_SSL_CA_FILE", IN_PLACE },
-	{ "COMPOSER_CAFILE", IF_NEEDED },
 	{ "GIT_SSL_CAINFO", IF_NEEDED }, /* http.sslCAInfo in ~/.gitconfig would lose */
 	{ "CARGO_HTTP_CAINFO", IF_NEEDED }, /* http.cainfo */
-	{ "GIT_PROXY_SSL_CAINFO", IF_NEEDED },
-	{ "JULIA_SSL_CA_ROOTS_PATH", IF_NEEDED },
-	{ "SSL_CA_CERT_FILE", IF_NEEDED },
 	{ "NODE_EXTRA_CA_CERTS", BESIDES }, /* node, npm, yarn, pnpm, bun */
 	{ "DENO_CERT", BESIDES },
 };

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "keeper/main.h"
+#include "proxy/authority.h"
 #include "proxy/main.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ static const struct role {
 } roles[] = {
 	{ "@proxy", proxy_main },
 	{ "@keeper", keeper_main },
+	{ "@authority", authority_main },
 };
 
 int main(int argc, char **argv)

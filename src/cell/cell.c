@@ -140,12 +140,25 @@ static int await_plan(int ctl, struct mount_plan *mounts, struct err *err)
 	return 0;
 }
 
+/* What the warden had open when it forked is not this cell's: not the plan's files, nor any key. */
+static int close_others(int ctl, int jobs, struct err *err)
+{
+	unsigned low = (unsigned)(ctl < jobs ? ctl : jobs), high = (unsigned)(ctl < jobs ? jobs : ctl);
+
+	if ((low > 3 && sys_close_range(3, low - 1, 0) < 0) ||
+		(high > low + 1 && sys_close_range(low + 1, high - 1, 0) < 0) ||
+		sys_close_range(high + 1, ~0u, 0) < 0)
+		return err_set(err, errno, "close_range");
+	return 0;
+}
+
 /*
  * Should: be called with nothing but the two sockets that matters; stages in this order.
  * Mustn't: return before all of them have succeeded.
  */
-static int enter(const struct cell_request *request, int ctl, struct err *err)
+static int enter(const struct cell_request *request, const int sockets[2], struct err *err)
 {
+	int ctl = sockets[0];
 	bool userns =
 		strcmp(policy_value(request->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0;
 	struct cell cell = { 0 };
@@ -158,7 +171,7 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 		view_enter_cell(request, &cell, err) < 0 || report_ready(ctl, &cell, err) < 0)
 		return -err->code;
 	/* Stage 2, no power: others of this uid cannot look into it either. */
-	if (place_leave_stdio(err) < 0)
+	if (place_leave_stdio(err) < 0 || close_others(ctl, sockets[1], err) < 0)
 		return -err->code;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
@@ -187,7 +200,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
 	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
-	if (place_begin(uid, gid, &err) == 0 && enter(request, ctl, &err) == 0) {
+	if (place_begin(uid, gid, &err) == 0 && enter(request, sockets, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)
 			init_run(jobs, ctl, &(struct init_config){ .spare = spare });

@@ -8,6 +8,7 @@
 #include "warden/kept.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
+#include "warden/trust.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ struct warden {
 	struct cell cell;
 	struct agent agent;
 	struct proxy proxy;
+	struct trust trust;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
 	struct stat shim_stat;

@@ -80,6 +80,8 @@ void policy_decide(const struct policy *policy, const struct policy_question *qu
 		decide_connect(policy, question, ret);
 		return;
 	case POLICY_INJECT:
+		decide_inject(policy, question, ret);
+		return;
 	case POLICY_TOOL:
 		break;
 	}

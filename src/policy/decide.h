@@ -16,4 +16,12 @@ void decide_exec(const struct policy *policy, const struct policy_question *ques
 void decide_connect(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);
 
+/* POLICY_INJECT. */
+void decide_inject(const struct policy *policy, const struct policy_question *question,
+	struct policy_answer *ret);
+
+/* The first entry of [egress] deny or private that covers host and port, or NULL. */
+const struct policy_item *decide_find_host(const struct policy *policy, enum policy_key key,
+	const char *host, uint16_t port);
+
 #endif

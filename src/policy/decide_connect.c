@@ -22,8 +22,7 @@ static void answer(struct policy_answer *ret, enum policy_verdict verdict, enum 
 		.reason = reason };
 }
 
-/* The first entry that covers host and port, or NULL. */
-static const struct policy_item *find(const struct policy *policy, enum policy_key key,
+const struct policy_item *decide_find_host(const struct policy *policy, enum policy_key key,
 	const char *host, uint16_t port)
 {
 	const struct store_list *list = &policy->lists[key];
@@ -48,7 +47,7 @@ static const struct policy_item *find_address(const struct policy *policy, enum 
 	if (question->address == NULL ||
 		inet_ntop(question->family, question->address, text, sizeof(text)) == NULL)
 		return NULL;
-	return find(policy, key, text, question->port);
+	return decide_find_host(policy, key, text, question->port);
 }
 
 /* The host is an address itself: a line has to have it, and then it may be any address. */
@@ -88,13 +87,41 @@ static void judge_address(const struct policy *policy, const struct policy_quest
 	if (class == ADDRESS_PUBLIC)
 		return;
 	item = class == ADDRESS_SPECIAL
-		? find(policy, PK_EGRESS_PRIVATE, question->host, question->port)
+		? decide_find_host(policy, PK_EGRESS_PRIVATE, question->host, question->port)
 		: NULL;
 	if (item != NULL)
 		answer(ret, POLICY_ALLOWED, PK_EGRESS_PRIVATE, item,
 			"allowed, and may lead into your network");
 	else
 		answer(ret, POLICY_DENIED, PK_COUNT, NULL, why);
+}
+
+/* A rule allows its host; a line that does so as well is what a person looks for first. */
+static bool is_allowed(const struct policy *policy, const struct policy_question *question,
+	bool is_literal, struct policy_answer *ret)
+{
+	const struct policy_item *item =
+		decide_find_host(policy, PK_EGRESS_ALLOW, question->host, question->port);
+
+	if (item != NULL) {
+		answer(ret, POLICY_ALLOWED, PK_EGRESS_ALLOW, item, "allowed by name");
+		return true;
+	}
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct rules_rule *rule = policy->rules[i];
+
+		if (!rules_covers(rule, question->host, question->port, false) &&
+			!rules_covers(rule, question->host, question->port, true))
+			continue;
+		answer(ret, POLICY_ALLOWED, PK_COUNT, rules_value(rule, RULES_HOST),
+			"allowed by an [inject] rule");
+		ret->rule = rule;
+		return true;
+	}
+	answer(ret, POLICY_DENIED, PK_COUNT, NULL,
+		is_literal ? "no line of [egress] allow has this very address"
+			   : "no line of [egress] allow and no [inject] rule has it");
+	return false;
 }
 
 void decide_connect(const struct policy *policy, const struct policy_question *question,
@@ -112,21 +139,15 @@ void decide_connect(const struct policy *policy, const struct policy_question *q
 	if (!is_literal && (!policy_host_normal(question->host, strlen(question->host), normal) ||
 				   strcmp(normal, question->host) != 0))
 		return;
-	item = find(policy, PK_EGRESS_DENY, question->host, question->port);
+	item = decide_find_host(policy, PK_EGRESS_DENY, question->host, question->port);
 	if (item == NULL)
 		item = find_address(policy, PK_EGRESS_DENY, question);
 	if (item != NULL) {
 		answer(ret, POLICY_DENIED, PK_EGRESS_DENY, item, "denied by name");
 		return;
 	}
-	item = find(policy, PK_EGRESS_ALLOW, question->host, question->port);
-	if (item == NULL) {
-		answer(ret, POLICY_DENIED, PK_COUNT, NULL,
-			is_literal ? "no line of [egress] allow has this very address"
-				   : "no line of [egress] allow has it");
+	if (!is_allowed(policy, question, is_literal, ret))
 		return;
-	}
-	answer(ret, POLICY_ALLOWED, PK_EGRESS_ALLOW, item, "allowed by name");
 	if (is_literal)
 		judge_literal(question, &literal, ret);
 	else
@@ -144,7 +165,7 @@ int policy_localhost_ports(const struct policy *policy, uint16_t *out, size_t ma
 
 		if (hostmatch_parse(list->items[i].value, &entry) != HOSTMATCH_OK ||
 			entry.kind != HOSTMATCH_NAME || strcmp(entry.name, "localhost") != 0 ||
-			find(policy, PK_EGRESS_DENY, "localhost", entry.port) != NULL)
+			decide_find_host(policy, PK_EGRESS_DENY, "localhost", entry.port) != NULL)
 			continue;
 		while (k < n && out[k] != entry.port)
 			k++;

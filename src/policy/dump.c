@@ -5,6 +5,8 @@
  *	agentjail-policy 1
  *	project 5:/home,
  *	item files.read 12 11:default.ini,4:/usr,
+ *	rule 6:github, 3 8:user.ini,
+ *	says host 4 8:user.ini,14:api.github.com,
  *	end
  */
 #include "policy/policy.h"
@@ -45,6 +47,29 @@ static void add_item(struct buf *out, enum policy_key key, const struct policy_i
 	buf_adds(out, "\n");
 }
 
+static void add_says(struct buf *out, enum rules_key key, const struct policy_item *item)
+{
+	buf_addf(out, "says %s %u ", rules_key_name(key), item->origin.line);
+	add_text(out, item->origin.file);
+	add_text(out, item->value);
+	buf_adds(out, "\n");
+}
+
+static void add_rule(struct buf *out, const struct rules_rule *rule)
+{
+	buf_adds(out, "rule ");
+	add_text(out, rule->name);
+	buf_addf(out, " %u ", rule->origin.line);
+	add_text(out, rule->origin.file);
+	buf_adds(out, "\n");
+	for (size_t k = 0; k < RULES_KEY_COUNT; k++) {
+		if (rule->values[k].value != NULL)
+			add_says(out, (enum rules_key)k, &rule->values[k]);
+		for (size_t i = 0; i < rule->lists[k].n; i++)
+			add_says(out, (enum rules_key)k, &rule->lists[k].items[i]);
+	}
+}
+
 int policy_dump(const struct policy *policy, int fd, struct err *err)
 {
 	AUTO_BUF struct buf out = { 0 };
@@ -62,6 +87,8 @@ int policy_dump(const struct policy *policy, int fd, struct err *err)
 		for (size_t i = 0; i < policy->lists[k].n; i++)
 			add_item(&out, (enum policy_key)k, &policy->lists[k].items[i]);
 	}
+	for (size_t i = 0; i < policy->n_rules; i++)
+		add_rule(&out, policy->rules[i]);
 	buf_adds(&out, DUMP_END);
 	if (out.failed || out.len > DUMP_MAX)
 		return err_set(err, ENOMEM, "write the policy");
@@ -73,7 +100,7 @@ struct reader {
 	const char *rest, *end;
 	struct policy *policy;
 	const char *file; /* the last origin, to keep it once */
-	const char *home, *project;
+	struct rules_rule *rule; /* the one that is being read */
 };
 
 static bool take(struct reader *r, const char *text)
@@ -117,57 +144,127 @@ static char *take_text(struct reader *r)
 	return text;
 }
 
-static enum policy_key take_key(struct reader *r)
+/* Bytes up to a blank, which is taken too. */
+static bool take_word(struct reader *r, char out[64])
 {
-	char name[64];
 	size_t n = 0;
 
 	while (r->rest + n < r->end && r->rest[n] != ' ')
-		if (++n == sizeof(name))
-			return PK_COUNT;
-	memcpy(name, r->rest, n);
-	name[n] = '\0';
+		if (++n == 64)
+			return false;
+	memcpy(out, r->rest, n);
+	out[n] = '\0';
 	r->rest += n;
-	return take(r, " ") ? policy_key_find(name) : PK_COUNT;
+	return take(r, " ");
 }
 
-static bool is_valid(const struct reader *r, enum policy_key key, const char *value)
+static bool is_valid(const struct reader *r, const struct keys_info *info, const char *value)
 {
-	const struct keys_info *info = keys_get(key);
 	struct keys_places places = { .home = r->policy->home,
 		.project = r->policy->project,
 		.is_installed = true };
 	AUTO_BUF struct buf out = { 0 };
 	struct err ignored;
 
-	if (info->kind == KEYS_SINGLE && strcmp(value, info->built_in) == 0)
+	if (info->kind == KEYS_SINGLE && info->built_in != NULL &&
+		strcmp(value, info->built_in) == 0)
 		return true;
 	return (info->words != NULL ? values_word : info->check)(info, &places, value, &out,
 		       &ignored) == 0;
 }
 
-static bool read_item(struct reader *r, struct err *err)
+/* "LINE LENGTH:FILE,". The file's name is kept. */
+static bool take_origin(struct reader *r, struct policy_origin *ret)
 {
-	enum policy_key key = take_key(r);
 	AUTO_FREE char *file = NULL;
-	AUTO_FREE char *value = NULL;
-	struct policy_origin origin;
 	unsigned long line = 0;
 
-	if (r->policy == NULL || key == PK_COUNT || !take_number(r, ' ', &line))
+	if (!take_number(r, ' ', &line))
 		return false;
 	file = take_text(r);
-	value = file != NULL ? take_text(r) : NULL;
-	if (value == NULL || !take(r, "\n") || !is_valid(r, key, value))
+	if (file == NULL)
 		return false;
 	if (r->file == NULL || strcmp(r->file, file) != 0)
 		r->file = store_keep(r->policy, file);
-	if (r->file == NULL)
+	*ret = (struct policy_origin){ .file = r->file, .line = (unsigned)line };
+	return r->file != NULL;
+}
+
+static bool read_item(struct reader *r, struct err *err)
+{
+	AUTO_FREE char *value = NULL;
+	struct policy_origin origin;
+	enum policy_key key;
+	char name[64];
+
+	if (!take_word(r, name))
 		return false;
-	origin = (struct policy_origin){ .file = r->file, .line = (unsigned)line };
+	key = policy_key_find(name);
+	if (key == PK_COUNT || !take_origin(r, &origin))
+		return false;
+	value = take_text(r);
+	if (value == NULL || !take(r, "\n") || !is_valid(r, keys_get(key), value))
+		return false;
 	if (policy_key_is_list(key))
 		return store_append(r->policy, key, value, origin, err) == 0;
 	return store_set(r->policy, key, value, origin, err) == 0;
+}
+
+/* Rules come in their order: it is not found anew. */
+static bool read_rule(struct reader *r, struct err *err)
+{
+	AUTO_FREE char *name = take_text(r);
+	AUTO_BUF struct buf checked = { 0 };
+	struct store_place place = { .rank = r->policy->n_rules };
+
+	if (name == NULL || values_name(NULL, NULL, name, &checked, err) < 0 ||
+		store_rule_find(r->policy, name) != NULL || !take(r, " ") ||
+		!take_origin(r, &place.origin) || !take(r, "\n"))
+		return false;
+	r->rule = store_rule(r->policy, name, &place, err);
+	return r->rule != NULL;
+}
+
+static bool read_says(struct reader *r, struct err *err)
+{
+	AUTO_FREE char *value = NULL;
+	struct policy_item item = { 0 };
+	size_t key = 0;
+	char name[64];
+
+	if (r->rule == NULL || !take_word(r, name))
+		return false;
+	while (key < RULES_KEY_COUNT && strcmp(rules_key_name((enum rules_key)key), name) != 0)
+		key++;
+	if (key == RULES_KEY_COUNT || !take_origin(r, &item.origin))
+		return false;
+	value = take_text(r);
+	if (value == NULL || !take(r, "\n") ||
+		!is_valid(r, keys_of_rule((enum rules_key)key), value))
+		return false;
+	item.value = value;
+	if (rules_key_is_list((enum rules_key)key))
+		return store_append_at(r->policy, &r->rule->lists[key], item, err) == 0;
+	return store_set_at(r->policy, &r->rule->values[key], item, err) == 0;
+}
+
+static bool read_lines(struct reader *r, struct err *err)
+{
+	static const struct line {
+		const char *word;
+		bool (*read)(struct reader *r, struct err *err);
+	} lines[] = { { "item ", read_item }, { "rule ", read_rule }, { "says ", read_says } };
+
+	for (;;) {
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(lines) && !take(r, lines[i].word))
+			i++;
+		if (i == ARRAY_LEN(lines))
+			return true;
+		if (!lines[i].read(r, err))
+			return false;
+	}
 }
 
 static bool read_head(struct reader *r, struct err *err)
@@ -215,8 +312,7 @@ int policy_undump(int fd, struct policy **ret, struct err *err)
 	r.rest = text.data;
 	r.end = text.data + text.len;
 	ok = read_head(&r, err);
-	while (ok && take(&r, "item "))
-		ok = read_item(&r, err);
+	ok = ok && read_lines(&r, err);
 	if (!ok || !take(&r, DUMP_END) || r.rest != r.end) {
 		policy_free(r.policy);
 		return err_set(err, EPROTO, "read the policy that the warden wrote");

@@ -21,7 +21,8 @@ static const struct keys_word words_home[] = { { "closed", false }, { "open", fa
 static const struct keys_word words_tty[] = { { "relay", false }, { "filter", true }, { 0 } };
 static const struct keys_word words_level[] = { { "decisions", false }, { "denials", true },
 	{ "all", true }, { 0 } };
-static const struct keys_word words_else[] = { { "pass", true }, { 0 } };
+static const struct keys_word words_else[] = { { "refuse", false }, { "pass", false }, { 0 } };
+static const struct keys_word words_sign[] = { { "none", false }, { "aws", false }, { 0 } };
 
 /* Paths that the agent or the cell may write, and the rest. */
 #define WRITES KEYS_WRITABLE
@@ -90,27 +91,36 @@ static const struct keys_info main_table[] = {
 };
 _Static_assert(ARRAY_LEN(main_table) == PK_COUNT, "one row a key");
 
+/* In the order of enum rules_key. */
 static const struct keys_info inject_table[] = {
-	{ "inject", "host", KEYS_SINGLE, values_host, LATER, NULL, NULL },
-	{ "inject", "port", KEYS_LIST, values_port, LATER, NULL, NULL },
-	{ "inject", "method", KEYS_LIST, values_method, LATER, NULL, NULL },
-	{ "inject", "path", KEYS_LIST, values_url_path, LATER, NULL, NULL },
-	{ "inject", "header", KEYS_LINE, values_header, LATER, NULL, NULL },
-	{ "inject", "remove", KEYS_LIST, values_token, LATER, NULL, NULL },
-	{ "inject", "query", KEYS_LINE, values_text, LATER, NULL, NULL },
-	{ "inject", "basic", KEYS_SINGLE, values_text, LATER, NULL, NULL },
-	{ "inject", "secret", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
-	{ "inject", "ttl", KEYS_SINGLE, values_amount, LATER, NULL, NULL },
-	{ "inject", "ca", KEYS_SINGLE, values_path, LATER, NULL, NULL },
-	{ "inject", "client-cert", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
-	{ "inject", "client-key", KEYS_SINGLE, values_secret, LATER, NULL, NULL },
-	{ "inject", "plain", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
-	{ "inject", "env", KEYS_LIST, values_env_glob, LATER, NULL, NULL },
-	{ "inject", "redact", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
-	{ "inject", "strip-response", KEYS_LIST, values_token, LATER, NULL, NULL },
-	{ "inject", "limits", KEYS_LIST, values_text, LATER, NULL, NULL },
-	{ "inject", "else", KEYS_SINGLE, NULL, LATER, words_else, NULL },
+	[RULES_HOST] = { "inject", "host", KEYS_SINGLE, values_rule_host, 0, NULL, NULL },
+	[RULES_PORT] = { "inject", "port", KEYS_LIST, values_port, 0, NULL, NULL },
+	[RULES_METHOD] = { "inject", "method", KEYS_LIST, values_method, 0, NULL, NULL },
+	[RULES_PATH] = { "inject", "path", KEYS_LIST, values_url_path, 0, NULL, NULL },
+	[RULES_HEADER] = { "inject", "header", KEYS_LINE, values_header, 0, NULL, NULL },
+	[RULES_REMOVE] = { "inject", "remove", KEYS_LIST, values_header_name, KEYS_TIGHTENS, NULL,
+		NULL },
+	[RULES_QUERY] = { "inject", "query", KEYS_LINE, values_query, 0, NULL, NULL },
+	[RULES_BASIC] = { "inject", "basic", KEYS_SINGLE, values_basic, 0, NULL, NULL },
+	[RULES_SECRET] = { "inject", "secret", KEYS_SINGLE, values_secret, 0, NULL, NULL },
+	[RULES_TTL] = { "inject", "ttl", KEYS_SINGLE, values_seconds, 0, NULL, NULL },
+	[RULES_CA] = { "inject", "ca", KEYS_SINGLE, values_file, 0, NULL, NULL },
+	[RULES_CLIENT_CERT] = { "inject", "client-cert", KEYS_SINGLE, values_secret, 0, NULL,
+		NULL },
+	[RULES_CLIENT_KEY] = { "inject", "client-key", KEYS_SINGLE, values_secret, 0, NULL, NULL },
+	[RULES_SIGN] = { "inject", "sign", KEYS_SINGLE, NULL, 0, words_sign, "none" },
+	[RULES_KEY_ID] = { "inject", "key-id", KEYS_SINGLE, values_secret, 0, NULL, NULL },
+	[RULES_SESSION_TOKEN] = { "inject", "session-token", KEYS_SINGLE, values_secret, 0, NULL,
+		NULL },
+	[RULES_PLAIN] = { "inject", "plain", KEYS_SINGLE, NULL, 0, words_no_yes, "no" },
+	[RULES_ENV] = { "inject", "env", KEYS_LIST, values_env_name, 0, NULL, NULL },
+	[RULES_REDACT] = { "inject", "redact", KEYS_SINGLE, NULL, 0, words_no_yes, "yes" },
+	[RULES_STRIP_RESPONSE] = { "inject", "strip-response", KEYS_LIST, values_token,
+		KEYS_TIGHTENS, NULL, NULL },
+	[RULES_LIMITS] = { "inject", "limits", KEYS_LIST, values_limit, KEYS_TIGHTENS, NULL, NULL },
+	[RULES_ELSE] = { "inject", "else", KEYS_SINGLE, NULL, 0, words_else, "refuse" },
 };
+_Static_assert(ARRAY_LEN(inject_table) == RULES_KEY_COUNT, "one row a key");
 
 static const struct keys_info tool_table[] = {
 	{ "tool", "match", KEYS_LINE, values_text, LATER, NULL, NULL },
@@ -263,6 +273,31 @@ int keys_find(const char *section, const char *name, const struct keys_info **re
 const struct keys_info *keys_get(enum policy_key key)
 {
 	return &main_table[key];
+}
+
+const struct keys_info *keys_of_rule(enum rules_key key)
+{
+	return &inject_table[key];
+}
+
+bool keys_is_of_rule(const struct keys_info *info, enum rules_key *ret)
+{
+	for (size_t k = 0; k < RULES_KEY_COUNT; k++)
+		if (info == &inject_table[k]) {
+			*ret = (enum rules_key)k;
+			return true;
+		}
+	return false;
+}
+
+const char *rules_key_name(enum rules_key key)
+{
+	return inject_table[key].name;
+}
+
+bool rules_key_is_list(enum rules_key key)
+{
+	return inject_table[key].kind != KEYS_SINGLE;
 }
 
 bool keys_is_unsupported(const struct keys_info *info, const char *value)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "policy/policy.h"
+#include "policy/rules.h"
 
 enum keys_kind {
 	KEYS_SINGLE, /* one value; a later layer wins */
@@ -60,6 +61,15 @@ struct keys_info {
 
 /* The entry of the main table. */
 const struct keys_info *keys_get(enum policy_key key);
+
+/* As an entry of [locked] key: no layer below may add a rule or change one. */
+#define KEYS_EVERY_RULE "inject.*"
+
+/* The entry of the table of [inject NAME]. */
+const struct keys_info *keys_of_rule(enum rules_key key);
+
+/* Is it one of those? */
+bool keys_is_of_rule(const struct keys_info *info, enum rules_key *ret);
 
 /*
  * Checks a section header's text without brackets ("files", "inject github"). 0 or -errno with the

@@ -20,12 +20,29 @@ struct job {
 	const struct lines_entry *entry;
 	const struct keys_info *info;
 	enum policy_key key; /* PK_COUNT: of [inject NAME] or [tool NAME] */
+	struct rules_rule *rule; /* of [inject NAME]; NULL in a layer that may add none */
+	enum rules_key rule_key;
 	bool is_skipped;
 };
 
 static struct policy_origin origin_of(const struct job *job)
 {
 	return (struct policy_origin){ .file = job->layer->file, .line = job->entry->line };
+}
+
+/* Where the line's value or entries go; NULL for [tool NAME], which nothing keeps yet. */
+static struct policy_item *value_of(const struct job *job)
+{
+	if (job->rule != NULL)
+		return &job->rule->values[job->rule_key];
+	return job->key < PK_COUNT ? &job->layer->policy->values[job->key] : NULL;
+}
+
+static struct store_list *list_of(const struct job *job)
+{
+	if (job->rule != NULL)
+		return &job->rule->lists[job->rule_key];
+	return job->key < PK_COUNT ? &job->layer->policy->lists[job->key] : NULL;
 }
 
 static int check_value(const struct job *job, const char *text, struct buf *out, struct err *err)
@@ -61,12 +78,15 @@ static void note_unsupported(struct job *job, const char *value)
 			job->info->section, job->info->name, shown);
 }
 
-static bool is_locked(const struct policy *policy, enum policy_key key)
+static bool is_locked(const struct job *job)
 {
-	const struct store_list *locked = &policy->lists[PK_LOCKED_KEY];
+	const struct store_list *locked = &job->layer->policy->lists[PK_LOCKED_KEY];
+	char name[64];
 
+	(void)snprintf(name, sizeof(name), "%s.%s", job->info->section, job->info->name);
 	for (size_t i = 0; i < locked->n; i++)
-		if (strcmp(locked->items[i].value, policy_key_name(key)) == 0)
+		if (strcmp(locked->items[i].value, name) == 0 ||
+			(job->rule != NULL && strcmp(locked->items[i].value, KEYS_EVERY_RULE) == 0))
 			return true;
 	return false;
 }
@@ -76,39 +96,53 @@ static int check_lock(const struct job *job, bool tightens, struct err *err)
 {
 	enum layer_kind kind = job->layer->kind;
 
-	if (kind == LAYER_INSTALLED || kind == LAYER_SYSTEM || tightens ||
-		!is_locked(job->layer->policy, job->key))
+	if (kind == LAYER_INSTALLED || kind == LAYER_SYSTEM || tightens || !is_locked(job))
 		return 0;
 	return err_set(err, 0,
 		"[%s] %s is locked by %s; take the line out or ask your administrator",
-		job->info->section, job->info->name,
+		job->entry->section, job->info->name,
 		job->layer->policy->lists[PK_LOCKED_KEY].items[0].origin.file);
+}
+
+/* Line of this file that has set the single value already; 0: none has. */
+static unsigned set_before(const struct job *job)
+{
+	const struct policy_item *at = value_of(job);
+
+	if (job->layer->kind == LAYER_COMMAND_LINE)
+		return 0;
+	if (job->rule != NULL)
+		return at->origin.file == job->layer->file ? at->origin.line : 0;
+	return job->layer->set_at[job->key];
 }
 
 static int single(struct job *job, const char *text, struct err *err)
 {
 	struct layer *layer = job->layer;
+	struct policy_item *at = value_of(job);
 	AUTO_BUF struct buf value = { 0 };
 	int r = check_value(job, text, &value, err);
 
 	if (r < 0 || job->is_skipped)
 		return r;
 	note_unsupported(job, text);
-	if (job->key == PK_COUNT)
+	if (at == NULL)
 		return 0;
-	if (layer->kind != LAYER_COMMAND_LINE && layer->set_at[job->key] != 0)
+	if (set_before(job) != 0)
 		return err_set(err, 0, "[%s] %s is set on line %u already; delete one of the two",
-			job->info->section, job->info->name, layer->set_at[job->key]);
-	layer->set_at[job->key] = job->entry->line;
-	r = check_lock(job, strcmp(value.data, layer->policy->values[job->key].value) == 0, err);
+			job->entry->section, job->info->name, set_before(job));
+	if (job->rule == NULL)
+		layer->set_at[job->key] = job->entry->line;
+	r = check_lock(job, at->value != NULL && strcmp(value.data, at->value) == 0, err);
 	if (r < 0)
 		return r;
-	return store_set(layer->policy, job->key, value.data, origin_of(job), err);
+	return store_set_at(layer->policy, at,
+		(struct policy_item){ .value = value.data, .origin = origin_of(job) }, err);
 }
 
 static int no_such_entry(const struct job *job, const char *value, struct err *err)
 {
-	const struct store_list *list = &job->layer->policy->lists[job->key];
+	const struct store_list *list = list_of(job);
 	struct nearest nearest = { .word = value };
 	char shown[100], other[100];
 	const char *best;
@@ -148,15 +182,16 @@ static int one_entry(struct job *job, const char *value, bool is_removal, struct
 		return 0;
 	if (!is_removal)
 		note_unsupported(job, value);
-	if (job->key == PK_COUNT)
+	if (list_of(job) == NULL)
 		return 0;
 	r = check_lock(job, tightens != is_removal, err);
 	if (r < 0)
 		return r;
 	if (!is_removal)
-		return store_append(layer->policy, job->key, value, origin_of(job), err);
+		return store_append_at(layer->policy, list_of(job),
+			(struct policy_item){ .value = value, .origin = origin_of(job) }, err);
 	/* An installed profile cannot know what the administrator took away before it. */
-	if (store_remove(layer->policy, job->key, value) == 0 && layer->kind != LAYER_CHECK &&
+	if (store_remove_at(layer->policy, list_of(job), value) == 0 && layer->kind != LAYER_CHECK &&
 		layer->kind != LAYER_INSTALLED)
 		return no_such_entry(job, value, err);
 	return 0;
@@ -215,17 +250,39 @@ static int check_place(const struct job *job, struct err *err)
 	return 0;
 }
 
+/* The section's rule is there from its header on, so that its place is that of the header. */
+static int find_rule(struct job *job, struct err *err)
+{
+	const char *section = job->entry->section;
+	size_t n = strcspn(section, " \t");
+	struct layer *layer = job->layer;
+	struct store_place place = { .origin = origin_of(job),
+		.rank = layer->rank,
+		.group = layer->group };
+
+	if (layer->kind == LAYER_PROJECT || n != strlen("inject") ||
+		strncmp(section, "inject", n) != 0)
+		return 0;
+	section += n;
+	job->rule = store_rule(layer->policy, section + strspn(section, " \t"), &place, err);
+	return job->rule != NULL ? 0 : -err->code;
+}
+
 static int apply(struct job *job, struct err *err)
 {
 	struct layer *layer = job->layer;
 	const struct lines_entry *entry = job->entry;
 	int r;
 
-	if (entry->key == NULL)
-		return keys_check_section(entry->section, err);
+	if (entry->key == NULL) {
+		r = keys_check_section(entry->section, err);
+		return r == 0 ? find_rule(job, err) : r;
+	}
 	r = keys_find(entry->section, entry->key, &job->info, &job->key, err);
 	if (r == 0)
 		r = check_place(job, err);
+	if (r == 0 && keys_is_of_rule(job->info, &job->rule_key))
+		r = find_rule(job, err);
 	if (r < 0)
 		return r;
 	if (layer->kind == LAYER_PROJECT && (job->info->flags & KEYS_PROJECT) == 0)

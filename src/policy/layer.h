@@ -21,6 +21,7 @@ struct layer {
 	enum layer_kind kind;
 	const char *file; /* kept by the policy */
 	struct keys_places places;
+	size_t rank, group; /* for the order of rules, see struct store_place */
 	unsigned set_at[PK_COUNT]; /* line of a single value, 0: not set in this file */
 	unsigned skipped_lines, first_skipped; /* LAYER_PROJECT */
 	unsigned unsupported_line; /* of the first line that nothing enforces yet, and what it is */

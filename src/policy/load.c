@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "policy/layer.h"
 #include "policy/profilefile.h"
+#include "policy/rulecheck.h"
 #include "policy/values.h"
 
 #include <stdio.h>
@@ -25,6 +26,8 @@ struct load {
 	size_t depth;
 	struct buf done; /* "NAME\n" of those that were read */
 	size_t n_found; /* profile files read */
+	size_t n_opened; /* files opened, and with that the rank of the next one */
+	size_t group; /* what is read with one step of read_all() is a group */
 };
 
 static int read_named(struct load *load, const char *name, struct err *err);
@@ -141,6 +144,8 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 	if (layer.file == NULL)
 		return err_set(err, ENOMEM, "%s", path);
 	layer.places.is_installed = kind == LAYER_INSTALLED;
+	layer.rank = load->n_opened++;
+	layer.group = load->group;
 	r = lines_parse(&lines, path, text.data, text.len, err);
 	if (r == 0)
 		r = apply_lines(load, &layer, &lines, err);
@@ -277,7 +282,9 @@ static int apply_overrides(struct load *load, struct err *err)
 	struct layer layer = { .policy = load->policy,
 		.kind = LAYER_COMMAND_LINE,
 		.file = "(command line)",
-		.places = load->places };
+		.places = load->places,
+		.rank = load->n_opened++,
+		.group = load->group };
 	int r = 0;
 
 	for (size_t i = 0; i < load->request->n_overrides && r == 0; i++)
@@ -290,17 +297,24 @@ static int read_all(struct load *load, struct err *err)
 	const struct policy_request *request = load->request;
 	int r = read_default(load, err);
 
+	load->group++;
 	if (r >= 0 && request->system_file != NULL)
 		r = read_layer(load, request->system_file, LAYER_SYSTEM, err);
+	load->group++;
 	if (r >= 0)
 		r = read_profile(load, err);
+	load->group++;
 	if (r >= 0)
 		r = read_from(load, request->config_dir, "agentjail.ini", LAYER_USER, err);
 	if (r >= 0)
 		r = read_from(load, request->project, ".agentjail.ini", LAYER_PROJECT, err);
+	load->group++;
 	if (r >= 0)
 		r = apply_overrides(load, err);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	store_sort_rules(load->policy);
+	return rulecheck_all(load->policy, err);
 }
 
 static int check_places(const struct policy_request *request, struct err *err)

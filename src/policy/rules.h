@@ -39,8 +39,15 @@ enum rules_key {
 
 struct rules_rule;
 
+/* Where the program of `command:` is looked for when it is a bare name. */
+#define RULES_COMMAND_PATH "/usr/local/bin:/usr/bin:/bin"
+
 /* All rules; *ret_n may be 0. Indexes are the same in every process of a session. */
 const struct rules_rule *const *rules_all(const struct policy *policy, size_t *ret_n);
+
+/* "header" of RULES_HEADER. */
+const char *rules_key_name(enum rules_key key);
+bool rules_key_is_list(enum rules_key key); /* lists and lines */
 
 const char *rules_name(const struct rules_rule *rule);
 struct policy_origin rules_origin(const struct rules_rule *rule); /* of its first line */

@@ -60,6 +60,7 @@ void policy_free(struct policy *policy)
 		return;
 	for (size_t i = 0; i < PK_COUNT; i++)
 		free(policy->lists[i].items);
+	store_free_rules(policy);
 	for (size_t i = 0; i < policy->n_strings; i++)
 		free(policy->strings[i]);
 	free(policy->strings);
@@ -67,38 +68,35 @@ void policy_free(struct policy *policy)
 	free(policy);
 }
 
-int store_set(struct policy *policy, enum policy_key key, const char *value,
-	struct policy_origin origin, struct err *err)
+int store_set_at(struct policy *policy, struct policy_item *at, struct policy_item item,
+	struct err *err)
 {
-	const char *kept = store_keep(policy, value);
-
-	if (kept == NULL)
-		return err_set(err, ENOMEM, "keep %s", policy_key_name(key));
-	policy->values[key] = (struct policy_item){ .value = kept, .origin = origin };
+	item.value = store_keep(policy, item.value);
+	if (item.value == NULL)
+		return err_set(err, ENOMEM, "keep a line of a profile");
+	*at = item;
 	return 0;
 }
 
-int store_append(struct policy *policy, enum policy_key key, const char *value,
-	struct policy_origin origin, struct err *err)
+int store_append_at(struct policy *policy, struct store_list *list, struct policy_item item,
+	struct err *err)
 {
-	struct store_list *list = &policy->lists[key];
 	void *array = list->items;
-	const char *kept = store_keep(policy, value);
 
 	if (policy->n_items >= STORE_ITEMS_MAX)
 		return err_set(err, 0, "more than %d entries in all layers; use wildcards",
 			STORE_ITEMS_MAX);
-	if (kept == NULL || grow(&array, list->n, &list->cap, sizeof(*list->items)) < 0)
-		return err_set(err, ENOMEM, "keep %s", policy_key_name(key));
+	item.value = store_keep(policy, item.value);
+	if (item.value == NULL || grow(&array, list->n, &list->cap, sizeof(*list->items)) < 0)
+		return err_set(err, ENOMEM, "keep a line of a profile");
 	list->items = array;
-	list->items[list->n++] = (struct policy_item){ .value = kept, .origin = origin };
+	list->items[list->n++] = item;
 	policy->n_items++;
 	return 0;
 }
 
-size_t store_remove(struct policy *policy, enum policy_key key, const char *value)
+size_t store_remove_at(struct policy *policy, struct store_list *list, const char *value)
 {
-	struct store_list *list = &policy->lists[key];
 	size_t n = 0;
 
 	for (size_t i = 0; i < list->n; i++)
@@ -109,6 +107,25 @@ size_t store_remove(struct policy *policy, enum policy_key key, const char *valu
 	n = list->n - n;
 	list->n -= n;
 	return n;
+}
+
+int store_set(struct policy *policy, enum policy_key key, const char *value,
+	struct policy_origin origin, struct err *err)
+{
+	return store_set_at(policy, &policy->values[key],
+		(struct policy_item){ .value = value, .origin = origin }, err);
+}
+
+int store_append(struct policy *policy, enum policy_key key, const char *value,
+	struct policy_origin origin, struct err *err)
+{
+	return store_append_at(policy, &policy->lists[key],
+		(struct policy_item){ .value = value, .origin = origin }, err);
+}
+
+size_t store_remove(struct policy *policy, enum policy_key key, const char *value)
+{
+	return store_remove_at(policy, &policy->lists[key], value);
 }
 
 int store_warn(struct policy *policy, const char *text, struct err *err)

@@ -13,9 +13,6 @@
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
-/* RFC 9110 section 5.6.2 */
-#define TOKEN LETTERS DIGITS "!#$%&'*+-.^_`|~"
-
 static const char *show(const char *text, char out[SHOWN_BYTES])
 {
 	return log_quote(text, strlen(text), out, SHOWN_BYTES);
@@ -158,6 +155,16 @@ int values_trusted(const struct keys_info *info, const struct keys_places *place
 	return r;
 }
 
+static bool is_rule_key(const char *text)
+{
+	if (!str_starts(text, "inject."))
+		return false;
+	for (size_t k = 0; k < RULES_KEY_COUNT; k++)
+		if (strcmp(text + strlen("inject."), rules_key_name((enum rules_key)k)) == 0)
+			return true;
+	return strcmp(text, KEYS_EVERY_RULE) == 0;
+}
+
 int values_key_name(const struct keys_info *info, const struct keys_places *places,
 	const char *text, struct buf *out, struct err *err)
 {
@@ -166,7 +173,7 @@ int values_key_name(const struct keys_info *info, const struct keys_places *plac
 
 	(void)info;
 	(void)places;
-	if (policy_key_find(text) < PK_COUNT) {
+	if (policy_key_find(text) < PK_COUNT || is_rule_key(text)) {
 		buf_adds(out, text);
 		return 0;
 	}
@@ -177,79 +184,4 @@ int values_key_name(const struct keys_info *info, const struct keys_places *plac
 			show(text, shown), nearest_best(&nearest));
 	return err_set(err, 0, "'%s' is no SECTION.KEY; write for example files.hide",
 		show(text, shown));
-}
-
-int values_method(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
-{
-	char shown[SHOWN_BYTES];
-
-	(void)info;
-	(void)places;
-	if (!consists_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") && strcmp(text, "*") != 0)
-		return err_set(err, 0, "'%s' is no method; write GET, POST ... in capitals",
-			show(text, shown));
-	buf_adds(out, text);
-	return 0;
-}
-
-int values_url_path(const struct keys_info *info, const struct keys_places *places,
-	const char *text, struct buf *out, struct err *err)
-{
-	char shown[SHOWN_BYTES];
-
-	(void)info;
-	(void)places;
-	if (*text != '/' && strcmp(text, "*") != 0)
-		return err_set(err, 0, "'%s' is no path of a request; start it with '/'",
-			show(text, shown));
-	buf_adds(out, text);
-	return 0;
-}
-
-int values_token(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
-{
-	char shown[SHOWN_BYTES];
-
-	(void)info;
-	(void)places;
-	if (!consists_of(text, TOKEN))
-		return err_set(err, 0, "'%s' is no name of a header; see RFC 9110 section 5.1",
-			show(text, shown));
-	buf_adds(out, text);
-	return 0;
-}
-
-int values_header(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
-{
-	size_t n = strspn(text, TOKEN);
-
-	(void)info;
-	(void)places;
-	if (n == 0 || text[n] != ':' || text[n + 1] == '\0')
-		return err_set(err, 0,
-			"no NAME: VALUE; write header = Authorization: Bearer {secret}");
-	buf_adds(out, text);
-	return 0;
-}
-
-int values_secret(const struct keys_info *info, const struct keys_places *places, const char *text,
-	struct buf *out, struct err *err)
-{
-	static const char *const sources[] = { "env:", "file:", "command:", "keyring:" };
-
-	(void)info;
-	(void)places;
-	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-		if (str_starts(text, sources[i]) && text[strlen(sources[i])] != '\0') {
-			buf_adds(out, text);
-			return 0;
-		}
-	}
-	/* The text is not shown: whoever is here may have written the secret itself. */
-	return err_set(err, 0,
-		"a secret is named, not written; use env:NAME, file:PATH, command:LINE or "
-		"keyring:SERVICE/ACCOUNT");
 }

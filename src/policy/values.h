@@ -20,10 +20,23 @@ keys_check values_port;
 keys_check values_amount; /* a number with an optional unit */
 keys_check values_trusted; /* a line of [agent] trusted */
 keys_check values_key_name; /* SECTION.KEY */
+
+/* Of [inject NAME]. */
+keys_check values_rule_host; /* a name, *.SUFFIX or **.SUFFIX; no address, no port */
 keys_check values_method;
-keys_check values_url_path;
-keys_check values_header;
-keys_check values_token;
-keys_check values_secret;
+keys_check values_url_path; /* a glob, see policy/urlpath.h */
+keys_check values_header; /* "NAME: TEXT with {secret}" */
+keys_check values_header_name; /* of a header that a rule may set or remove */
+keys_check values_token; /* of a header of responses */
+keys_check values_query; /* "NAME=TEXT with {secret}" */
+keys_check values_basic; /* "USER:PASSWORD with {secret}" */
+keys_check values_secret; /* where a secret comes from; paths become absolute */
+keys_check values_seconds; /* N, Ns, Nm or Nh; the normal form is N in seconds */
+keys_check values_file; /* one file, absolute or ~/ */
+keys_check values_env_name;
+keys_check values_limit; /* see rules_limit() */
+
+/* Are they one header for a server? Case, '-', '_' and '.' do not count, as in CGI variables. */
+bool values_same_header(const char *a, size_t a_bytes, const char *b, size_t b_bytes);
 
 #endif

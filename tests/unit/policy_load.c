@@ -155,8 +155,7 @@ static const struct bad {
 	{ "[audit]\npath = ./log\n", "'./log' is no directory" },
 	{ "[locked]\nkey = files.hide\n", ":2: [locked] counts in the system's file only" },
 	/* known, checked, and not there yet */
-	{ "[inject github]\nhost = api.a.test\nsecret = env:A\n",
-		":2: [inject github] is not supported yet; take it out" },
+	{ "[tool x]\ncommand = date\n", ":2: [tool x] is not supported yet; take it out" },
 	{ "[inject github]\nsecret = ghp_123\n",
 		":2: [inject github] secret: a secret is named, not written" },
 	{ "[tool push]\nmatch = git push *\n", ":2: [tool push] is not supported yet" },
@@ -334,7 +333,7 @@ static void check_overrides(void)
 		{ "sandbox.home=opn", "(command line): [sandbox] home: 'opn' is not valid" },
 		{ "profile.inherit=a", "(command line): [profile] inherit is for files" },
 		{ "env.set=A=b\nc", "has a control character" },
-		{ "inject x.host=a.test", "(command line): [inject x] is not supported yet" },
+		{ "tool x.command=date", "(command line): [tool x] is not supported yet" },
 		{ "files.read=", "(command line): [files] read has no entry" },
 	};
 	struct policy_request request = request_of(NULL);

@@ -24,7 +24,7 @@
 struct report {
 	int32_t code; /* 0: the value is in the pipe */
 	uint8_t is_trimmed;
-	char text[SOURCE_TEXT_BYTES];
+	char text[ERR_TEXT_BYTES];
 };
 
 void source_become(pid_t parent)

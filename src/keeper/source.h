@@ -48,9 +48,6 @@ void source_stop(struct source *source);
 
 /* ---- among the sources ---- */
 
-/* Rationale: what a line for people holds; a path in it is cut by log_quote(). */
-#define SOURCE_TEXT_BYTES 400
-
 /*
  * Makes the process one that may see a value: no core, no ptrace by others, ended with its parent.
  * Should: be called first in a child of `parent`; all signals are blocked.

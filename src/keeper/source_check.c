@@ -17,7 +17,7 @@ struct finding {
 	uint32_t rule, slot;
 	int32_t code;
 	struct shape shape;
-	char text[SOURCE_TEXT_BYTES];
+	char text[ERR_TEXT_BYTES];
 };
 
 static int read_env(const char *name, struct source_value *value, struct err *err)

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "policy/policy.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,6 +36,19 @@ int netrole_blob(const char *name, const char *from, const char *to, struct err 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	r = open(path, O_RDONLY | O_CLOEXEC);
 	return r < 0 ? err_set(err, errno, "%s", name) : r;
+}
+
+int netrole_policy(const struct policy *policy, struct err *err)
+{
+	AUTO_CLOSE int fd = memfd_create("agentjail-policy", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, errno, "memfd_create");
+	if (policy_dump(policy, fd, err) < 0)
+		return -err->code;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(err, errno, "lseek");
+	return take_fd(&fd);
 }
 
 /* The program's descriptor: made at the first need, kept until the warden ends. */

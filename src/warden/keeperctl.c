@@ -299,6 +299,7 @@ static void start_keeper(struct warden *w, struct keeperctl *k, struct keeper *k
 		return;
 	}
 	keeper->state = RUNNING;
+	keeper->wanted = keeper->fetched = 0;
 	keeper->n_failures = 0;
 	keeper->reason[0] = '\0';
 	/* Without a ttl a keeper that has died is to be seen: nobody else holds its end. */

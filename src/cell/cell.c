@@ -172,12 +172,38 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 	return belts_seccomp_cell(userns, err);
 }
 
+/*
+ * The warden's descriptors, the audit and the pipes with secrets among them, are none of a cell's.
+ * keep: in any order, -1 counts for nothing.
+ */
+static int close_others(int *keep, size_t n, struct err *err)
+{
+	unsigned next = 3;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (keep[j] < keep[i]) {
+				int swap = keep[i];
+
+				keep[i] = keep[j];
+				keep[j] = swap;
+			}
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next && sys_close_range(next, (unsigned)keep[i] - 1, 0) < 0)
+			return err_set(err, errno, "close_range");
+		next = (unsigned)keep[i] + 1;
+	}
+	return sys_close_range(next, ~0u, 0) < 0 ? err_set(err, errno, "close_range") : 0;
+}
+
 static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t gid,
 	const int sockets[2])
 {
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
-	int ctl = sockets[0], jobs = sockets[1];
+	int ctl = sockets[0], jobs = sockets[1], keep[] = { ctl, jobs, request->tmp_tree };
 	/* `run` has one command, and a second runner would be forked before it for nothing. */
 	unsigned spare = request->plan->is_run_verb ? 1 : 0;
 
@@ -187,7 +213,8 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
 	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
-	if (place_begin(uid, gid, &err) == 0 && enter(request, ctl, &err) == 0) {
+	if (close_others(keep, ARRAY_LEN(keep), &err) == 0 && place_begin(uid, gid, &err) == 0 &&
+		enter(request, ctl, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)
 			init_run(jobs, ctl, &(struct init_config){ .spare = spare });

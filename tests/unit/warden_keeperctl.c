@@ -9,6 +9,7 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/sys.h"
 #include "policy/sources.h"
 #include "tap.h"
 #include "wire/fdpass.h"
@@ -36,9 +37,11 @@ static pid_t sleeper(void)
 {
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		(void)sys_close_range(3, ~0u, 0);
 		for (;;)
 			(void)pause();
+	}
 	return pid;
 }
 

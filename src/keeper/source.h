@@ -89,12 +89,16 @@ int source_place_check(const struct run_plan *plan, const char *path, struct err
 /* "~/x" below the plan's home, anything else as it is. False: no memory. */
 bool source_place_expand(const struct run_plan *plan, const char *path, struct buf *out);
 
+/* Rationale: a password manager may ask the user to unlock it; the client of the cell waits. */
+#define SOURCE_TIMEOUT_MS 30000
+
 /* A command: its file and arguments, from command: or keyring:. Starts as {0}. */
 struct source_command {
 	char *path;    /* resolved through the safe PATH */
 	char **argv;   /* NULL-terminated */
 	char **envp;   /* NULL-terminated */
 	size_t n_args;
+	int timeout_ms; /* of a run */
 };
 
 /*

@@ -153,6 +153,7 @@ int source_command_parse(const struct run_plan *plan, enum sources_kind kind, co
 {
 	char shown[100];
 
+	ret->timeout_ms = SOURCE_TIMEOUT_MS;
 	if ((kind == SOURCES_KEYRING ? split_keyring(arg, ret, err) : split(plan, arg, ret, err)) < 0)
 		return -err->code;
 	if (ret->argv[0][0] != '/' && strchr(ret->argv[0], '/') != NULL)

@@ -19,9 +19,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* Rationale: a password manager may ask the user to unlock it; the client of the cell waits. */
-#define TIMEOUT_MS 30000
-
 struct run {
 	pid_t pid;
 	int out, ended, signals; /* stdout, pidfd, SIGTERM of the warden or of its death */
@@ -98,9 +95,9 @@ static bool read_some(struct run *run, struct source_value *value)
  * Until the command itself has ended: what it left in the background (an agent of gpg, for example)
  * may keep its stdout open.
  */
-static int wait_for(struct run *run, struct source_value *value, struct err *err)
+static int wait_for(struct run *run, int timeout_ms, struct source_value *value, struct err *err)
 {
-	int64_t deadline = now_ms() + TIMEOUT_MS;
+	int64_t deadline = now_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = run->out, .events = POLLIN },
@@ -112,7 +109,7 @@ static int wait_for(struct run *run, struct source_value *value, struct err *err
 		if (n < 0 && errno != EINTR)
 			return err_set(err, errno, "poll");
 		if (n == 0)
-			return err_set(err, 0, "the command did not end in %d s", TIMEOUT_MS / 1000);
+			return err_set(err, 0, "the command did not end in %d s", timeout_ms / 1000);
 		if (n > 0 && p[2].revents != 0)
 			return err_set(err, 0, "the session has ended");
 		if (n > 0 && p[0].revents != 0) {
@@ -146,7 +143,7 @@ int source_command_run(const struct source_command *command, bool keeps_stderr,
 	value->n = 0;
 	r = start(command, keeps_stderr, &run, err);
 	if (r == 0)
-		r = wait_for(&run, value, err);
+		r = wait_for(&run, command->timeout_ms, value, err);
 	if (run.pid > 0) {
 		/* It may not have come as far as to lead a group. */
 		if (r < 0 && kill(-run.pid, SIGKILL) < 0)

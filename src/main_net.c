@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/authority.h"
 #include "proxy/main.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ static const struct role {
 	int (*main)(int argc, char **argv);
 } roles[] = {
 	{ "@proxy", proxy_main },
+	{ "@authority", authority_main },
 };
 
 int main(int argc, char **argv)

@@ -140,12 +140,25 @@ static int await_plan(int ctl, struct mount_plan *mounts, struct err *err)
 	return 0;
 }
 
+/* What the warden had open when it forked is not this cell's: not the plan's files, nor any key. */
+static int close_others(int ctl, int jobs, struct err *err)
+{
+	unsigned low = (unsigned)(ctl < jobs ? ctl : jobs), high = (unsigned)(ctl < jobs ? jobs : ctl);
+
+	if ((low > 3 && sys_close_range(3, low - 1, 0) < 0) ||
+		(high > low + 1 && sys_close_range(low + 1, high - 1, 0) < 0) ||
+		sys_close_range(high + 1, ~0u, 0) < 0)
+		return err_set(err, errno, "close_range");
+	return 0;
+}
+
 /*
  * Should: be called with nothing but the two sockets that matters; stages in this order.
  * Mustn't: return before all of them have succeeded.
  */
-static int enter(const struct cell_request *request, int ctl, struct err *err)
+static int enter(const struct cell_request *request, const int sockets[2], struct err *err)
 {
+	int ctl = sockets[0];
 	bool userns =
 		strcmp(policy_value(request->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0;
 	struct cell cell = { 0 };
@@ -158,7 +171,7 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 		view_enter_cell(request, &cell, err) < 0 || report_ready(ctl, &cell, err) < 0)
 		return -err->code;
 	/* Stage 2, no power: others of this uid cannot look into it either. */
-	if (place_leave_stdio(err) < 0)
+	if (place_leave_stdio(err) < 0 || close_others(ctl, sockets[1], err) < 0)
 		return -err->code;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
@@ -172,38 +185,12 @@ static int enter(const struct cell_request *request, int ctl, struct err *err)
 	return belts_seccomp_cell(userns, err);
 }
 
-/*
- * The warden's descriptors, the audit and the pipes with secrets among them, are none of a cell's.
- * keep: in any order, -1 counts for nothing.
- */
-static int close_others(int *keep, size_t n, struct err *err)
-{
-	unsigned next = 3;
-
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = i + 1; j < n; j++)
-			if (keep[j] < keep[i]) {
-				int swap = keep[i];
-
-				keep[i] = keep[j];
-				keep[j] = swap;
-			}
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < (int)next)
-			continue;
-		if (keep[i] > (int)next && sys_close_range(next, (unsigned)keep[i] - 1, 0) < 0)
-			return err_set(err, errno, "close_range");
-		next = (unsigned)keep[i] + 1;
-	}
-	return sys_close_range(next, ~0u, 0) < 0 ? err_set(err, errno, "close_range") : 0;
-}
-
 static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t gid,
 	const int sockets[2])
 {
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
-	int ctl = sockets[0], jobs = sockets[1], keep[] = { ctl, jobs, request->tmp_tree };
+	int ctl = sockets[0], jobs = sockets[1];
 	/* `run` has one command, and a second runner would be forked before it for nothing. */
 	unsigned spare = request->plan->is_run_verb ? 1 : 0;
 
@@ -213,8 +200,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
 	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
-	if (close_others(keep, ARRAY_LEN(keep), &err) == 0 && place_begin(uid, gid, &err) == 0 &&
-		enter(request, ctl, &err) == 0) {
+	if (place_begin(uid, gid, &err) == 0 && enter(request, sockets, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)
 			init_run(jobs, ctl, &(struct init_config){ .spare = spare });

@@ -398,7 +398,10 @@ static int compare_entries(const void *pa, const void *pb)
 		[MOUNT_OVERLAY] = 3,
 		[MOUNT_READ] = 4,
 		[MOUNT_PROTECT] = 5,
-		[MOUNT_HIDE] = 6 };
+		[MOUNT_HASHED] = 6,
+		[MOUNT_KEYSTORE] = 7,
+		[MOUNT_ROOTS] = 8,
+		[MOUNT_HIDE] = 9 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 
@@ -440,7 +443,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 		pin_below_tmp(plan, run->home, err) < 0 ||
 		pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
-		plan_add_sockets(run, plan, err) < 0 ||
+		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)
 		return -err->code;

@@ -57,6 +57,13 @@ int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct
  */
 int plan_add_root_files(struct mount_plan *plan, struct err *err);
 
+/*
+ * If there are rules: adds the files and directories that say which certificate authorities are
+ * believed, where a cell has them and cannot change them (a mount point in the project would keep
+ * its tools from replacing the file: there the variables have to do, warden/environ_trust.c).
+ */
+int plan_add_trust(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
 /* Adds what protects one git directory: pinned, configuration and hooks read-only. */
 int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
 	bool in_project, struct err *err);

@@ -70,6 +70,20 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 int view_enter_agent(const struct agent_request *request, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* What is mounted over files of certificate authorities; all of it in one read-only tmpfs. */
+struct view_trust {
+	int bundle, keystore, hashed; /* O_PATH; -1: the profile has no rules */
+};
+
+/* Copies what the session's authority delivered to TRUST_DIR below root. */
+int view_trust_init(struct view_trust *t, int root, const struct trust_files *files, struct err *err)
+	__attribute__((warn_unused_result));
+void view_trust_done(struct view_trust *t);
+
+/* Mounts MOUNT_ROOTS, MOUNT_KEYSTORE or MOUNT_HASHED over target (O_PATH). */
+int view_trust_mount(const struct view_trust *t, int target, enum mount_kind kind, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* Writes the cell's own resolv.conf, nsswitch.conf and hosts, and mounts them below root. */
 int view_etc(int root, struct err *err) __attribute__((warn_unused_result));
 

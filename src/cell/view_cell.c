@@ -24,6 +24,7 @@ struct view {
 	int root; /* of the new tree */
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
+	struct view_trust trust;
 	unsigned n_overlays;
 };
 
@@ -172,6 +173,8 @@ static int mount_over(struct view *v, size_t i, struct err *err)
 		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
 	if (e->kind == MOUNT_HIDE)
 		return view_hide(&v->masks, target, err);
+	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED)
+		return view_trust_mount(&v->trust, target, e->kind, err);
 	return view_protect(target, e->kind, 0, err);
 }
 
@@ -185,6 +188,9 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_HIDE:
 	case MOUNT_PROTECT:
 	case MOUNT_PIN:
+	case MOUNT_ROOTS:
+	case MOUNT_KEYSTORE:
+	case MOUNT_HASHED:
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
 	case MOUNT_EMPTY:
@@ -389,6 +395,9 @@ static int build(struct view *v, struct err *err)
 	if (open_sources(v, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
 		mount_tmp(v, err) < 0)
 		return -err->code;
+	if (v->request->trust != NULL &&
+		view_trust_init(&v->trust, v->root, v->request->trust, err) < 0)
+		return -err->code;
 	for (size_t i = 0; i < plan->n; i++)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
@@ -400,7 +409,11 @@ static int build(struct view *v, struct err *err)
 
 int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
 {
-	struct view v = { .request = request, .cell = cell, .root = -1, .masks = { -1, -1, -1 } };
+	struct view v = { .request = request,
+		.cell = cell,
+		.root = -1,
+		.masks = { -1, -1, -1 },
+		.trust = { -1, -1, -1 } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
@@ -408,5 +421,6 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	free(v.sources);
 	cleanup_close(&v.root);
 	view_masks_done(&v.masks);
+	view_trust_done(&v.trust);
 	return r;
 }

@@ -25,6 +25,9 @@ enum mount_kind {
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
 	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
 	MOUNT_HIDE, /* absent */
+	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
+	MOUNT_KEYSTORE, /* the same, of Java */
+	MOUNT_HASHED, /* a directory of them, by the hash of their names */
 	MOUNT_EMPTY, /* a writable tmpfs of its own: the closed HOME */
 	MOUNT_KIND_COUNT
 };
@@ -70,9 +73,24 @@ enum cell_fd {
 	CELL_FD_COUNT = CELL_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX
 };
 
+/*
+ * What a cell needs to believe the session's authority, as memfds that are complete before the plan
+ * is (wire/authority.h). Commands find it all in TRUST_DIR too, read-only.
+ */
+struct trust_files {
+	int bundle, keystore, cert, report;
+};
+
+#define TRUST_DIR "/run/agentjail-trust"
+#define TRUST_BUNDLE TRUST_DIR "/ca-bundle.crt"
+#define TRUST_CERT TRUST_DIR "/session-ca.crt"
+#define TRUST_KEYSTORE TRUST_DIR "/cacerts"
+#define TRUST_HASHED TRUST_DIR "/certs"
+
 struct cell_request {
 	const struct run_plan *plan;
 	struct mount_plan *mounts;
+	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };

@@ -64,6 +64,7 @@ static int begin_cell(struct warden *w, struct err *err)
 {
 	struct cell_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
+		.trust = trust_files(&w->trust),
 		.home_link = home_link(w->plan),
 		.tmp_tree = w->tmp_spare };
 
@@ -88,7 +89,7 @@ static int finish_cell(struct warden *w, struct err *err)
 	flags = fcntl(w->cell.jobs, F_GETFL);
 	if (flags < 0 || fcntl(w->cell.jobs, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_set(err, errno, "fcntl");
-	return 0;
+	return trust_settle(&w->trust, w->cell.fds[CELL_FD_ROOT], err);
 }
 
 void cells_close(struct warden *w)
@@ -136,7 +137,10 @@ static bool is_gone(const struct warden *w)
 
 static int plan_and_finish(struct warden *w, struct err *err)
 {
-	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0) {
+	/* The authority works while the plan is made and the cell makes its network. */
+	if (trust_start(&w->trust, &w->old_mask, err) < 0 ||
+		w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;
 	}

@@ -254,17 +254,41 @@ static size_t add_fakes(const struct environ *e, struct buf *out)
 	return count;
 }
 
+/* Variables of certificate authorities that nobody else has a word on. */
+static size_t add_trust(const struct environ *e, const bool *is_said, struct buf *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; e->trust != NULL && i < ENVIRON_TRUST_COUNT; i++) {
+		AUTO_BUF struct buf text = { 0 };
+
+		if (is_said[i] || !environ_trust_add(e->trust, i, &text) || text.failed ||
+			is_overridden(e, text.data) || is_asked_for(e, text.data))
+			continue;
+		buf_add(out, text.data, text.len);
+		count++;
+	}
+	return count;
+}
+
 size_t environ_for_cell(const struct environ *e, const char *env, size_t n, struct buf *out)
 {
 	size_t count = 0, n_set;
 	const struct policy_item *set = policy_list(e->plan->policy, PK_ENV_SET, &n_set);
+	bool is_said[ENVIRON_TRUST_COUNT + 1] = { false };
 
-	for (size_t i = 0; i < n; i++, env += strlen(env) + 1)
-		if (goes_to_cell(e, env) && !is_overridden(e, env)) {
-			buf_add(out, env, strlen(env) + 1);
-			count++;
-		}
-	count += add_fakes(e, out);
+	for (size_t i = 0; i < n; i++, env += strlen(env) + 1) {
+		size_t k = e->trust != NULL ? environ_trust_find(env) : ENVIRON_TRUST_COUNT;
+
+		if (!goes_to_cell(e, env) || is_overridden(e, env) ||
+			(k < ENVIRON_TRUST_COUNT && !is_asked_for(e, env) &&
+				environ_trust_replaces(e->trust, k, env)))
+			continue;
+		is_said[k] = true;
+		buf_add(out, env, strlen(env) + 1);
+		count++;
+	}
+	count += add_trust(e, is_said, out) + add_fakes(e, out);
 	for (size_t i = 0; i < n_set; i++, count++)
 		buf_add(out, set[i].value, strlen(set[i].value) + 1);
 	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)

@@ -12,6 +12,7 @@
 #include "policy/runplan.h"
 #include "warden/fakes.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct environ {
@@ -19,10 +20,41 @@ struct environ {
 	uint64_t key; /* of the hash: random, so that hashes say nothing about guesses elsewhere */
 	uint64_t *withheld; /* hashes of values, sorted */
 	size_t n_withheld;
+	const struct environ_trust *trust; /* NULL: no rules, nothing is added */
 	char **names; /* variables of the user's environment, sorted: not the agent's additions */
 	size_t n_names;
 	const struct fakes *fakes; /* given to every command; NULL: none; borrowed */
 };
+
+/* Variables in the table of environ_trust.c. */
+#define ENVIRON_TRUST_COUNT 16u
+
+/*
+ * What commands are told of the certificate authorities they believe, since many clients do not
+ * look at the system's. Values are what the user set before the session, or NULL.
+ */
+struct environ_trust {
+	const char *given[ENVIRON_TRUST_COUNT];
+	bool is_right[ENVIRON_TRUST_COUNT]; /* that file is the bundle in the cell: the value stays */
+	const char *bundle; /* the bundle's path in the cell */
+	bool is_system; /* and it is one that programs know by themselves */
+	const char *cert; /* the session's certificate alone */
+};
+
+/* Reads the user's variables; the values are env's own. */
+void environ_trust_init(struct environ_trust *t, char *const *env);
+
+/* Index of an assignment's variable in the table; ENVIRON_TRUST_COUNT: not in it. */
+size_t environ_trust_find(const char *assignment);
+
+/*
+ * Does our value take the place of this one, which is of variable i? Not where it names the bundle
+ * already, and not what the agent itself set for a command.
+ */
+bool environ_trust_replaces(const struct environ_trust *t, size_t i, const char *assignment);
+
+/* Appends "NAME=VALUE" of variable i with its NUL. False: nothing is said of it here. */
+bool environ_trust_add(const struct environ_trust *t, size_t i, struct buf *out);
 
 /* Reads the user's environment once. 0 or -ENOMEM with err. */
 int environ_init(struct environ *e, const struct run_plan *plan, char *const *env,

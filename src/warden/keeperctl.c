@@ -5,7 +5,6 @@
  */
 #include "warden/keeperctl.h"
 
-#include "warden/hostroots.h"
 #include "warden/netrole.h"
 #include "warden/warden.h"
 
@@ -193,7 +192,7 @@ static void failed(struct warden *w, struct keeperctl *k, struct keeper *keeper,
 
 static pid_t start_role(struct warden *w, int sock, struct err *err)
 {
-	AUTO_CLOSE int policy = netrole_policy(w->plan->policy, err), roots = -1;
+	AUTO_CLOSE int policy = netrole_policy(w->plan->policy, err);
 	int fds[KEEPER_FD_COUNT - KEEPER_FD_POLICY];
 	struct netrole role = { .name = "@keeper",
 		.fds = fds,
@@ -203,12 +202,9 @@ static pid_t start_role(struct warden *w, int sock, struct err *err)
 
 	if (policy < 0)
 		return -err->code;
-	roots = hostroots_open(err);
-	if (roots < 0)
-		return -err->code;
 	fds[0] = policy;
 	fds[KEEPER_FD_WARDEN - KEEPER_FD_POLICY] = sock;
-	fds[KEEPER_FD_ROOTS - KEEPER_FD_POLICY] = roots;
+	fds[KEEPER_FD_ROOTS - KEEPER_FD_POLICY] = w->trust.fds[TRUST_FD_ROOTS];
 	return netrole_start(&role, err);
 }
 

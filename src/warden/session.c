@@ -381,9 +381,11 @@ static int prepare(struct warden *w, struct err *err)
 	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	w->mounts.agent_root = w->program.root;
-	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
+	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0 ||
+		trust_init(&w->trust, w->plan, environ, err) < 0)
 		return -err->code;
 	w->environ.fakes = &w->fakes;
+	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
 		!w->plan->quiet)
 		log_warn("[sandbox] userns = yes: commands may make namespaces and mount in them, and the "
@@ -422,6 +424,7 @@ static void tear_down(struct warden *w)
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
 	cells_close(w);
+	trust_done(&w->trust);
 	if (!w->plan->is_run_verb)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {
@@ -477,6 +480,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 		.cell = { .ctl = -1, .jobs = -1 },
 		.agent = { .ctl = -1 },
 		.proxy = { .sock = -1 },
+		.trust = TRUST_NONE,
 		.audit = { .fd = -1 },
 		.listener = -1,
 		.shim = -1,

@@ -9,6 +9,7 @@
 #include "warden/kept.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
+#include "warden/trust.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,6 +66,7 @@ struct warden {
 	struct proxy proxy;
 	struct keeperctl *keepers; /* NULL: there is no rule */
 	struct fakes fakes;
+	struct trust trust;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
 	struct stat shim_stat;

@@ -5,6 +5,8 @@
 #include "keeper/source.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +150,25 @@ static int check_command(const struct run_plan *plan, const struct rules_rule *r
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Who can write it can be the host. */
+static int check_authorities(const struct run_plan *plan, const struct rules_rule *rule,
+	struct err *err)
+{
+	const struct policy_item *item = rules_value(rule, RULES_CA);
+	AUTO_BUF struct buf path = { 0 };
+	char shown[120];
+
+	if (item == NULL)
+		return 0;
+	if (!source_place_expand(plan, item->value, &path))
+		return err_set(err, ENOMEM, "ca");
+	if (source_place_check(plan, path.data, err) == 0)
+		return 0;
+	(void)err_prefix(err, "[inject %s] ca = %s", rules_name(rule),
+		log_quote(item->value, strlen(item->value), shown, sizeof(shown)));
+	return lines_at(err, item->origin.file, item->origin.line);
+}
+
 int source_check(const struct run_plan *plan, struct source_shapes *shapes, struct err *err)
 {
 	size_t n, n_values = 0;
@@ -155,11 +176,14 @@ int source_check(const struct run_plan *plan, struct source_shapes *shapes, stru
 	enum sources_kind kind;
 	const char *arg;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (check_authorities(plan, rules[i], err) < 0)
+			return -err->code;
 		for (unsigned slot = 0; slot < KEEPMSG_SLOT_COUNT; slot++) {
 			if (check_command(plan, rules[i], (enum keepmsg_slot)slot, err) < 0)
 				return sources_err(err, rules[i], (enum keepmsg_slot)slot);
 			n_values += is_readable(rules[i], (enum keepmsg_slot)slot, &kind, &arg);
 		}
+	}
 	return n_values > 0 ? inspect_all(plan, n_values, shapes, err) : 0;
 }

@@ -64,8 +64,8 @@ static int run_command(const struct source_request *request, enum sources_kind k
 	return r;
 }
 
-static int fetch(const struct source_request *request, struct source_value *value, bool *ret_trimmed,
-	struct err *err)
+static int fetch(const struct source_request *request, struct source_value *value,
+	bool *ret_trimmed, struct err *err)
 {
 	const struct policy_item *item = sources_item(request->rule, request->slot);
 	enum sources_kind kind;
@@ -80,8 +80,8 @@ static int fetch(const struct source_request *request, struct source_value *valu
 		     : source_value_check(value, sources_is_pem(request->slot), ret_trimmed, err);
 }
 
-static _Noreturn void be_source(const struct source_request *request, pid_t parent, int report,
-	int to)
+static _Noreturn void be_source(
+	const struct source_request *request, pid_t parent, int report, int to)
 {
 	static struct source_value value;
 	struct report said = { 0 };
@@ -93,8 +93,9 @@ static _Noreturn void be_source(const struct source_request *request, pid_t pare
 	(void)mlock(&value, sizeof(value));
 	if (fetch(request, &value, &trimmed, &err) == 0 &&
 		write(to, value.bytes, value.n) != (ssize_t)value.n)
-		(void)err_set(&err, 0, "a pipe of this user is too small for the value; see "
-				       "fs.pipe-user-pages-soft in proc(5)");
+		(void)err_set(&err, 0,
+			"a pipe of this user is too small for the value; see "
+			"fs.pipe-user-pages-soft in proc(5)");
 	explicit_bzero(&value, sizeof(value));
 	said.code = err.code;
 	said.is_trimmed = trimmed;

@@ -76,8 +76,8 @@ int source_env_copy(const char *name, int *ret, struct err *err);
 bool source_env_is_name(const char *name);
 
 /* Reads a file: source into value, after all checks. 0 or -errno with err. */
-int source_file_read(const struct run_plan *plan, const char *path, struct source_value *value,
-	struct err *err);
+int source_file_read(
+	const struct run_plan *plan, const char *path, struct source_value *value, struct err *err);
 
 /*
  * Who could write the file at that absolute path, or put another one in its place, from a cell or
@@ -94,9 +94,9 @@ bool source_place_expand(const struct run_plan *plan, const char *path, struct b
 
 /* A command: its file and arguments, from command: or keyring:. Starts as {0}. */
 struct source_command {
-	char *path;    /* resolved through the safe PATH */
-	char **argv;   /* NULL-terminated */
-	char **envp;   /* NULL-terminated */
+	char *path;  /* resolved through the safe PATH */
+	char **argv; /* NULL-terminated */
+	char **envp; /* NULL-terminated */
 	size_t n_args;
 	int timeout_ms; /* of a run */
 };

@@ -46,7 +46,7 @@ static bool is_readable(const struct rules_rule *rule, enum keepmsg_slot slot,
 	const struct policy_item *item = sources_item(rule, slot);
 
 	return item != NULL && sources_parse(item->value, ret_kind, ret_arg) &&
-		(*ret_kind == SOURCES_ENV || *ret_kind == SOURCES_FILE);
+	       (*ret_kind == SOURCES_ENV || *ret_kind == SOURCES_FILE);
 }
 
 static void inspect(const struct run_plan *plan, const struct rules_rule *rule, unsigned slot,
@@ -62,7 +62,8 @@ static void inspect(const struct run_plan *plan, const struct rules_rule *rule, 
 		return;
 	if ((kind == SOURCES_ENV ? read_env(arg, value, &err)
 				 : source_file_read(plan, arg, value, &err)) == 0 &&
-		source_value_check(value, sources_is_pem((enum keepmsg_slot)slot), &trimmed, &err) == 0)
+		source_value_check(
+			value, sources_is_pem((enum keepmsg_slot)slot), &trimmed, &err) == 0)
 		found.shape = shape_of_value(value->bytes, value->n);
 	explicit_bzero(value, sizeof(*value));
 	found.code = err.code;
@@ -93,9 +94,10 @@ static int read_findings(const struct run_plan *plan, int from, size_t want,
 	struct finding found;
 
 	for (; want > 0; want--) {
-		if (read(from, &found, sizeof(found)) != (ssize_t)sizeof(found) || found.rule >= n ||
-			found.slot >= KEEPMSG_SLOT_COUNT)
-			return err_set(err, 0, "the process that checks the secrets of rules has failed");
+		if (read(from, &found, sizeof(found)) != (ssize_t)sizeof(found) ||
+			found.rule >= n || found.slot >= KEEPMSG_SLOT_COUNT)
+			return err_set(
+				err, 0, "the process that checks the secrets of rules has failed");
 		found.text[sizeof(found.text) - 1] = '\0';
 		if (found.code != 0) {
 			(void)err_set(err, 0, "%s", found.text);
@@ -106,8 +108,8 @@ static int read_findings(const struct run_plan *plan, int from, size_t want,
 	return 0;
 }
 
-static int inspect_all(const struct run_plan *plan, size_t n_values, struct source_shapes *shapes,
-	struct err *err)
+static int inspect_all(
+	const struct run_plan *plan, size_t n_values, struct source_shapes *shapes, struct err *err)
 {
 	AUTO_CLOSE int from = -1, to = -1;
 	pid_t parent = getpid(), pid;
@@ -151,8 +153,8 @@ static int check_command(const struct run_plan *plan, const struct rules_rule *r
 }
 
 /* Who can write it can be the host. */
-static int check_authorities(const struct run_plan *plan, const struct rules_rule *rule,
-	struct err *err)
+static int check_authorities(
+	const struct run_plan *plan, const struct rules_rule *rule, struct err *err)
 {
 	const struct policy_item *item = rules_value(rule, RULES_CA);
 	AUTO_BUF struct buf path = { 0 };

@@ -33,9 +33,10 @@ static int add_arg(struct source_command *c, const char *text, struct err *err)
 	return 0;
 }
 
-/* Words as in every list of a profile: blanks between them, double quotes around one with blanks. */
-static int split(const struct run_plan *plan, const char *line, struct source_command *c,
-	struct err *err)
+/* Words as in every list of a profile: blanks between them, double quotes around one with blanks.
+ */
+static int split(
+	const struct run_plan *plan, const char *line, struct source_command *c, struct err *err)
 {
 	AUTO_ENTRIES struct entries e = { .rest = line };
 	int r;
@@ -58,7 +59,8 @@ static int split(const struct run_plan *plan, const char *line, struct source_co
 /* SERVICE/ACCOUNT: the account is what follows the last slash. */
 static int split_keyring(const char *text, struct source_command *c, struct err *err)
 {
-	static const char *const words[] = { "secret-tool", "lookup", "service", NULL, "account", NULL };
+	static const char *const words[] = { "secret-tool", "lookup", "service", NULL, "account",
+		NULL };
 	const char *slash = strrchr(text, '/');
 	AUTO_FREE char *service = NULL;
 
@@ -131,8 +133,8 @@ static void read_interpreter(const char *path, char *out, size_t out_bytes)
 }
 
 /* The program, its interpreter, and every word that is a path: a script among them, for example. */
-static int check_places(const struct run_plan *plan, const struct source_command *c,
-	struct err *err)
+static int check_places(
+	const struct run_plan *plan, const struct source_command *c, struct err *err)
 {
 	char interpreter[256];
 
@@ -154,7 +156,8 @@ int source_command_parse(const struct run_plan *plan, enum sources_kind kind, co
 	char shown[100];
 
 	ret->timeout_ms = SOURCE_TIMEOUT_MS;
-	if ((kind == SOURCES_KEYRING ? split_keyring(arg, ret, err) : split(plan, arg, ret, err)) < 0)
+	if ((kind == SOURCES_KEYRING ? split_keyring(arg, ret, err) : split(plan, arg, ret, err)) <
+		0)
 		return -err->code;
 	if (ret->argv[0][0] != '/' && strchr(ret->argv[0], '/') != NULL)
 		return err_set(err, 0, "write the program's name, its absolute path or ~/...");
@@ -165,7 +168,8 @@ int source_command_parse(const struct run_plan *plan, enum sources_kind kind, co
 	if (ret->path == NULL) {
 		(void)log_quote(ret->argv[0], strlen(ret->argv[0]), shown, sizeof(shown));
 		(void)err_set(err, 0,
-			"there is no program %s in the system's directories or in those of PATH that "
+			"there is no program %s in the system's directories or in those of PATH "
+			"that "
 			"nothing in the session can write",
 			shown);
 		err->code = ENOENT;

@@ -1,8 +1,8 @@
 /*
  * env: sources. Runs in the `agentjail` process before anything else exists; for the moment before
- * it executes itself again it has the values that its user's shell gave it. They go into pipes: what
- * lies in one is never swapped out, and tee(2) copies it without anybody reading it. Nothing here is
- * hostile: the environment is the user's.
+ * it executes itself again it has the values that its user's shell gave it. They go into pipes:
+ * what lies in one is never swapped out, and tee(2) copies it without anybody reading it. Nothing
+ * here is hostile: the environment is the user's.
  */
 #include "keeper/source.h"
 
@@ -68,8 +68,8 @@ static bool is_full_pipe(int fd)
 	int n = 0, flags = fcntl(fd, F_GETFL);
 
 	return fd > 2 && flags >= 0 && (flags & O_ACCMODE) == O_RDONLY && fstat(fd, &st) == 0 &&
-		S_ISFIFO(st.st_mode) && ioctl(fd, FIONREAD, &n) == 0 && n > 0 &&
-		(unsigned)n <= KEEPMSG_SECRET_MAX && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+	       S_ISFIFO(st.st_mode) && ioctl(fd, FIONREAD, &n) == 0 && n > 0 &&
+	       (unsigned)n <= KEEPMSG_SECRET_MAX && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 static int take_over(const char *text, struct err *err)
@@ -84,7 +84,8 @@ static int take_over(const char *text, struct err *err)
 		if (end == NULL || fd > 1u << 20 || !is_full_pipe((int)fd) ||
 			(*end != ' ' && *end != '\0'))
 			return err_set(err, 0,
-				"the environment has " VARIABLE ", which is agentjail's own; unset it");
+				"the environment has " VARIABLE
+				", which is agentjail's own; unset it");
 		if (hold(text, n, (int)fd, err) < 0)
 			return -err->code;
 		text = end + (*end == ' ');
@@ -154,8 +155,10 @@ static int put_into_pipe(const char *name, const char *value, struct err *err)
 	from = fds[0];
 	to = fds[1];
 	if (write(to, value, n) != (ssize_t)n)
-		return err_set(err, 0, "a pipe of this user holds less than %zu bytes; see "
-				       "fs.pipe-user-pages-soft in proc(5)", n);
+		return err_set(err, 0,
+			"a pipe of this user holds less than %zu bytes; see "
+			"fs.pipe-user-pages-soft in proc(5)",
+			n);
 	if (hold(name, strlen(name), from, err) < 0)
 		return -err->code;
 	from = -1;
@@ -217,7 +220,8 @@ static char **scrubbed(char *own)
 		if (is_held_name(environ[i], len))
 			continue;
 		if (has_copy(environ[i])) {
-			log_info("the variable %.*s has the value of a secret too and is taken away",
+			log_info(
+				"the variable %.*s has the value of a secret too and is taken away",
 				(int)len, environ[i]);
 			continue;
 		}
@@ -233,8 +237,9 @@ static void warn_of_arguments(char **argv)
 {
 	for (size_t i = 1; argv[i] != NULL; i++)
 		if (has_copy(argv[i]))
-			log_warn("an argument of this command line has the value of a secret in it: "
-				 "every process can read it; leave it out");
+			log_warn(
+				"an argument of this command line has the value of a secret in it: "
+				"every process can read it; leave it out");
 }
 
 static void warn_of_agent(const struct run_plan *plan)
@@ -245,7 +250,8 @@ static void warn_of_agent(const struct run_plan *plan)
 	for (size_t i = 0; i < n_held; i++)
 		for (size_t j = 0; j < n; j++)
 			if (str_glob(items[j].value, held[i].name)) {
-				log_warn("[agent] keep-env = %s: %s is the secret of a rule of [inject] now; "
+				log_warn("[agent] keep-env = %s: %s is the secret of a rule of "
+					 "[inject] now; "
 					 "the agent does not get it",
 					items[j].value, held[i].name);
 				break;

@@ -19,10 +19,13 @@ static int check_stat(const struct stat *st, struct err *err)
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, 0, "it is no regular file");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return err_set(err, 0, "the file belongs to user %u, who could change it; chown it "
-				       "to you", st->st_uid);
+		return err_set(err, 0,
+			"the file belongs to user %u, who could change it; chown it "
+			"to you",
+			st->st_uid);
 	if ((st->st_mode & others) != 0)
-		return err_set(err, 0, "others than you can open the file (mode %03o); chmod 600 it",
+		return err_set(err, 0,
+			"others than you can open the file (mode %03o); chmod 600 it",
 			st->st_mode & 0777u);
 	if (st->st_size > (off_t)KEEPMSG_SECRET_MAX)
 		return err_set(err, 0, "the file is larger than %u KiB", KEEPMSG_SECRET_MAX >> 10);
@@ -45,8 +48,8 @@ static int read_all(int fd, struct source_value *value, struct err *err)
 	return 0;
 }
 
-int source_file_read(const struct run_plan *plan, const char *path, struct source_value *value,
-	struct err *err)
+int source_file_read(
+	const struct run_plan *plan, const char *path, struct source_value *value, struct err *err)
 {
 	AUTO_BUF struct buf full = { 0 };
 	AUTO_CLOSE int fd = -1;

@@ -38,8 +38,8 @@ static bool is_writable(const struct run_plan *plan, const char *path)
 
 	policy_decide(plan->policy, &question, &answer);
 	return answer.key != PK_COUNT &&
-		(answer.file_kind == POLICY_FILE_WRITE || answer.key == PK_AGENT_KEEP ||
-			answer.key == PK_AGENT_PRIVATE);
+	       (answer.file_kind == POLICY_FILE_WRITE || answer.key == PK_AGENT_KEEP ||
+		       answer.key == PK_AGENT_PRIVATE);
 }
 
 static int refuse(const char *path, struct err *err)
@@ -150,8 +150,8 @@ static const char *const kept[] = { "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE
 	"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME",
 	"DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY",
 	"GNUPGHOME", "PASSWORD_STORE_DIR", "OP_*", "BW_*", "VAULT_*", "AWS_*", "CLOUDSDK_*",
-	"AZURE_*", "GH_CONFIG_DIR", "GH_HOST", "KRB5CCNAME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-	"http_proxy", "https_proxy", "no_proxy" };
+	"AZURE_*", "GH_CONFIG_DIR", "GH_HOST", "KRB5CCNAME", "HTTP_PROXY", "HTTPS_PROXY",
+	"NO_PROXY", "http_proxy", "https_proxy", "no_proxy" };
 
 #define SYSTEM_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -169,7 +169,7 @@ static bool is_kept(const struct run_plan *plan, const char *assignment)
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (str_glob(kept[i], name))
 			return value[0] != '/' || strcmp(name, "HOME") == 0 ||
-				source_place_check(plan, value, &why) == 0 || why.code == ENOENT;
+			       source_place_check(plan, value, &why) == 0 || why.code == ENOENT;
 	return false;
 }
 

@@ -45,8 +45,8 @@ static _Noreturn void become(const struct source_command *c, int out, bool keeps
 	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-static int start(const struct source_command *c, bool keeps_stderr, struct run *run,
-	struct err *err)
+static int start(
+	const struct source_command *c, bool keeps_stderr, struct run *run, struct err *err)
 {
 	AUTO_CLOSE int to = -1;
 	int fds[2];
@@ -109,7 +109,8 @@ static int wait_for(struct run *run, int timeout_ms, struct source_value *value,
 		if (n < 0 && errno != EINTR)
 			return err_set(err, errno, "poll");
 		if (n == 0)
-			return err_set(err, 0, "the command did not end in %d s", timeout_ms / 1000);
+			return err_set(
+				err, 0, "the command did not end in %d s", timeout_ms / 1000);
 		if (n > 0 && p[2].revents != 0)
 			return err_set(err, 0, "the session has ended");
 		if (n > 0 && p[0].revents != 0) {
@@ -129,7 +130,8 @@ static int judge_status(int status, struct err *err)
 	if (WIFSIGNALED(status))
 		return err_set(err, 0, "the command was ended by signal %d", WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)
-		return err_set(err, 0, "the command failed with status %d (its words: agentjail -v)",
+		return err_set(err, 0,
+			"the command failed with status %d (its words: agentjail -v)",
 			WEXITSTATUS(status));
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* Runs in the process that holds a value: a source, or agentjail before it executes itself again. */
+/* Runs in the process that holds a value: a source, or agentjail before it executes itself again.
+ */
 #include "keeper/source.h"
 
 #include <string.h>

@@ -14,7 +14,7 @@
 /* Of one family the longer prefix stands first. names: globs, ended by NULL. */
 static const struct kind {
 	const char *prefix, *alphabet;
-	size_t bytes; /* in all, as issued */
+	size_t bytes;  /* in all, as issued */
 	bool is_fixed; /* every one has that length */
 	const char *names[5];
 } kinds[] = {
@@ -27,7 +27,8 @@ static const struct kind {
 	{ "ghr_", ALNUM, 76, false, { NULL } },
 	{ "glpat-", ALNUM, 26, false, { "GITLAB_*", "GL_TOKEN", "CI_JOB_TOKEN" } },
 	{ "sk-ant-api03-", ALNUM, 108, false, { "ANTHROPIC_API_KEY", "CLAUDE_API_KEY" } },
-	{ "sk-ant-oat01-", ALNUM, 108, false, { "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN" } },
+	{ "sk-ant-oat01-", ALNUM, 108, false,
+		{ "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN" } },
 	{ "sk-ant-", ALNUM, 108, false, { NULL } },
 	{ "sk-or-v1-", DIGIT "abcdef", 73, false, { "OPENROUTER_*" } },
 	{ "sk-proj-", ALNUM, 164, false, { NULL } },

@@ -1,7 +1,7 @@
 /*
- * What credentials look like from outside: a public prefix, an alphabet, a length. Fakes are made in
- * the shape of the real thing, so that clients start. Pure. Nothing but an entry of the fixed table
- * and a length is ever taken from a real value.
+ * What credentials look like from outside: a public prefix, an alphabet, a length. Fakes are made
+ * in the shape of the real thing, so that clients start. Pure. Nothing but an entry of the fixed
+ * table and a length is ever taken from a real value.
  */
 #ifndef POLICY_SHAPE_H
 #define POLICY_SHAPE_H

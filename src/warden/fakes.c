@@ -1,4 +1,5 @@
-/* Runs in the warden. Nothing here is hostile, and nothing secret: of a real value the shape alone. */
+/* Runs in the warden. Nothing here is hostile, and nothing secret: of a real value the shape alone.
+ */
 #include "warden/fakes.h"
 
 #include "base/cleanup.h"

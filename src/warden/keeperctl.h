@@ -2,8 +2,8 @@
  * The keepers' life, as the warden sees it. For each rule there is one pair of sockets from the
  * session's start to its end: the proxy hands connections in at one end, the rule's keeper takes
  * them out at the other. Nothing runs before the first connection waits there. Then the keepers'
- * mother is started, the rule's sources are run, and the mother is told to start the keeper with the
- * rule's socket and the pipes that the values lie in.
+ * mother is started, the rule's sources are run, and the mother is told to start the keeper with
+ *the rule's socket and the pipes that the values lie in.
  *
  *	idle -> fetching -> running -> (ttl is over) idle
  *	           |           |

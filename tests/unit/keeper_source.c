@@ -76,7 +76,8 @@ static void test_commands(void)
 	says("echo value", "value");
 	says("printf \"two  words\"", "two  words");
 	says("sh -c \"echo $1$0\" x !y", "!yx");
-	says("sh -c \"echo $AWS_PROFILE$SECRET_OF_ANOTHER$GNUPGHOME${LD_PRELOAD-unset}\"", "workunset");
+	says("sh -c \"echo $AWS_PROFILE$SECRET_OF_ANOTHER$GNUPGHOME${LD_PRELOAD-unset}\"",
+		"workunset");
 	says("sh -c \"pwd\"", "/");
 	says("sh -c \"umask\"", "0077");
 	says("sh -c \"cat; echo nothing-in\"", "nothing-in");
@@ -112,9 +113,9 @@ static const struct rules_rule *rule_named(const char *name)
 
 static bool begin(const char *rule, struct source *s)
 {
-	struct source_request request = { .plan = &plan,
-		.rule = rule_named(rule),
-		.slot = KEEPMSG_SLOT_SECRET };
+	struct source_request request = {
+		.plan = &plan, .rule = rule_named(rule), .slot = KEEPMSG_SLOT_SECRET
+	};
 	struct err err = { 0 };
 	bool ok = source_begin(&request, s, &err) == 0;
 
@@ -215,7 +216,8 @@ static void test_shapes(void)
 {
 	static const struct {
 		const char *value, *prefix;
-	} cases[] = { { "ghp_abcdefgh12345678", "ghp_" }, { "sk-ant-api03-secretsecret", "sk-ant-api03-" },
+	} cases[] = { { "ghp_abcdefgh12345678", "ghp_" },
+		{ "sk-ant-api03-secretsecret", "sk-ant-api03-" },
 		{ "sk-ant-secretsecret", "sk-ant-" }, { "AKIAABCDEFGHIJKLMNOP", "AKIA" },
 		{ "glpat-abcdefgh1234567", "glpat-" }, { "xoxb-123456789012345", "xoxb-" } };
 
@@ -274,7 +276,8 @@ int main(void)
 	buf_addf(&text,
 		"[files]\nwrite = .\n[inject good]\nhost = a.test\nsecret = command:echo value\n"
 		"[inject bad]\nhost = b.test\nsecret = command:sh -c \"exit 7\"\n"
-		"[inject hangs]\nhost = c.test\nsecret = command:sh -c \"(sleep 60 & echo $! >%s/pid; "
+		"[inject hangs]\nhost = c.test\nsecret = command:sh -c \"(sleep 60 & echo $! "
+		">%s/pid; "
 		"wait)\"\n",
 		dir);
 	write_file("default.ini", text.data);

@@ -123,7 +123,9 @@ static const struct role_starters starters = { .check_sources = check_sources,
 /* A connection at a rule's socket: the proxy's end of its channel. */
 static int open_channel(int rule_sock)
 {
-	struct keepmsg_open msg = { .version = KEEPMSG_OPEN_VERSION, .port = 443, .host = "a.test" };
+	struct keepmsg_open msg = {
+		.version = KEEPMSG_OPEN_VERSION, .port = 443, .host = "a.test"
+	};
 	int channel[2], server[2], fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ||
@@ -155,10 +157,11 @@ static bool is_refused(int channel, const char *text)
 	} msg = { 0 };
 	ssize_t n = recv(channel, &msg, sizeof(msg) - 1, MSG_DONTWAIT);
 	bool ok = n > 8 && msg.type == KEEPMSG_FAILED && msg.status == 502 &&
-		strstr(msg.reason, text) != NULL;
+		  strstr(msg.reason, text) != NULL;
 
 	if (!ok)
-		printf("# %zd bytes, type %u, status %u: %s\n", n, msg.type, msg.status, msg.reason);
+		printf("# %zd bytes, type %u, status %u: %s\n", n, msg.type, msg.status,
+			msg.reason);
 	(void)close(channel);
 	return ok;
 }
@@ -180,8 +183,8 @@ static bool take_start(struct started *ret)
 {
 	*ret = (struct started){ .n_fds = 0 };
 	return is_readable(mother_sock) &&
-		fdpass_recv(mother_sock, &ret->msg, sizeof(ret->msg), ret->fds,
-			ARRAY_LEN(ret->fds), &ret->n_fds) == (ssize_t)sizeof(ret->msg);
+	       fdpass_recv(mother_sock, &ret->msg, sizeof(ret->msg), ret->fds, ARRAY_LEN(ret->fds),
+		       &ret->n_fds) == (ssize_t)sizeof(ret->msg);
 }
 
 static void drop(struct started *s)
@@ -196,7 +199,7 @@ static bool brings_value(int pipe)
 	char bytes[100] = { 0 };
 
 	return read(pipe, bytes, sizeof(bytes)) == (ssize_t)strlen(VALUE) &&
-		strcmp(bytes, VALUE) == 0 && read(pipe, bytes, sizeof(bytes)) == 0;
+	       strcmp(bytes, VALUE) == 0 && read(pipe, bytes, sizeof(bytes)) == 0;
 }
 
 static void say_ended(uint32_t rule, int exit_status, const char *reason)
@@ -245,8 +248,8 @@ static void test_ttl(struct keeperctl *k, const int *ends)
 	struct started s;
 
 	turn(k);
-	if (!tap_ok(take_start(&s) && s.msg.rule == 1 && s.msg.slots == 3u << 1 && s.msg.ttl_s == 600 &&
-			    s.n_fds == 3,
+	if (!tap_ok(take_start(&s) && s.msg.rule == 1 && s.msg.slots == 3u << 1 &&
+			    s.msg.ttl_s == 600 && s.n_fds == 3,
 		    "a rule with two values and a ttl"))
 		return;
 	tap_ok(brings_value(s.fds[1]) && brings_value(s.fds[2]), "both pipes bring theirs");
@@ -269,12 +272,14 @@ static void test_ttl(struct keeperctl *k, const int *ends)
 
 static void test_failure(struct keeperctl *k, const int *ends)
 {
-	int first = open_channel(ends[2]), second = open_channel(ends[2]), third, before = n_sources;
+	int first = open_channel(ends[2]), second = open_channel(ends[2]), third,
+	    before = n_sources;
 	struct started s;
 
 	sources_fail = true;
 	turn(k);
-	tap_ok(is_refused(first, "secret: no such\\x0athing"), "a source that fails refuses, quoted");
+	tap_ok(is_refused(first, "secret: no such\\x0athing"),
+		"a source that fails refuses, quoted");
 	tap_ok(is_refused(second, "no such"), "all that wait");
 	third = open_channel(ends[2]);
 	turn(k);
@@ -312,7 +317,8 @@ static void test_audit(void)
 
 	if (fd < 0 || buf_read_fd(&text, fd, 1 << 20) < 0)
 		return;
-	tap_ok(strstr(text.data, "\"event\":\"keeper\",\"rule\":\"one\",\"state\":\"started\"") != NULL,
+	tap_ok(strstr(text.data, "\"event\":\"keeper\",\"rule\":\"one\",\"state\":\"started\"") !=
+			NULL,
 		"the audit has a keeper's start");
 	tap_ok(strstr(text.data, "\"event\":\"source\",\"rule\":\"three\",\"key\":\"secret\","
 				 "\"kind\":\"file\",\"result\":\"failed\"") != NULL,
@@ -324,11 +330,11 @@ static void write_profile(void)
 {
 	char path[64];
 	AUTO_CLOSE int fd = -1;
-	static const char text[] =
-		"[inject one]\nhost = a.test\nsecret = env:A\n"
-		"[inject two]\nhost = b.test\nclient-cert = env:B\nclient-key = file:/x\nttl = 10m\n"
-		"[inject three]\nhost = c.test\nsecret = file:/x\n"
-		"[inject four]\nhost = d.test\nsecret = env:D\n";
+	static const char text[] = "[inject one]\nhost = a.test\nsecret = env:A\n"
+				   "[inject two]\nhost = b.test\nclient-cert = env:B\nclient-key = "
+				   "file:/x\nttl = 10m\n"
+				   "[inject three]\nhost = c.test\nsecret = file:/x\n"
+				   "[inject four]\nhost = d.test\nsecret = env:D\n";
 
 	(void)snprintf(path, sizeof(path), "%s/default.ini", dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

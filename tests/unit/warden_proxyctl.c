@@ -56,7 +56,8 @@ static void test_messages(int proxy)
 		.reason = "no rule" };
 
 	records(proxy, &msg,
-		"\"event\":\"request\",\"decision\":\"deny\",\"connection\":7,\"host\":\"api.test\","
+		"\"event\":\"request\",\"decision\":\"deny\",\"connection\":7,\"host\":\"api."
+		"test\","
 		"\"port\":443,\"method\":\"POST\",\"path\":\"/a\\u0001\",\"status\":403,"
 		"\"rule\":\"x.ini:3 inject.path\",\"reason\":\"no rule\"",
 		"a request that was refused");

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/rules.h"
 
 #include <errno.h>
 #include <fcntl.h>

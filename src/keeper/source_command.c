@@ -159,6 +159,8 @@ int source_command_parse(const struct run_plan *plan, enum sources_kind kind, co
 	if ((kind == SOURCES_KEYRING ? split_keyring(arg, ret, err) : split(plan, arg, ret, err)) <
 		0)
 		return -err->code;
+	if (ret->argv == NULL || ret->argv[0] == NULL)
+		return err_set(err, 0, "no command");
 	if (ret->argv[0][0] != '/' && strchr(ret->argv[0], '/') != NULL)
 		return err_set(err, 0, "write the program's name, its absolute path or ~/...");
 	ret->envp = source_place_environ(plan);

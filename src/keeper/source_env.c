@@ -161,7 +161,7 @@ static int put_into_pipe(const char *name, const char *value, struct err *err)
 			n);
 	if (hold(name, strlen(name), from, err) < 0)
 		return -err->code;
-	from = -1;
+	(void)take_fd(&from);
 	return 0;
 }
 

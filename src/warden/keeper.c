@@ -90,7 +90,7 @@ static void failed(struct warden *w, struct keeperctl *k, struct keeper *keeper,
 	keeper->not_before_ms = now_ms() + wait_s * 1000;
 	keeper->state = KEEPER_IDLE;
 	record(w, keeper, "failed");
-	keeper_refuse_waiting(keeper);
+	keeper_refuse_waiting(k, keeper);
 	(void)keeper_watch(k, keeper->ours, keeper_event(k, keeper, KEEPER_EVENT_SOCKET));
 }
 
@@ -104,7 +104,7 @@ void keeper_gone(struct warden *w, struct keeperctl *k, struct keeper *keeper, c
 	keeper->state = KEEPER_GONE;
 	if (keeper->ours < 0)
 		return;
-	keeper_refuse_waiting(keeper);
+	keeper_refuse_waiting(k, keeper);
 	if (!is_watched)
 		(void)keeper_watch(k, keeper->ours, keeper_event(k, keeper, KEEPER_EVENT_SOCKET));
 }
@@ -214,7 +214,7 @@ void keeper_connection(struct warden *w, struct keeperctl *k, struct keeper *kee
 {
 	if (keeper->state == KEEPER_GONE ||
 		(keeper->state == KEEPER_IDLE && now_ms() < keeper->not_before_ms))
-		keeper_refuse_waiting(keeper);
+		keeper_refuse_waiting(k, keeper);
 	else if (keeper->state == KEEPER_IDLE)
 		fetch(w, k, keeper);
 }

@@ -11,6 +11,9 @@
 /* Rationale: events and connections of one turn of the loop, so that execs do not wait. */
 #define KEEPER_BATCH 16u
 
+/* Rationale: the proxy reads its answer within a turn of its loop; a few turns' worth of them. */
+#define KEEPER_REFUSED 64u
+
 enum keeper_state {
 	KEEPER_IDLE,     /* the first connection starts it; before not_before_ms all are refused */
 	KEEPER_FETCHING, /* its sources run; connections wait in the socket */
@@ -37,6 +40,8 @@ struct keeperctl {
 	bool is_lost;
 	keeperctl_mother *start_mother;
 	struct source_shapes *shapes;
+	int refused[KEEPER_REFUSED]; /* channels that were answered last; -1 */
+	unsigned n_refused;
 	struct keeper *keepers;
 	size_t n;
 };
@@ -70,7 +75,7 @@ void keeper_stop_sources(struct warden *w, struct keeperctl *k, struct keeper *k
 /* ---- keeper_refuse.c ---- */
 
 /* Answers what waits at the socket with 502 and keeper->reason. */
-void keeper_refuse_waiting(const struct keeper *keeper);
+void keeper_refuse_waiting(struct keeperctl *k, const struct keeper *keeper);
 
 /* ---- keeperctl.c ---- */
 

@@ -4,6 +4,7 @@
  */
 #include "warden/keeper.h"
 
+#include "base/cleanup.h"
 #include "wire/fdpass.h"
 
 #include <poll.h>
@@ -11,8 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One connection: KEEPMSG_FAILED on its channel, which comes first of its two descriptors. */
-static void refuse_one(const struct keeper *keeper, const int *fds, size_t n_fds)
+/*
+ * One connection: KEEPMSG_FAILED on its channel, which comes first of its two descriptors. The
+ * channel stays open for a while: closed with a request in it, it would be a reset at the proxy,
+ * which comes before the answer (unix(7)).
+ */
+static void refuse_one(
+	struct keeperctl *k, const struct keeper *keeper, const int *fds, size_t n_fds)
 {
 	struct {
 		uint32_t type, status;
@@ -21,13 +27,18 @@ static void refuse_one(const struct keeper *keeper, const int *fds, size_t n_fds
 	size_t len = strlen(keeper->reason);
 
 	memcpy(msg.reason, keeper->reason, len);
-	if (n_fds > 0)
+	if (n_fds > 0) {
+		int *kept = &k->refused[k->n_refused++ % KEEPER_REFUSED];
+
 		(void)send(fds[0], &msg, 2 * sizeof(uint32_t) + len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	for (size_t i = 0; i < n_fds; i++)
+		cleanup_close(kept);
+		*kept = fds[0];
+	}
+	for (size_t i = 1; i < n_fds; i++)
 		(void)close(fds[i]);
 }
 
-void keeper_refuse_waiting(const struct keeper *keeper)
+void keeper_refuse_waiting(struct keeperctl *k, const struct keeper *keeper)
 {
 	struct pollfd p = { .fd = keeper->ours, .events = POLLIN };
 
@@ -38,6 +49,6 @@ void keeper_refuse_waiting(const struct keeper *keeper)
 		size_t n_fds = 0;
 
 		if (fdpass_recv(keeper->ours, &open, sizeof(open), fds, 2, &n_fds) >= 0)
-			refuse_one(keeper, fds, n_fds);
+			refuse_one(k, keeper, fds, n_fds);
 	}
 }

@@ -177,6 +177,8 @@ int keeperctl_init(struct warden *w, struct keeperctl **ret, struct err *err)
 	*ret = k;
 	k->sock = -1;
 	k->start_mother = start_role;
+	for (unsigned i = 0; i < KEEPER_REFUSED; i++)
+		k->refused[i] = -1;
 	k->keepers = calloc(n, sizeof(k->keepers[0]));
 	k->shapes = calloc(n, sizeof(k->shapes[0]));
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -205,6 +207,8 @@ void keeperctl_stop(struct warden *w, struct keeperctl *k)
 		(void)kill(k->mother, SIGKILL);
 		(void)waitpid(k->mother, NULL, 0);
 	}
+	for (unsigned i = 0; i < KEEPER_REFUSED; i++)
+		cleanup_close(&k->refused[i]);
 	cleanup_close(&k->sock);
 	cleanup_close(&k->epoll);
 	free(k->keepers);

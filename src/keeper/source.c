@@ -36,6 +36,8 @@ void source_become(pid_t parent)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "agentjail-src");
 	(void)setrlimit(RLIMIT_CORE, &none);
+	/* Ignored by whoever started us, it would take the exit status of commands with it. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (getppid() != parent)
 		_exit(EXIT_AGENTJAIL);
 }

@@ -150,7 +150,8 @@ int source_command_run(const struct source_command *command, bool keeps_stderr,
 		/* It may not have come as far as to lead a group. */
 		if (r < 0 && kill(-run.pid, SIGKILL) < 0)
 			(void)kill(run.pid, SIGKILL);
-		(void)waitpid(run.pid, &status, 0);
+		if (waitpid(run.pid, &status, 0) < 0 && r == 0)
+			r = err_set(err, errno, "wait for the command");
 	}
 	cleanup_close(&run.out);
 	cleanup_close(&run.ended);

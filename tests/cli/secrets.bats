@@ -178,6 +178,19 @@ refused() {
 	refused "can be written in this session"
 }
 
+@test "file: one that commands can read is refused" {
+	(umask 077 && echo "$canary" >"$HOME/token")
+	rule 'secret = file:~/token'
+	printf '[sandbox]\nhome = open\n' >>"$config/agentjail.ini"
+	refused "commands can read the file"
+	printf '[files]\nhide = ~/token\n' >>"$config/agentjail.ini"
+	jailed true
+	ln -s token "$HOME/link"
+	rule 'secret = file:~/link'
+	printf '[files]\nread = ~/token\n' >>"$config/agentjail.ini"
+	refused "commands can read the file"
+}
+
 @test "client-key = file: may have lines" {
 	umask 077
 	printf '%s\n' 'BEGIN' 'x' 'END' >"$HOME/key"

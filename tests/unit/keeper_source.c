@@ -98,6 +98,49 @@ static void test_commands(void)
 	fails("\"echo", "double quote");
 }
 
+static void write_script(const char *in, const char *name, const char *text)
+{
+	char path[200];
+	AUTO_CLOSE int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", in, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	(void)!write(fd, text, strlen(text));
+}
+
+/* A program that only the user's PATH has, once where commands can write and once where not. */
+static void test_search(void)
+{
+	static struct source_value value;
+	struct source_command c = { 0 };
+	struct err err = { 0 };
+	char path[200];
+
+	write_script(project, "aj-test-get", "#!/bin/sh\necho project\n");
+	(void)setenv("PATH", project, 1);
+	fails("aj-test-get", "there is no program");
+	write_script(dir, "aj-test-get", "#!/bin/sh\necho home\n");
+	(void)snprintf(path, sizeof(path), "%s:%s", project, dir);
+	(void)setenv("PATH", path, 1);
+	says("aj-test-get", "home");
+	if (access("/usr/bin/secret-tool", F_OK) == 0) {
+		tap_ok(true, "keyring: # SKIP there is a real secret-tool here");
+	} else {
+		write_script(dir, "secret-tool", "#!/bin/sh\nprintf '%s ' \"$@\"\n");
+		tap_ok(source_command_parse(&plan, SOURCES_KEYRING, "a/b/me", &c, &err) == 0 &&
+				source_command_run(&c, false, &value, &err) == 0 && value.n == 30 &&
+				memcmp(value.bytes, "lookup service a/b account me ", 30) == 0,
+			"keyring: asks secret-tool for service and account");
+		source_command_done(&c);
+	}
+	(void)snprintf(path, sizeof(path), "%s/aj-test-get", project);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/aj-test-get", dir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/secret-tool", dir);
+	(void)unlink(path);
+}
+
 /* ---- sources as processes ---- */
 
 static const struct rules_rule *rule_named(const char *name)
@@ -257,6 +300,7 @@ static void test_all(void)
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
 	test_commands();
+	test_search();
 	test_process();
 	test_ends();
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);

@@ -45,6 +45,8 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 	request.config_dir = p->config_dir;
 	request.profiles_dir = p->profiles_dir;
 	request.system_file = p->system_file;
+	request.rules = o->rules;
+	request.n_rules = o->n_rules;
 	request.overrides = (const char *const *)o->overrides;
 	request.n_overrides = o->n_overrides;
 	r = policy_load(&request, &launch->policy, err);

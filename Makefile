@@ -66,10 +66,13 @@ NET_LIBS = $(LIBS) $(call link,event_core) $(call link,cares) -lnghttp2 -lbrotli
 
 DOMAINS := base wire policy cli warden cell helper
 NET_DOMAINS := base wire policy proxy keeper
+# What fetches the keepers' secrets is the main program's, and needs none of the network's libraries.
+SOURCES := $(wildcard src/keeper/source*.c)
 sources = $(foreach d,$(1),$(wildcard src/$(d)/*.c))
 objects = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
-MAIN_SRCS := $(filter-out src/cell/seccomp_gen.c,$(call sources,$(DOMAINS))) src/main.c src/shim/attach.c
-NET_SRCS := $(call sources,$(NET_DOMAINS)) src/main_net.c
+MAIN_SRCS := $(filter-out src/cell/seccomp_gen.c,$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
+	src/shim/attach.c
+NET_SRCS := $(filter-out $(SOURCES),$(call sources,$(NET_DOMAINS))) src/main_net.c
 SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
 OBJS := $(call objects,$(MAIN_SRCS)) $(B)/obj/shim_blob.o $(B)/obj/net_blob.o
 NET_OBJS := $(call objects,$(NET_SRCS))

@@ -8,6 +8,7 @@
 #include "cell/plan.h"
 #include "cli/cli.h"
 #include "cli/launch.h"
+#include "keeper/source.h"
 #include "warden/session.h"
 
 #include <errno.h>
@@ -26,6 +27,10 @@ static const struct role_starters starters = {
 	.begin_cell = cell_begin,
 	.finish_cell = cell_finish,
 	.start_agent = agent_start,
+	.check_sources = source_check,
+	.begin_source = source_begin,
+	.end_source = source_end,
+	.stop_source = source_stop,
 };
 
 static int role_main(int argc, char **argv)
@@ -37,6 +42,14 @@ static int role_main(int argc, char **argv)
 	return EXIT_AGENTJAIL;
 }
 
+/* The secrets of env: go first; what has them is replaced by a process that never had. */
+static int run_session(struct launch *launch, char **argv, struct err *err)
+{
+	int r = launch->plan.mode == RUN_NONE ? 0 : source_env_take(&launch->plan, argv, err);
+
+	return r < 0 ? r : session_run(&launch->plan, &starters, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct launch launch = { 0 };
@@ -45,13 +58,15 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && argv[1][0] == '@')
 		return role_main(argc, argv);
-	status = cli_main(argc, argv, &launch);
-	if (status == CLI_LAUNCH) {
-		status = session_run(&launch.plan, &starters, &err);
-		if (status < 0) {
-			log_error("%s", err.text);
-			status = EXIT_AGENTJAIL;
-		}
+	status = source_env_begin(&err);
+	launch.is_again = status > 0;
+	if (status >= 0)
+		status = cli_main(argc, argv, &launch);
+	if (status == CLI_LAUNCH && err.code == 0)
+		status = run_session(&launch, argv, &err);
+	if (status < 0) {
+		log_error("%s", err.text);
+		status = EXIT_AGENTJAIL;
 	}
 	launch_done(&launch);
 	return status;

@@ -9,7 +9,7 @@ struct launch;
 
 /*
  * Does what the command line asks for. An exit status from 0, everything said on stdout and
- * stderr, or CLI_LAUNCH. launch starts as {0}; launch_done() in every case.
+ * stderr, or CLI_LAUNCH. launch starts as {0} but for is_again; launch_done() in every case.
  */
 int cli_main(int argc, char **argv, struct launch *launch);
 

@@ -102,7 +102,8 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 		r = load_no_proxy(launch, &request, err);
 	if (r < 0)
 		return r;
-	print_warnings(launch->policy);
+	if (!launch->is_again)
+		print_warnings(launch->policy);
 	launch->plan = (struct run_plan){
 		.mode = o->mode,
 		.is_run_verb = o->verb == VERB_RUN,
@@ -162,7 +163,7 @@ int launch_prepare(struct launch *launch, struct err *err)
 	launch->plan.argv = (const char *const *)o->operands;
 	launch->plan.agent = agent_name(o->operands[0]);
 	launch->plan.program = launch->program;
-	if (!is_run && o->profile == NULL && o->mode != RUN_NONE &&
+	if (!launch->is_again && !is_run && o->profile == NULL && o->mode != RUN_NONE &&
 		!policy_has_agent_profile(launch->policy))
 		log_warn("no profile for %s: the default one is used and changes in HOME are "
 			 "dropped at the end; see agentjail learn",

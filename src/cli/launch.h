@@ -7,13 +7,14 @@
 #include "cli/paths.h"
 #include "policy/runplan.h"
 
-/* Owns everything that its plan points to, but for argv. Starts as {0}. */
+/* Owns everything that its plan points to, but for argv. Starts as {0} but for is_again. */
 struct launch {
 	struct run_plan plan;
 	struct options options;
 	struct paths paths;
 	struct policy *policy;
 	char *program;
+	bool is_again; /* agentjail has executed itself: what is said to the user is said already */
 };
 
 /*

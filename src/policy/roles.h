@@ -6,6 +6,8 @@
 #define POLICY_ROLES_H
 
 #include "policy/runplan.h"
+#include "policy/shape.h"
+#include "wire/keepmsg.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -136,12 +138,40 @@ struct agent {
 	int ctl;
 };
 
+/* ---- secrets on their way to the keepers: see keeper/source.h ---- */
+
+struct rules_rule;
+
+struct source_request {
+	const struct run_plan *plan;
+	const struct rules_rule *rule;
+	enum keepmsg_slot slot;
+};
+
+struct source {
+	pid_t pid;  /* the process that fetches; 0: none is needed */
+	int report; /* readable when it has ended; -1 with pid 0 */
+	int value;  /* the end of a pipe that brings the value: never read here; -1: none */
+	bool is_trimmed; /* after end_source(): a line end was taken off */
+};
+
+/* What is known of a rule's values at the start: no byte of them. */
+struct source_shapes {
+	struct shape slots[KEEPMSG_SLOT_COUNT]; /* bytes 0: not known before it is fetched */
+};
+
 struct role_starters {
 	int (*init_mounts)(struct mount_plan *mounts, struct err *err);
 	int (*plan_mounts)(const struct run_plan *plan, struct mount_plan *mounts, struct err *err);
 	int (*begin_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
 	int (*finish_cell)(struct cell *cell, struct err *err);
 	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
+	int (*check_sources)(
+		const struct run_plan *plan, struct source_shapes *shapes, struct err *err);
+	int (*begin_source)(
+		const struct source_request *request, struct source *ret, struct err *err);
+	int (*end_source)(struct source *source, struct err *err);
+	void (*stop_source)(struct source *source);
 };
 
 #endif

@@ -218,8 +218,8 @@ static bool goes_to_cell(const struct environ *e, const char *assignment)
 	return list_matches(e->plan->policy, PK_ENV_KEEP, assignment) || !was_the_users(e, assignment);
 }
 
-/* Is the variable set by a later line, so that the earlier one must not go along? */
-static bool is_overridden(const struct environ *e, const char *assignment)
+/* Is the variable set by [env] set or --env NAME=VALUE? */
+static bool is_set_later(const struct environ *e, const char *assignment)
 {
 	size_t n, len = name_len(assignment);
 	const struct policy_item *items = policy_list(e->plan->policy, PK_ENV_SET, &n);
@@ -232,6 +232,26 @@ static bool is_overridden(const struct environ *e, const char *assignment)
 			strncmp(*v, assignment, len) == 0)
 			return true;
 	return false;
+}
+
+/* A fake takes the place of whatever the variable has elsewhere. */
+static bool is_overridden(const struct environ *e, const char *assignment)
+{
+	return is_set_later(e, assignment) ||
+		(e->fakes != NULL && fakes_has(e->fakes, assignment, name_len(assignment)));
+}
+
+static size_t add_fakes(const struct environ *e, struct buf *out)
+{
+	const char *fake = e->fakes != NULL ? e->fakes->list.data : NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; fake != NULL && i < e->fakes->n; i++, fake += strlen(fake) + 1)
+		if (!is_set_later(e, fake)) {
+			buf_add(out, fake, strlen(fake) + 1);
+			count++;
+		}
+	return count;
 }
 
 /* Variables of certificate authorities that nobody else has a word on. */
@@ -268,7 +288,7 @@ size_t environ_for_cell(const struct environ *e, const char *env, size_t n, stru
 		buf_add(out, env, strlen(env) + 1);
 		count++;
 	}
-	count += add_trust(e, is_said, out);
+	count += add_trust(e, is_said, out) + add_fakes(e, out);
 	for (size_t i = 0; i < n_set; i++, count++)
 		buf_add(out, set[i].value, strlen(set[i].value) + 1);
 	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "policy/runplan.h"
+#include "warden/fakes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@ struct environ {
 	const struct environ_trust *trust; /* NULL: no rules, nothing is added */
 	char **names; /* variables of the user's environment, sorted: not the agent's additions */
 	size_t n_names;
+	const struct fakes *fakes; /* given to every command; NULL: none; borrowed */
 };
 
 /* Variables in the table of environ_trust.c. */
@@ -64,7 +66,7 @@ char **environ_for_agent(const struct environ *e, char *const *env);
 
 /*
  * Appends to out what a command gets of the n strings at env (one after the other, each with its
- * NUL), then [env] set and --env. Returns how many strings were added.
+ * NUL), then fakes of secrets, [env] set and --env. Returns how many strings were added.
  */
 size_t environ_for_cell(const struct environ *e, const char *env, size_t n, struct buf *out);
 

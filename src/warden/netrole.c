@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "policy/policy.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define FIRST_FD 3
@@ -35,6 +37,19 @@ int netrole_blob(const char *name, const char *from, const char *to, struct err 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	r = open(path, O_RDONLY | O_CLOEXEC);
 	return r < 0 ? err_set(err, errno, "%s", name) : r;
+}
+
+int netrole_policy(const struct policy *policy, struct err *err)
+{
+	AUTO_CLOSE int fd = memfd_create("agentjail-policy", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, errno, "memfd_create");
+	if (policy_dump(policy, fd, err) < 0)
+		return -err->code;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(err, errno, "lseek");
+	return take_fd(&fd);
 }
 
 /* The program's descriptor: made at the first need, kept until the warden ends. */
@@ -73,6 +88,17 @@ static int place_fds(const struct netrole *role, int *prog)
 	return sys_close_range((unsigned)end + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
+/* Each descriptor is held twice for a moment, beside the warden's own. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static _Noreturn void become(const struct netrole *role, int prog)
 {
 	const char *argv[2 + ARRAY_LEN(role->args) + 1] = { "agentjail", role->name };
@@ -87,6 +113,7 @@ static _Noreturn void become(const struct netrole *role, int prog)
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
 		(!role->keeps_stderr && dup2(null, 2) < 0))
 		_exit(EXIT_AGENTJAIL);
+	raise_descriptor_limit();
 	if (place_fds(role, &prog) < 0)
 		_exit(EXIT_AGENTJAIL);
 	(void)fexecve(prog, (char *const *)(size_t)argv, env);

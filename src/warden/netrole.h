@@ -12,14 +12,19 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Rationale: the proxy's, with two for each localhost port and one for each rule. */
-#define NETROLE_FDS_MAX 160u
+/* Rationale: the proxy's, with two for each localhost port and one for each of 256 rules. */
+#define NETROLE_FDS_MAX 320u
 
 /*
  * Puts the bytes between the two into a sealed memfd and opens it for reading alone (an executable
  * file that is open for writing is ETXTBSY). The descriptor, or -errno with err.
  */
 int netrole_blob(const char *name, const char *from, const char *to, struct err *err);
+
+struct policy;
+
+/* The policy in a memfd, for policy_undump(). The caller's, or -errno with err. */
+int netrole_policy(const struct policy *policy, struct err *err);
 
 struct netrole {
 	const char *name;    /* "@proxy" */

@@ -4,6 +4,7 @@
  * their start. Runs in the warden. Hostile: every message of the proxy, which parses the cell's
  * bytes: it is checked, written to the audit, and believed in nothing else.
  */
+#include "warden/keeperctl.h"
 #include "warden/netrole.h"
 #include "warden/warden.h"
 
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,19 +30,6 @@ _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 	"the cell's sockets stand in the proxy's order");
 _Static_assert(PROXY_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX <= NETROLE_FDS_MAX, "they fit");
 
-static int policy_file(const struct warden *w, struct err *err)
-{
-	AUTO_CLOSE int fd = memfd_create("agentjail-policy", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_set(err, errno, "memfd_create");
-	if (policy_dump(w->plan->policy, fd, err) < 0)
-		return -err->code;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(err, errno, "lseek");
-	return take_fd(&fd);
-}
-
 /* The descriptors of the role, in the order of enum proxy_fd. */
 static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds)
 {
@@ -55,16 +42,16 @@ static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds
 		fds[n++] = w->cell.fds[i];
 	for (size_t i = 0; i < n_localhost; i++)
 		fds[n++] = w->cell.fds[CELL_FD_LOCALHOST + i];
-	return n;
+	return n + keeperctl_proxy_ends(w->keepers, fds + n);
 }
 
 static int start(struct warden *w, struct err *err)
 {
-	AUTO_CLOSE int policy = policy_file(w, err), ours = -1, theirs = -1;
+	AUTO_CLOSE int policy = netrole_policy(w->plan->policy, err), ours = -1, theirs = -1;
 	int pair[2], fds[NETROLE_FDS_MAX];
-	char count[16];
+	char n_localhost[16], n_rules[16];
 	struct netrole role = { .name = "@proxy",
-		.args = { count },
+		.args = { n_localhost, n_rules },
 		.fds = fds,
 		.keeps_stderr = w->plan->verbose,
 		.mask = &w->old_mask };
@@ -76,8 +63,10 @@ static int start(struct warden *w, struct err *err)
 		return err_set(err, errno, "socketpair");
 	ours = pair[0];
 	theirs = pair[1];
-	(void)snprintf(count, sizeof(count), "%zu", 2 * w->cell.n_localhost);
 	role.n_fds = collect_fds(w, policy, theirs, fds);
+	(void)snprintf(n_localhost, sizeof(n_localhost), "%zu", 2 * w->cell.n_localhost);
+	(void)snprintf(n_rules, sizeof(n_rules), "%zu",
+		role.n_fds - PROXY_FD_LOCALHOST + PROXY_FD_POLICY - 2 * w->cell.n_localhost);
 	pid = netrole_start(&role, err);
 	if (pid < 0)
 		return -err->code;
@@ -106,26 +95,56 @@ void proxyctl_stop(struct warden *w)
 	w->proxy.pid = 0;
 }
 
+/* What is known of every message. */
+static void add_place(struct audit_record *r, const struct proxymsg *msg)
+{
+	audit_number(r, "connection", (int64_t)msg->connection);
+	audit_string(r, "host", msg->host);
+	audit_number(r, "port", msg->port);
+}
+
+static void add_why(struct audit_record *r, const struct proxymsg *msg)
+{
+	if (msg->rule[0] != '\0')
+		audit_string(r, "rule", msg->rule);
+	if (msg->reason[0] != '\0')
+		audit_string(r, "reason", msg->reason);
+}
+
+static void record_request(struct warden *w, const struct proxymsg *msg)
+{
+	struct audit_record r;
+
+	audit_begin(&w->audit, &r, "request");
+	audit_string(&r, "decision", msg->is_denied != 0 ? "deny" : "allow");
+	add_place(&r, msg);
+	audit_string(&r, "method", msg->method);
+	audit_string(&r, "path", msg->path);
+	audit_number(&r, "status", msg->status);
+	add_why(&r, msg);
+	denial_tell(w, msg, &r);
+	(void)audit_end(&r);
+}
+
 static void record(struct warden *w, const struct proxymsg *msg)
 {
 	static const char *const via[PROXYMSG_VIA_COUNT] = { "transparent", "connect", "absolute",
 		"socks", "localhost", "dns", "literal" };
 	static const char *const decision[PROXYMSG_TYPE_COUNT] = { NULL, "allow", "deny", "failed",
-		"closed", "allow" };
+		"closed", NULL };
 	struct audit_record r;
 
+	if (msg->type == PROXYMSG_REQUEST) {
+		record_request(w, msg);
+		return;
+	}
 	audit_begin(&w->audit, &r, msg->type == PROXYMSG_CLOSED ? "disconnect" : "connect");
 	audit_string(&r, "decision", decision[msg->type]);
-	audit_number(&r, "connection", (int64_t)msg->connection);
-	audit_string(&r, "host", msg->host);
-	audit_number(&r, "port", msg->port);
+	add_place(&r, msg);
 	audit_string(&r, "via", via[msg->via]);
 	if (msg->address[0] != '\0')
 		audit_string(&r, "address", msg->address);
-	if (msg->rule[0] != '\0')
-		audit_string(&r, "rule", msg->rule);
-	if (msg->reason[0] != '\0')
-		audit_string(&r, "reason", msg->reason);
+	add_why(&r, msg);
 	if (msg->type == PROXYMSG_CLOSED) {
 		audit_number(&r, "bytes_out", (int64_t)msg->bytes_out);
 		audit_number(&r, "bytes_in", (int64_t)msg->bytes_in);

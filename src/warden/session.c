@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/keepdirs.h"
+#include "warden/keeperctl.h"
 #include "warden/netrole.h"
 #include "warden/terminal.h"
 #include "warden/warden.h"
@@ -256,7 +257,8 @@ static void read_signals(struct warden *w)
 
 /* ---- the loop ---- */
 
-enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_NET };
+enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
+	SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -283,6 +285,7 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 	fds[SLOT_JOBS] = (struct pollfd){ .fd = w->queue != NULL ? w->cell.jobs : -1,
 		.events = POLLOUT };
 	fds[SLOT_PROXY] = (struct pollfd){ .fd = w->proxy.sock, .events = POLLIN };
+	fds[SLOT_KEEPERS] = (struct pollfd){ .fd = keeperctl_fd(w->keepers), .events = POLLIN };
 	watch_network(w, fds + SLOT_NET);
 	if (w->attend != NULL)
 		return attend_pollfds(w->attend, fds + SLOT_NET + NET_SLOTS);
@@ -308,6 +311,8 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 		read_signals(w);
 	if (fds[SLOT_PROXY].revents != 0)
 		proxyctl_read(w);
+	if (fds[SLOT_KEEPERS].revents != 0)
+		keeperctl_dispatch(w, w->keepers);
 	for (unsigned i = 0; i < NET_SLOTS && w->proxy.pid == 0; i++)
 		if (fds[SLOT_NET + i].fd >= 0 && fds[SLOT_NET + i].revents != 0)
 			proxyctl_start(w);
@@ -370,12 +375,16 @@ static int prepare(struct warden *w, struct err *err)
 			keepdirs_make(w->plan, err) < 0 || kept_init(&w->kept, w->plan, err) < 0)
 			return -err->code;
 	}
+	if (keeperctl_init(w, &w->keepers, err) < 0 ||
+		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0)
+		return -err->code;
 	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0 ||
 		trust_init(&w->trust, w->plan, environ, err) < 0)
 		return -err->code;
+	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
 		!w->plan->quiet)
@@ -412,6 +421,8 @@ static void tear_down(struct warden *w)
 	if (w->cell.ctl >= 0)
 		read_cell(w);
 	proxyctl_stop(w);
+	keeperctl_stop(w, w->keepers);
+	w->keepers = NULL;
 	cells_close(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb)

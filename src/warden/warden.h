@@ -5,6 +5,7 @@
 #include "policy/roles.h"
 #include "warden/audit.h"
 #include "warden/environ.h"
+#include "warden/fakes.h"
 #include "warden/kept.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
@@ -63,6 +64,8 @@ struct warden {
 	struct cell cell;
 	struct agent agent;
 	struct proxy proxy;
+	struct keeperctl *keepers; /* NULL: there is no rule */
+	struct fakes fakes;
 	struct trust trust;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */

@@ -106,6 +106,14 @@ struct keepmsg_open {
 };
 #define KEEPMSG_OPEN_VERSION 1u
 
+/*
+ * Where there is no keeper, because a secret could not be fetched or one has died before its ttl was
+ * over, the warden takes keepmsg_open out of the rule's socket and answers KEEPMSG_FAILED on the
+ * channel, perhaps before the request is sent: what is there to be read counts more than a failed
+ * send. Where it has given the keeper's end away (no ttl), a keeper that has died is end of file,
+ * or ECONNRESET, at the proxy's end for the rest of the session.
+ */
+
 /* ---- warden and mother ---- */
 
 /* A rule's secrets: each comes through a pipe of its own. */

@@ -11,7 +11,7 @@ grep -rnE '^#include "' src --include='*.[chS]' | awk -F '[/:"]' '
 		split("cli warden cell helper proxy keeper", six, " ")
 		for (i in six) may[six[i]] = " base wire policy " six[i] " "
 		may["warden"] = may["warden"] "shim "; may["cell"] = may["cell"] "shim "
-		may["main.c"] = " base wire policy cli warden cell helper "
+		may["main.c"] = " base wire policy cli warden cell helper keeper "
 		may["main_net.c"] = " base wire policy proxy keeper "
 	}
 	{ from = $2; split($0, part, "\""); split(part[2], to, "/") }

@@ -60,7 +60,7 @@ def injected(n=1, marker=b""):
     """n requests reached api.test, each with the header exactly once and no other of that name."""
     def check(result, seen):
         data = b"".join(c.data for c in requests(seen, "api.test"))
-        if data.lower().count(b"\r\nauthorization:") != n or data.count(BEARER) != n:
+        if data.lower().count(b"\r\nauthorization:") != n or data.lower().count(BEARER.lower()) != n:
             return f"headers at the origin: {data[:400]!r} (client: {result[:200]!r})"
         if marker and marker not in result:
             return f"the client got {result[:300]!r}"
@@ -135,7 +135,8 @@ def _(c):
 # ---- A: the destination ----
 
 
-@case("A1", "CONNECT and SNI of another host, Host of the rule's", misdirected)
+# Without a rule for evil.test its TLS is passed on unread: Host in it may say anything.
+@case("A1", "CONNECT and SNI of another host, Host of the rule's", harmless)
 def _(c):
     return c.get("/", host="evil.test", authority="api.test", via="connect")
 
@@ -567,7 +568,7 @@ RAW_REPLIES = {
 def cut_short(result, seen):
     """502, or a response that the client can tell to be broken off; never a complete one."""
     got = status(result)
-    if got in ("502", "none"):
+    if got in ("502", "none") or b"HTTP/1.1 502 " in result:
         return None
     if got == "200" and b"chunked" in result.lower() and not result.rstrip(b"\n[end]").endswith(b"0\r\n\r\n"):
         return None
@@ -628,7 +629,7 @@ def has(sni, *wanted):
     def check(result, seen):
         data = b"".join(c.data for c in requests(seen, sni))
         for word in wanted:
-            if word not in data:
+            if word.lower() not in data.lower():
                 return f"{word!r} is not in {data[:300]!r}; client: {result[:200]!r}"
         return None
     return check

@@ -41,6 +41,28 @@ own() { printf '%b' "$1" >"$config/agentjail.ini"; }
 	[ "$(grep -c '= \*' <<<"$output")" = 4 ]
 }
 
+# blocks FILE START END: the literal blocks that have a section, a file each, in $root/blocks
+blocks() {
+	mkdir -p "$root/blocks"
+	awk -v start="$2" -v end="$3" -v to="$root/blocks/${1##*/}" '
+		$0 ~ end { on = 0 }
+		on && /^\[/ && !begun { begun = 1; file = to "." ++n }
+		on { print > file }
+		$0 ~ start { on = 1; begun = 1; file = to "." ++n }' "$1"
+}
+
+@test "the examples of README.md and the manual page are valid" {
+	blocks "$top/README.md" '^```ini' '^```$'
+	blocks "$top/agentjail.1" '^.Bd -literal' '^.Ed'
+	[ "$(grep -l '^\[inject' "$root"/blocks/* | wc -l)" -ge 3 ]
+	chmod 644 "$root"/blocks/*
+	works "$agentjail" check "$root"/blocks/*
+	for file in "$root"/blocks/*; do
+		cp "$file" "$config/agentjail.ini"
+		works "$agentjail" show
+	done
+}
+
 @test "a rule is shown with its origins" {
 	own '[inject acme]\nhost = api.acme.test\nmethod = GET\nheader = Authorization: Bearer {secret}\nsecret = env:ACME\n'
 	works "$agentjail" show

@@ -99,6 +99,14 @@ assert {"key": "secret", "value": "env:ACME", "file": sys.argv[1], "line": 5} in
 	has_not hunter2
 }
 
+@test "--env does not hand on what a rule keeps back" {
+	export GITHUB_TOKEN=hunter2
+	fails 125 "--env GITHUB_TOKEN would show commands the secret of [inject github-read]" \
+		"$agentjail" --inject github-read --env GITHUB_TOKEN run -- true
+	works "$agentjail" -q --explain --inject github-read --env GITHUB_TOKEN=other sh
+	works "$agentjail" -q --explain --env GITHUB_TOKEN sh
+}
+
 @test "a rule is switched on by name, and a misspelt name is told the nearest" {
 	works "$agentjail" show
 	has_not "[inject github"

@@ -139,6 +139,15 @@ assert {"key": "secret", "value": "env:ACME", "file": sys.argv[1], "line": 5} in
 	[[ $output =~ "secret = env:OTHER"\ +"(command line)" ]]
 }
 
+@test "check knows that a rule may be half of one" {
+	printf '[profile]\ninherit = inject/openai\n[inject openai]\nhost = api.acme.test\nttl = 5m\n' >half.ini
+	works "$agentjail" check half.ini
+	printf '[inject openai]\nsecret = env:X\n' >half.ini
+	works "$agentjail" check half.ini
+	printf '[inject openai]\nhost = api.acme.test\n' >whole.ini
+	fails 125 "does nothing" "$agentjail" check whole.ini
+}
+
 @test "what is wrong with a rule is one line, and nothing is run" {
 	while IFS='|' read -r profile text; do
 		own "$profile"

@@ -159,8 +159,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	h->timer_ms = INT64_MAX;
 	h2_session_tick(h->session);
-	if (h->out_at < h->out.len &&
-		h->blocked_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now_ms())
+	if (h->out_at < h->out.len && h->blocked_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now_ms())
 		finish(h, true);
 	else
 		run(h);

@@ -240,9 +240,8 @@ static bool may_go(const struct keepmsg_field *field)
 	return field->name.n > 0 && field->name.at[0] != ':' &&
 	       !keepmsg_is_framing_name(field->name.at, field->name.n) &&
 	       nghttp2_check_header_name((const uint8_t *)field->name.at, field->name.n) &&
-	       (field->value.n == 0 ||
-		       nghttp2_check_header_value(
-			       (const uint8_t *)field->value.at, field->value.n));
+	       (field->value.n == 0 || nghttp2_check_header_value(
+					       (const uint8_t *)field->value.at, field->value.n));
 }
 
 /* Where the next bytes go, in *at. */

@@ -1,6 +1,6 @@
 /*
- * Heads of HTTP/2 (RFC 9113, 8.2 and 8.3): collecting a request's fields, in bounds, until it can be
- * judged; and writing a response's for the library. Pure but for memory.
+ * Heads of HTTP/2 (RFC 9113, 8.2 and 8.3): collecting a request's fields, in bounds, until it can
+ * be judged; and writing a response's for the library. Pure but for memory.
  */
 #ifndef PROXY_H2_HEAD_H
 #define PROXY_H2_HEAD_H
@@ -64,7 +64,7 @@ unsigned h2_head_finish(
 /* Fields of a response as the library takes them, in one piece of memory: free(). */
 struct h2_fields {
 	size_t n;
-	size_t bytes_n; /* all of it */
+	size_t bytes_n;                         /* all of it */
 	nghttp2_nv nva[KEEPMSG_FIELDS_MAX + 2]; /* and :status, content-length */
 	char bytes[];
 };

@@ -1,6 +1,6 @@
 /*
- * What a client of HTTP/2 costs: reads the frame headers (RFC 9113, 4.1) in front of the library and
- * says when there are more frames than the payload warrants. Pure: bytes and the time go in.
+ * What a client of HTTP/2 costs: reads the frame headers (RFC 9113, 4.1) in front of the library
+ * and says when there are more frames than the payload warrants. Pure: bytes and the time go in.
  */
 #ifndef PROXY_H2_METER_H
 #define PROXY_H2_METER_H
@@ -14,16 +14,17 @@
 #define H2_FRAME_HEADER_BYTES 9u
 
 /*
- * Rationale: a head of KEEPMSG_HEAD_MAX bytes that HPACK did not shorten, with padding, in frames of
- * 16 KiB. A head of more frames or bytes is made to keep us busy.
+ * Rationale: a head of KEEPMSG_HEAD_MAX bytes that HPACK did not shorten, with padding, in frames
+ * of 16 KiB. A head of more frames or bytes is made to keep us busy.
  */
 #define H2_BLOCK_MAX (96u << 10)
 #define H2_CONTINUATIONS_MAX 8u
 
 /*
- * Frames that carry nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA...) are paid from a
- * budget. Rationale: so many at once, so many a second, and some more for each DATA frame and each
- * KiB of payload in either direction, because clients that measure their bandwidth ping with it.
+ * Frames that carry nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA...) are paid from
+ * a budget. Rationale: so many at once, so many a second, and some more for each DATA frame and
+ * each KiB of payload in either direction, because clients that measure their bandwidth ping with
+ * it.
  */
 #define H2_CONTROL_BURST 1000
 #define H2_CONTROL_PER_S 50
@@ -70,7 +71,8 @@ void h2_meter_sent(struct h2_meter *meter, size_t n);
 /* A stream was reset; as h2_meter_feed(). */
 const char *h2_meter_reset(struct h2_meter *meter, int64_t now_ms);
 
-/* The preface, a frame's header, a frame that is not DATA or a head has begun and is not complete. */
+/* The preface, a frame's header, a frame that is not DATA or a head has begun and is not complete.
+ */
 bool h2_meter_is_waiting(const struct h2_meter *meter, int64_t *ret_since_ms);
 
 #endif

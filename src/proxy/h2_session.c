@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-
 /* Rationale: a response's head of KEEPMSG_HEAD_MAX bytes, as the library counts before it packs. */
 #define SEND_BLOCK_MAX (4u * KEEPMSG_HEAD_MAX)
 
@@ -56,8 +55,9 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	s = h2_stream_new(h2, frame->hd.stream_id);
 	if (s == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	return nghttp2_session_set_stream_user_data(ng, s->id, s) == 0 ? 0
-								       : NGHTTP2_ERR_CALLBACK_FAILURE;
+	return nghttp2_session_set_stream_user_data(ng, s->id, s) == 0
+		       ? 0
+		       : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
@@ -129,8 +129,8 @@ static int on_invalid_frame(
 	return 0;
 }
 
-static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n,
-	void *arg)
+static int on_data(
+	nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *arg)
 {
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(ng, id);
 	struct h2_session *h2 = arg;
@@ -266,7 +266,8 @@ void h2_session_free(struct h2_session *h2)
 static void end_fatally(struct h2_session *h2, ssize_t r)
 {
 	if (r == NGHTTP2_ERR_FLOODED)
-		h2_session_end(h2, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that want an answer");
+		h2_session_end(
+			h2, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that want an answer");
 	else if (r == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
 		h2_session_end(h2, NGHTTP2_PROTOCOL_ERROR, "the client does not speak HTTP/2");
 	else
@@ -348,7 +349,8 @@ int64_t h2_session_deadline_ms(const struct h2_session *h2)
 		sooner(&at, since + PROXY_HEAD_TIMEOUT_S * 1000);
 	if (h2->n_streams == 0)
 		sooner(&at, h2->idle_since_ms + H2_IDLE_TIMEOUT_S * 1000);
-	TAILQ_FOREACH (s, &h2->streams, links) {
+	TAILQ_FOREACH(s, &h2->streams, links)
+	{
 		if (h2_stream_is_pending(s))
 			sooner(&at, s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000);
 	}
@@ -362,8 +364,7 @@ void h2_session_tick(struct h2_session *h2)
 
 	if (h2_session_deadline_ms(h2) > now)
 		return;
-	if (h2_meter_is_waiting(&h2->meter, &since) &&
-		since + PROXY_HEAD_TIMEOUT_S * 1000 <= now) {
+	if (h2_meter_is_waiting(&h2->meter, &since) && since + PROXY_HEAD_TIMEOUT_S * 1000 <= now) {
 		h2_session_end(h2, NGHTTP2_ENHANCE_YOUR_CALM,
 			"the client did not finish what it had begun to send");
 		return;
@@ -372,7 +373,8 @@ void h2_session_tick(struct h2_session *h2)
 		h2_session_end(h2, NGHTTP2_NO_ERROR, NULL);
 		return;
 	}
-	TAILQ_FOREACH (s, &h2->streams, links) {
+	TAILQ_FOREACH(s, &h2->streams, links)
+	{
 		if (h2_stream_is_pending(s) &&
 			s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now)
 			h2_stream_stalled(s);

@@ -15,11 +15,11 @@
 
 /*
  * How far a client may send ahead of the keeper, for a request and for all of them. Rationale: what
- * was received and not taken is held here; half a window is on its way while the other is asked for.
- * With as much for all streams as for each of them no stalled upload stops another one.
+ * was received and not taken is held here. 256 KiB make an upload half as fast again as 64; sixteen
+ * uploads whose servers stand still do not stop the seventeenth.
  */
-#define H2_STREAM_WINDOW (64u << 10)
-#define H2_WINDOW (H2_STREAMS_MAX * H2_STREAM_WINDOW)
+#define H2_STREAM_WINDOW (256u << 10)
+#define H2_WINDOW (16u * H2_STREAM_WINDOW)
 
 /* A response is not read on while this much of it waits; one message more may come. */
 #define H2_DOWN_MAX KEEPMSG_DATA_MAX
@@ -48,7 +48,7 @@
  * honest connection holds is little even while others misbehave.
  */
 #define H2_HELD_MAX (64u << 20)
-#define H2_HELD_FAIR (128u << 10)
+#define H2_HELD_FAIR H2_STREAM_WINDOW
 
 /* What a session stands on: exchange.h, or a test. */
 struct h2_backend {
@@ -106,10 +106,10 @@ struct h2_session {
 	struct h2_streams streams;
 	size_t n_streams;
 	int64_t idle_since_ms;
-	size_t held; /* bytes that wait in its streams */
-	bool is_fed;      /* within h2_session_feed() or _take(): no need to wake */
-	bool is_ending;   /* GOAWAY was queued for a reason: nothing is read any more */
-	bool is_broken;   /* and cannot even be sent */
+	size_t held;    /* bytes that wait in its streams */
+	bool is_fed;    /* within h2_session_feed() or _take(): no need to wake */
+	bool is_ending; /* GOAWAY was queued for a reason: nothing is read any more */
+	bool is_broken; /* and cannot even be sent */
 	const char *reason;
 };
 
@@ -124,8 +124,8 @@ struct h2_stream {
 	size_t down_at;
 	size_t held_bytes; /* what of h2->held is this stream's */
 	size_t head_bytes; /* of it: the request's head until it is answered, then the response's */
-	uint64_t down_left; /* has_length: of the response's body */
-	struct h2_fields *late;     /* head of a response without body, which goes with its end */
+	uint64_t down_left;     /* has_length: of the response's body */
+	struct h2_fields *late; /* head of a response without body, which goes with its end */
 	struct h2_fields *trailers;
 	unsigned n_interim;
 	int64_t stalled_since_ms; /* when the client last took something, or had nothing to take */

@@ -69,7 +69,8 @@ void h2_stream_sent_head(struct h2_stream *s)
 	hold_head(s, 0);
 }
 
-/* Forgets the first *at bytes, which were passed on, so that a buffer holds what waits and no more. */
+/* Forgets the first *at bytes, which were passed on, so that a buffer holds what waits and no more.
+ */
 static void compact(struct buf *buf, size_t *at)
 {
 	if (*at == 0)
@@ -127,8 +128,8 @@ static ssize_t read_down(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t
 	if (!s->is_down_ended)
 		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
-	if (s->trailers != NULL && nghttp2_submit_trailer(ng, id, s->trailers->nva,
-					   s->trailers->n) == 0)
+	if (s->trailers != NULL &&
+		nghttp2_submit_trailer(ng, id, s->trailers->nva, s->trailers->n) == 0)
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 	return (ssize_t)n;
 }
@@ -138,8 +139,8 @@ static void submit(struct h2_stream *s, const struct h2_fields *fields, bool has
 	nghttp2_data_provider provider = { .source.ptr = s, .read_callback = read_down };
 
 	hold_head(s, fields->bytes_n);
-	if (nghttp2_submit_response(s->h2->ng, s->id, fields->nva, fields->n,
-		    has_body ? &provider : NULL) != 0)
+	if (nghttp2_submit_response(
+		    s->h2->ng, s->id, fields->nva, fields->n, has_body ? &provider : NULL) != 0)
 		cut(s);
 }
 
@@ -149,8 +150,8 @@ static void refuse(struct h2_stream *s, unsigned status, const char *reason)
 	struct keepmsg_head head = { .framing = KEEPMSG_LENGTH };
 	struct h2_fields *fields;
 
-	head.fields[head.n_fields++] = (struct keepmsg_field){
-		.name = { "content-type", 12 }, .value = { "text/plain; charset=utf-8", 25 } };
+	head.fields[head.n_fields++] = (struct keepmsg_field){ .name = { "content-type", 12 },
+		.value = { "text/plain; charset=utf-8", 25 } };
 	buf_addf(&s->down, "agentjail: %s\n", reason);
 	head.length = s->down.len;
 	if (s->is_head)
@@ -176,8 +177,8 @@ static void interim(struct h2_stream *s, const struct keepmsg_head *head)
 		return;
 	fields = h2_fields_new(head->status, head);
 	if (fields != NULL)
-		(void)nghttp2_submit_headers(s->h2->ng, NGHTTP2_FLAG_NONE, s->id, NULL, fields->nva,
-			fields->n, NULL);
+		(void)nghttp2_submit_headers(
+			s->h2->ng, NGHTTP2_FLAG_NONE, s->id, NULL, fields->nva, fields->n, NULL);
 	free(fields);
 	wake(s);
 }

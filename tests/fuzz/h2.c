@@ -3,8 +3,8 @@
  * arrives there must be whole: no forbidden field, no byte that ends a line, a body as long as it
  * was said to be; and what waits must be bounded.
  *
- * Input: how many bytes at a time; a seed for the answers; then the client's bytes, behind a preface
- * and SETTINGS that are always the same unless the seed is odd.
+ * Input: how many bytes at a time; a seed for the answers; then the client's bytes, behind a
+ * preface and SETTINGS that are always the same unless the seed is odd.
  */
 #include "proxy/h2_session.h"
 
@@ -46,8 +46,10 @@ static bool is_clean(struct keepmsg_text t)
 
 static void check(const struct judge_request *r)
 {
-	hold_true(r->method.n > 0 && is_clean(r->method) && memchr(r->method.at, ' ', r->method.n) == NULL);
-	hold_true(r->target.n > 0 && is_clean(r->target) && memchr(r->target.at, ' ', r->target.n) == NULL);
+	hold_true(r->method.n > 0 && is_clean(r->method) &&
+		  memchr(r->method.at, ' ', r->method.n) == NULL);
+	hold_true(r->target.n > 0 && is_clean(r->target) &&
+		  memchr(r->target.at, ' ', r->target.n) == NULL);
 	hold_true(r->n_authorities > 0 && r->is_h2 && !r->is_plain && !r->has_upgrade);
 	for (size_t i = 0; i < r->n_authorities; i++)
 		hold_true(r->authorities[i].n > 0 && is_clean(r->authorities[i]) &&
@@ -125,9 +127,9 @@ static void answer_head(struct exchange *x)
 	static const unsigned statuses[] = { 100, 103, 200, 200, 200, 204, 304, 403, 101, 500 };
 	static const enum keepmsg_framing framings[] = { KEEPMSG_UNKNOWN, KEEPMSG_UNKNOWN,
 		KEEPMSG_LENGTH, KEEPMSG_NO_BODY };
-	struct keepmsg_head head = { .status = statuses[dice(10)],
-		.framing = framings[dice(4)],
-		.length = dice(40000) };
+	struct keepmsg_head head = {
+		.status = statuses[dice(10)], .framing = framings[dice(4)], .length = dice(40000)
+	};
 
 	head.fields[0] = (struct keepmsg_field){ { "set-cookie", 10 }, { "a=b", 3 } };
 	head.fields[1] = (struct keepmsg_field){ { "connection", 10 }, { "close", 5 } };

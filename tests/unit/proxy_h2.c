@@ -11,8 +11,9 @@ static void get(void)
 	struct keepmsg_head head = reply_head(200, KEEPMSG_LENGTH, 5, fields);
 
 	start();
-	put_head(1, NGHTTP2_FLAG_END_STREAM, GET_LINES "accept */*\nte trailers\ncookie a=1\ncookie b=2\n"
-							"content-type x\ncookie c=3\n");
+	put_head(1, NGHTTP2_FLAG_END_STREAM,
+		GET_LINES "accept */*\nte trailers\ncookie a=1\ncookie b=2\n"
+			  "content-type x\ncookie c=3\n");
 	send_all();
 	tap_is(request(0),
 		"GET / (api.test) none; accept=*/* te=trailers content-type=x cookie=a=1; b=2; c=3",
@@ -126,7 +127,8 @@ static void failures(void)
 	put_head(3, NGHTTP2_FLAG_END_STREAM, GET_LINES);
 	put_head(5, NGHTTP2_FLAG_END_STREAM, GET_LINES);
 	put_head(7, NGHTTP2_FLAG_END_STREAM, GET_LINES);
-	put_head(9, NGHTTP2_FLAG_END_STREAM, ":method HEAD\n:scheme https\n:path /\n:authority a.test\n");
+	put_head(9, NGHTTP2_FLAG_END_STREAM,
+		":method HEAD\n:scheme https\n:path /\n:authority a.test\n");
 	send_all();
 	fakes[0].ops->failed(fakes[0].arg, 403, "no rule for it");
 	tap_is(drain(),
@@ -148,7 +150,8 @@ static void failures(void)
 	fakes[3].ops->data(fakes[3].arg, "four", 4);
 	tap_ok(has_said("7:R(2) ") && fakes[3].is_cancelled, "and one that is longer");
 	fakes[4].ops->failed(fakes[4].arg, 421, "other host");
-	tap_ok(has_said("9:H(:status=421 content-type=text/plain; charset=utf-8 content-length=22)E "),
+	tap_ok(has_said("9:H(:status=421 content-type=text/plain; charset=utf-8 "
+			"content-length=22)E "),
 		"a refusal of HEAD has no body");
 	fake_is_full = true;
 	put_head(11, NGHTTP2_FLAG_END_STREAM, GET_LINES);
@@ -190,28 +193,30 @@ static void uploads_wait(void)
 	start();
 	fake_room = 1000;
 	put_head(1, 0, POST_LINES);
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < H2_STREAM_WINDOW; i += sizeof(block))
 		put_frame(NGHTTP2_DATA, 0, 1, block, sizeof(block));
 	send_all();
 	tap_ok(fakes[0].body.len == 1000, "the keeper took a part");
 	tap_ok(TAILQ_FIRST(&h2->streams)->up.len == H2_STREAM_WINDOW - 1000, "the rest waits");
-	fakes[0].room = 40000;
+	fakes[0].room = 200000;
 	fakes[0].ops->writable(fakes[0].arg);
-	tap_ok(fakes[0].body.len == 41000, "more when it takes more");
+	tap_ok(fakes[0].body.len == 201000, "more when it takes more");
 	put_frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, block, sizeof(block));
 	send_all();
 	tap_ok(!fakes[0].is_ended, "the end waits behind the body");
 	fakes[0].room = SIZE_MAX;
 	fakes[0].ops->writable(fakes[0].arg);
-	tap_ok(fakes[0].body.len == H2_STREAM_WINDOW + 16384 && fakes[0].is_ended, "all of it and the end");
+	tap_ok(fakes[0].body.len == H2_STREAM_WINDOW + 16384 && fakes[0].is_ended,
+		"all of it and the end");
 
 	start();
 	fake_room = 0;
 	put_head(1, 0, POST_LINES);
-	for (int i = 0; i < 5; i++)
+	for (size_t i = 0; i <= H2_STREAM_WINDOW; i += sizeof(block))
 		put_frame(NGHTTP2_DATA, 0, 1, block, sizeof(block));
 	send_all();
-	tap_ok(has_said("(3)") && fakes[0].is_cancelled, "whoever sends beyond the window is reset");
+	tap_ok(has_said("(3)") && fakes[0].is_cancelled,
+		"whoever sends beyond the window is reset");
 
 	/* Unread bytes of streams that are reset are given back to the connection's window. */
 	start();
@@ -246,7 +251,8 @@ static void downloads_wait(void)
 		if (sent - n_data_bytes > most)
 			most = sent - n_data_bytes;
 	}
-	tap_ok(x->is_paused && n_data_bytes == 65535, "a client that reads no more pauses the keeper");
+	tap_ok(x->is_paused && n_data_bytes == 65535,
+		"a client that reads no more pauses the keeper");
 	tap_ok(most < H2_DOWN_MAX + KEEPMSG_DATA_MAX, "what waits is bounded: %zu bytes", most);
 	put_head(3, NGHTTP2_FLAG_END_STREAM, GET_LINES);
 	send_all();

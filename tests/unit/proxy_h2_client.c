@@ -39,8 +39,8 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t
 	return (ssize_t)n;
 }
 
-static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n,
-	void *arg)
+static int on_data(
+	nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *arg)
 {
 	struct call *call = nghttp2_session_get_stream_user_data(ng, id);
 
@@ -194,8 +194,8 @@ static void large(uint64_t bytes)
 		x->ops->writable(x->arg);
 	}
 	tap_ok(left - x->body.len == 0 && most < H2_STREAM_WINDOW + 4096,
-		"an upload of %llu bytes, %zu held at most, %.2f s", (unsigned long long)bytes, most,
-		seconds() - begun);
+		"an upload of %llu bytes, %zu held at most, %.2f s", (unsigned long long)bytes,
+		most, seconds() - begun);
 	begun = seconds();
 	reply(x, 200, KEEPMSG_LENGTH, bytes);
 	for (left = bytes, most = 0; left > 0 && !x->is_cancelled;) {

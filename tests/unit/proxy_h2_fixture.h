@@ -31,11 +31,11 @@ static unsigned n_wakes;
 static struct buf refusals; /* what was reported, a line each */
 
 static struct h2_session *h2;
-static struct buf wire;              /* what the client will send */
-static struct buf said;              /* what the session said, as text */
-static struct buf frame_bytes;       /* of the session, not decoded yet */
+static struct buf wire;        /* what the client will send */
+static struct buf said;        /* what the session said, as text */
+static struct buf frame_bytes; /* of the session, not decoded yet */
 static nghttp2_hd_inflater *inflater;
-static size_t n_data_bytes;          /* of DATA frames of the session */
+static size_t n_data_bytes; /* of DATA frames of the session */
 
 /* ---- the keeper's side ---- */
 
@@ -157,7 +157,8 @@ __attribute__((unused)) static void put_frame(
 {
 	unsigned char h[9] = { (unsigned char)(n >> 16), (unsigned char)(n >> 8), (unsigned char)n,
 		(unsigned char)type, (unsigned char)flags, (unsigned char)(stream >> 24),
-		(unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream };
+		(unsigned char)(stream >> 16), (unsigned char)(stream >> 8),
+		(unsigned char)stream };
 
 	buf_add(&wire, h, sizeof(h));
 	buf_add(&wire, payload, n);

@@ -55,7 +55,8 @@ static const struct bad_head bad_heads[] = {
 	{ PSEUDO "content-length 5\ncontent-length 5\n", PROTOCOL_ERROR, "two content-length" },
 	{ PSEUDO "content-length 5, 5\n", PROTOCOL_ERROR, "a list of lengths" },
 	{ PSEUDO "content-length +5\n", PROTOCOL_ERROR, "a length with a sign" },
-	{ PSEUDO "content-length 18446744073709551621\n", PROTOCOL_ERROR, "a length that overflows" },
+	{ PSEUDO "content-length 18446744073709551621\n", PROTOCOL_ERROR,
+		"a length that overflows" },
 	{ PSEUDO "content-length 5\n", PROTOCOL_ERROR, "a length without body" },
 	{ ":method CONNECT\n:authority evil.test:443\n", "H(:status=501 ", "CONNECT" },
 	{ ":method CONNECT\n:protocol websocket\n" REST, PROTOCOL_ERROR, "extended CONNECT" },
@@ -82,7 +83,8 @@ static void heads(void)
 	}
 	start();
 	put_head(1, NGHTTP2_FLAG_END_STREAM, PSEUDO "host API.test:443\n");
-	put_head(3, NGHTTP2_FLAG_END_STREAM, ":method GET\n:scheme https\n:path /\nhost api.test\n");
+	put_head(
+		3, NGHTTP2_FLAG_END_STREAM, ":method GET\n:scheme https\n:path /\nhost api.test\n");
 	put_head(5, NGHTTP2_FLAG_END_STREAM,
 		":method OPTIONS\n:scheme https\n:path *\n:authority evil.test\n");
 	send_all();
@@ -151,8 +153,8 @@ static const char *send_large(size_t n, const char *name, const char *value)
 	for (; at < block.len; at += part) {
 		part = block.len - at < 16384 ? block.len - at : 16384;
 		put_frame(at == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION,
-			(at == 0 ? 1u : 0u) | (at + part == block.len ? 4u : 0u), 1, block.data + at,
-			part);
+			(at == 0 ? 1u : 0u) | (at + part == block.len ? 4u : 0u), 1,
+			block.data + at, part);
 	}
 	buf_done(&block);
 	return send_all();
@@ -241,8 +243,8 @@ static void rapid_resets(unsigned n, int64_t pause_ms, bool is_flood)
 		send_all();
 		fake_ms += pause_ms;
 	}
-	tap_ok((strstr(drain(), CALM) != NULL) == is_flood && (n_fakes <= H2_RESET_BURST + 1 || !is_flood) &&
-			h2->n_streams == 0,
+	tap_ok((strstr(drain(), CALM) != NULL) == is_flood &&
+			(n_fakes <= H2_RESET_BURST + 1 || !is_flood) && h2->n_streams == 0,
 		"%u requests that are reset at once: %s", n, is_flood ? "ended" : "fine");
 }
 
@@ -255,7 +257,8 @@ static void made_you_reset(void)
 		put_frame(NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, "\x7f\xff\xff\xff", 4);
 		send_all();
 	}
-	tap_ok(has_said(CALM) && n_fakes <= H2_RESET_BURST + 1, "streams that we have to reset: ended");
+	tap_ok(has_said(CALM) && n_fakes <= H2_RESET_BURST + 1,
+		"streams that we have to reset: ended");
 	start();
 	for (uint32_t i = 0; i < 1000 && h2->reason == NULL; i++) {
 		put_head(2 * i + 1, NGHTTP2_FLAG_END_STREAM, PSEUDO "host evil.test\n");
@@ -281,7 +284,8 @@ static void too_many_streams(void)
 	tap_ok(n_fakes == H2_STREAMS_MAX && has_said(CALM), "a flood of them ends the connection");
 }
 
-static void control_flood(const char *what, unsigned type, unsigned flags, const char *bytes, size_t n)
+static void control_flood(
+	const char *what, unsigned type, unsigned flags, const char *bytes, size_t n)
 {
 	uint32_t stream = type == NGHTTP2_DATA || type == NGHTTP2_PRIORITY;
 
@@ -290,7 +294,8 @@ static void control_flood(const char *what, unsigned type, unsigned flags, const
 	for (int i = 0; i < 100; i++)
 		put_frame(type, flags, stream, bytes, n);
 	send_all();
-	tap_ok(h2->reason == NULL && n_fakes == 1 && !fakes[0].is_cancelled, "100 %s are fine", what);
+	tap_ok(h2->reason == NULL && n_fakes == 1 && !fakes[0].is_cancelled, "100 %s are fine",
+		what);
 	for (int i = 0; i < 2000; i++)
 		put_frame(type, flags, stream, bytes, n);
 	send_all();
@@ -330,7 +335,8 @@ static void deadlines(void)
 	start();
 	put_head(1, NGHTTP2_FLAG_END_STREAM, GET_LINES);
 	send_all();
-	tap_ok(h2_session_deadline_ms(h2) == INT64_MAX, "a request that waits for its answer has none");
+	tap_ok(h2_session_deadline_ms(h2) == INT64_MAX,
+		"a request that waits for its answer has none");
 	put_head(3, NGHTTP2_FLAG_END_STREAM, GET_LINES);
 	wire.len -= 1;
 	send_all();

@@ -1,7 +1,7 @@
 /*
  * Proves that HTTP/2 works over real connections: TLS and ALPN as the proxy ends them, requests
- * judged by a policy, a keeper's process behind them (one of the test's own, that answers instead of
- * a server), and clients that people use: curl and node. Skipped without curl.
+ * judged by a policy, a keeper's process behind them (one of the test's own, that answers instead
+ * of a server), and clients that people use: curl and node. Skipped without curl.
  *
  * usage: proxy_h2_live [MIB]       to measure: an upload and a download of MIB
  */
@@ -51,8 +51,8 @@ static void tell(int channel, enum keepmsg_type type, const void *bytes, size_t 
 		_exit(0);
 }
 
-static void tell_head(int channel, enum keepmsg_type type, unsigned status, const char *name,
-	const char *value)
+static void tell_head(
+	int channel, enum keepmsg_type type, unsigned status, const char *name, const char *value)
 {
 	static struct keepmsg_head head;
 	AUTO_BUF struct buf out = { 0 };
@@ -154,8 +154,7 @@ static int make_authority(void)
 	AUTO_BUF struct buf pem = { 0 };
 	const char *const argv[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
 		"ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=test", "-addext",
-		"keyUsage=critical,keyCertSign", "-keyout", "key.pem", "-out", "cert.pem",
-		NULL };
+		"keyUsage=critical,keyCertSign", "-keyout", "key.pem", "-out", "cert.pem", NULL };
 	const char *const files[] = { "cert.pem", "key.pem" };
 	int fd;
 
@@ -175,8 +174,9 @@ static void on_client(evutil_socket_t sock, short what, void *arg)
 {
 	static struct proxymsg msg;
 	struct buf early = { 0 }, greeting = { 0 };
-	struct terminate_request request = { .early = &early, .greeting = &greeting,
-		.target = target, .msg = &msg };
+	struct terminate_request request = {
+		.early = &early, .greeting = &greeting, .target = target, .msg = &msg
+	};
 
 	(void)what;
 	(void)arg;
@@ -195,7 +195,7 @@ static int listening(const char *address, uint16_t *ret_port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)inet_pton(AF_INET, address, &a.sin_addr);
-	if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 64) < 0 ||
+	if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 1024) < 0 ||
 		getsockname(fd, (struct sockaddr *)&a, &n) < 0)
 		return -1;
 	*ret_port = ntohs(a.sin_port);
@@ -339,7 +339,8 @@ static void ordinary(void)
 	const char *const get[] = { "-v", "https://api.test/a", NULL };
 	const char *const two[] = { "-H", "Host: evil.test", "-w", "%{http_code} %{http_version}",
 		"https://api.test/a", "https://api.test/a", NULL };
-	const char *const denied[] = { "-X", "DELETE", "-w", "%{http_code}", "https://api.test/a", NULL };
+	const char *const denied[] = { "-X", "DELETE", "-w", "%{http_code}", "https://api.test/a",
+		NULL };
 
 	tap_ok(curl(get) == 0 && strstr(text_of(at("out.txt")), "GET /a 0") != NULL &&
 			strstr(text_of(at("out.txt")), "HTTP/2 200") != NULL,
@@ -355,8 +356,10 @@ static void ordinary(void)
 static void large(void)
 {
 	static char want[64];
-	const char *const up[] = { "-T", at("up.bin"), "-X", "POST", "-H", "Expect:", "https://api.test/upload", NULL };
-	const char *const down[] = { "-o", "/dev/null", "-w", "%{size_download}", "https://api.test/download", NULL };
+	const char *const up[] = { "-T", at("up.bin"), "-X", "POST", "-H",
+		"Expect:", "https://api.test/upload", NULL };
+	const char *const down[] = { "-o", "/dev/null", "-w", "%{size_download}",
+		"https://api.test/download", NULL };
 	double begun;
 	int fd = open(at("up.bin"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -364,8 +367,8 @@ static void large(void)
 		tap_ok(false, "a file to send");
 	(void)close(fd);
 	begun = seconds();
-	(void)snprintf(want, sizeof(want), "POST /upload %llu\n",
-		(unsigned long long)megabytes << 20);
+	(void)snprintf(
+		want, sizeof(want), "POST /upload %llu\n", (unsigned long long)megabytes << 20);
 	curl(up);
 	tap_is(text_of(at("out.txt")), want, "an upload arrives whole");
 	printf("# %u MiB in %.2f s\n", megabytes, seconds() - begun);
@@ -392,7 +395,8 @@ static void with_node(uint16_t entry)
 		"  let text = '';"
 		"  r.on('trailers', t => trailers += t['x-trailer'] === 'last');"
 		"  r.on('data', d => { text += d; if (cut) r.close(8); });"
-		"  r.on('error', () => {}); r.on('close', () => { n += text.endsWith(' 5\\n'); done(); });"
+		"  r.on('error', () => {}); r.on('close', () => { n += text.endsWith(' 5\\n'); "
+		"done(); });"
 		"  r.end('hello'); });"
 		"(async () => {"
 		"  await Promise.all([...Array(40).keys()].map(i => one('/p' + i)));"

@@ -10,6 +10,7 @@
 #include "wire/fdpass.h"
 #include "wire/keepmsg.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -399,6 +400,7 @@ _Noreturn static void serve_channel(int fd)
 	size_t n;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)fcntl(fd, F_SETFL, 0); /* a process each: it may wait */
 	while (keeper_next(fd, &bytes, &n) == KEEPMSG_REQUEST) {
 		if (keepmsg_get_head(KEEPMSG_REQUEST, bytes, n, &head) < 0) {
 			printf("# the keeper got a malformed head\n");

@@ -245,7 +245,7 @@ static void start_proxy(void)
 /* ---- reports ---- */
 
 /* The next report of this type within two seconds; others are skipped. */
-static const struct proxymsg *next_report(enum proxymsg_type type)
+__attribute__((unused)) static const struct proxymsg *next_report(enum proxymsg_type type)
 {
 	static struct proxymsg msg;
 	struct pollfd p = { .fd = reports, .events = POLLIN };
@@ -266,7 +266,7 @@ static const struct proxymsg *next_report(enum proxymsg_type type)
 	return &msg;
 }
 
-static void drop_reports(void)
+__attribute__((unused)) static void drop_reports(void)
 {
 	struct proxymsg msg;
 	struct pollfd p = { .fd = reports, .events = POLLIN };
@@ -416,7 +416,7 @@ static const char *ask(const char *name, const char *text)
 }
 
 /* As a keeper of api.test saw it: a request with these lines behind the first, answered as echo. */
-static const char *echo(const char *line, const char *fields)
+__attribute__((unused)) static const char *echo(const char *line, const char *fields)
 {
 	static char text[100000];
 
@@ -430,11 +430,49 @@ static bool has(const char *text, const char *part)
 	return strstr(text, part) != NULL;
 }
 
+__attribute__((unused)) static unsigned count(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	for (const char *p = text; (p = strstr(p, part)) != NULL; p += strlen(part))
+		n++;
+	return n;
+}
+
+__attribute__((unused)) static bool is_status(const char *text, const char *status)
+{
+	return strncmp(text, "HTTP/1.1 ", 9) == 0 && strncmp(text + 9, status, 3) == 0;
+}
+
 /* Shown when the test before it failed. */
 static void show(bool ok, const char *text)
 {
 	if (!ok)
 		printf("# got: %.600s\n", text);
+}
+
+#define OK(condition, text, ...) show(tap_ok(condition, __VA_ARGS__), text)
+
+/* ---- all of it ---- */
+
+static void start_world(void)
+{
+	kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (kept == MAP_FAILED)
+		fail("shared memory");
+	(void)signal(SIGPIPE, SIG_IGN);
+	make_world();
+	run_server(443);
+	run_server(80);
+	start_proxy();
+}
+
+static int end_world(void)
+{
+	tap_ok(kill(proxy_pid, 0) == 0 && waitpid(proxy_pid, NULL, WNOHANG) == 0,
+		"the proxy is still there");
+	(void)kill(proxy_pid, SIGKILL);
+	return tap_done();
 }
 
 #endif

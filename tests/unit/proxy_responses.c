@@ -103,16 +103,19 @@ static void test_large_upload(void)
 {
 	static char block[1 << 16];
 	struct client c = connect_to("api.test");
-	unsigned before = kept->n_body_bytes;
+	unsigned before;
 	const char *r;
 
+	(void)poll(NULL, 0, 100); /* what keepers still count of the tests before */
+	before = kept->n_body_bytes;
 	client_say(&c, "POST /v1/short HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n"
 		       "Content-Length: 16777216\r\n\r\n");
 	for (int i = 0; i < 256; i++)
 		client_write(&c, block, sizeof(block));
 	r = client_read(&c, NULL);
 	OK(is_status(r, "200"), r, "16 MiB are taken");
-	tap_ok(kept->n_body_bytes - before == 16777216, "to the last byte");
+	tap_ok(kept->n_body_bytes - before == 16777216, "to the last byte: %u",
+		kept->n_body_bytes - before);
 	close_client(&c);
 }
 
@@ -267,6 +270,7 @@ static void test_reuse(void)
 	client_say(&c, GET("/v1/gone"));
 	r = client_read(&c, "ok");
 	OK(is_status(r, "200"), r, "so is one whose end comes unexpectedly");
+	(void)poll(NULL, 0, 100);
 	client_say(&c, "POST /v1/gone HTTP/1.1\r\nHost: api.test\r\nContent-Length: 2\r\n\r\nhi");
 	r = client_read(&c, "ok");
 	OK(is_status(r, "200"), r, "a POST, too, when nothing of it was sent");

@@ -151,7 +151,7 @@ bool exchange_retry(struct exchange *x)
  */
 static void send_head(struct exchange *x)
 {
-	bool with_end = !x->has_body && !x->is_upgrade;
+	bool with_end = !x->has_body;
 	unsigned sent;
 	int r;
 

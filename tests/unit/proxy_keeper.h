@@ -258,6 +258,7 @@ static void answer_socket(int fd, struct buf *request)
 	size_t n;
 
 	(void)request;
+	keeper_body(fd, NULL);
 	keeper_answer(fd, 101, KEEPMSG_NO_BODY, 0);
 	keeper_data(fd, "hello ");
 	while (keeper_next(fd, &bytes, &n) == KEEPMSG_BODY)
@@ -270,9 +271,9 @@ static void answer_socket(int fd, struct buf *request)
 static void answer_no_socket(int fd, struct buf *request)
 {
 	(void)request;
+	keeper_body(fd, NULL);
 	keeper_answer(fd, 426, KEEPMSG_LENGTH, 2);
 	keeper_data(fd, "no");
-	keeper_body(fd, NULL);
 	keeper_end(fd, true);
 }
 

@@ -27,6 +27,7 @@ static const int timeouts_s[] = {
 	[CHANNEL_IDLE] = 120,
 	[CHANNEL_GATHERING] = 600,
 	[CHANNEL_BUSY] = 0, /* a response may take as long as it likes */
+	[CHANNEL_ANSWERED] = 10,
 	[CHANNEL_ENDED] = 10,
 };
 
@@ -106,19 +107,27 @@ static bool is_quiet(struct channel *c)
 	return c->is_h2 || (c->h1.rest == NULL && link_read(&c->link, &byte, 1) == -EAGAIN);
 }
 
-/* The response is complete. */
-static void end_exchange(struct channel *c)
+/* The whole body went to the host, though the proxy has not said that it is over. */
+static bool is_body_sent(const struct channel *c)
 {
-	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) && c->is_body_over &&
-			   !c->reply.is_opaque && !c->keeper->is_expired && is_quiet(c);
+	return c->framing != KEEPMSG_UNKNOWN && c->left == 0;
+}
 
-	(void)out_put_end(&c->out, is_reusable);
-	if (is_reusable) {
-		channel_enter(c, CHANNEL_IDLE);
+/* The response is complete. */
+void channel_end_exchange(struct channel *c)
+{
+	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) &&
+			   !c->reply.is_opaque && !c->keeper->is_expired;
+
+	if (is_reusable && !c->is_body_over && is_body_sent(c)) {
+		channel_enter(c, CHANNEL_ANSWERED);
 		return;
 	}
-	close_link(c);
-	channel_enter(c, CHANNEL_ENDED);
+	is_reusable = is_reusable && c->is_body_over && is_quiet(c);
+	(void)out_put_end(&c->out, is_reusable);
+	if (!is_reusable)
+		close_link(c);
+	channel_enter(c, is_reusable ? CHANNEL_IDLE : CHANNEL_ENDED);
 }
 
 void channel_expire(struct channel *c)
@@ -224,7 +233,7 @@ static bool take_piece(struct channel *c, char *bytes, size_t n)
 		return false;
 	}
 	if (c->is_h2 ? c->h2.is_complete : c->h1.is_complete) {
-		end_exchange(c);
+		channel_end_exchange(c);
 		return false;
 	}
 	return n > 0 && c->out.first == NULL;

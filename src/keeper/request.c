@@ -87,7 +87,9 @@ static void send_head(struct channel *c, const struct keepmsg_head *head, const 
 
 static void send_body(struct channel *c, char *bytes, size_t n)
 {
-	check(c, c->is_h2 ? h2_body(&c->h2, bytes, n) : h1_body(&c->h1, bytes, n));
+	bool is_last = c->framing == KEEPMSG_LENGTH && c->left == 0;
+
+	check(c, c->is_h2 ? h2_body(&c->h2, bytes, n, is_last) : h1_body(&c->h1, bytes, n));
 }
 
 static void send_body_end(struct channel *c)
@@ -146,7 +148,7 @@ static void end_gathering(struct channel *c)
 	send_head(c, head, hash);
 	if (c->state == CHANNEL_BUSY && n > 0) {
 		if (c->is_h2)
-			check(c, h2_body(&c->h2, c->body.data, n));
+			check(c, h2_body(&c->h2, c->body.data, n, true));
 		else
 			check(c, h1_opaque(&c->h1, c->body.data, n));
 	}
@@ -257,6 +259,11 @@ static void take_body_end(struct channel *c)
 		link_shut(&c->link);
 		return;
 	}
+	if (c->state == CHANNEL_ANSWERED) {
+		c->is_body_over = true;
+		channel_end_exchange(c);
+		return;
+	}
 	if (c->is_body_over || (c->framing == KEEPMSG_LENGTH && c->left > 0)) {
 		channel_fail(c, 400, "a body that is shorter than it says");
 		return;
@@ -277,7 +284,8 @@ void request_take(struct channel *c, char *message, size_t n)
 		return;
 	if (type == KEEPMSG_REQUEST && (c->state == CHANNEL_NEW || c->state == CHANNEL_IDLE))
 		take_request(c, message, n);
-	else if (c->state != CHANNEL_BUSY && c->state != CHANNEL_GATHERING)
+	else if (c->state != CHANNEL_BUSY && c->state != CHANNEL_GATHERING &&
+		c->state != CHANNEL_ANSWERED)
 		channel_fail(c, 400, "a message of the proxy out of order");
 	else if (type == KEEPMSG_BODY && n - sizeof(type) <= KEEPMSG_DATA_MAX)
 		take_body(c, message + sizeof(type), n - sizeof(type));

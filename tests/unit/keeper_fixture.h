@@ -210,7 +210,7 @@ static struct conn conn_open_to(int door, const char *host, uint16_t port, bool 
 	return conn;
 }
 
-static void conn_close(struct conn *conn)
+__attribute__((unused)) static void conn_close(struct conn *conn)
 {
 	SSL_free(conn->ssl);
 	(void)close(conn->channel);

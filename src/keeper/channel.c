@@ -69,6 +69,8 @@ void channel_free(struct channel *c)
 			event_free(c->events[i]);
 	if (c->timer != NULL)
 		event_free(c->timer);
+	if (c->again != NULL)
+		event_free(c->again);
 	out_done(&c->out);
 	cleanup_close(&c->fd);
 	if (c->previous != NULL)
@@ -257,7 +259,7 @@ static void read_host(struct channel *c)
 		ssize_t n;
 
 		if (i == TURNS_MAX) {
-			event_active(c->events[WATCH_HOST_READS], EV_READ, 0);
+			event_active(c->again, EV_TIMEOUT, 0);
 			break;
 		}
 		n = link_read(&c->link, bytes, reply_room(&c->reply));
@@ -293,7 +295,7 @@ static void on_host_reads(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->link.write_wants_read && c->state != CHANNEL_HANDSHAKE)
+	if (c->link.write_wants_read && (c->state == CHANNEL_BUSY || c->state == CHANNEL_IDLE))
 		(void)(c->is_h2 ? h2_flush(&c->h2) : h1_flush(&c->h1));
 	use_host(c);
 	watch(c);
@@ -425,9 +427,10 @@ static bool make_events(struct channel *c)
 	c->events[WATCH_HOST_READS] = event_new(base, c->link.fd, reads, on_host_reads, c);
 	c->events[WATCH_HOST_WRITES] = event_new(base, c->link.fd, writes, on_host_writes, c);
 	c->timer = evtimer_new(base, on_timer, c);
+	c->again = event_new(base, -1, 0, on_host_reads, c);
 	for (unsigned i = 0; i < ARRAY_LEN(c->events); i++)
 		ok = ok && c->events[i] != NULL;
-	return ok && c->timer != NULL;
+	return ok && c->timer != NULL && c->again != NULL;
 }
 
 static void refuse(int fd, int server, const char *why)

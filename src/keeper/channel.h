@@ -44,6 +44,7 @@ struct channel {
 	unsigned watched; /* enum watch, in channel.c */
 	struct event *events[5];
 	struct event *timer;
+	struct event *again; /* reading goes on after the others had their turn */
 };
 
 /*

@@ -447,6 +447,8 @@ static int make_session(struct h2 *h2)
 {
 	static const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		/* No table of what the host says: it may be an echo, and would stay. */
+		{ NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0 },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, KEEPMSG_HEAD_MAX },
 	};

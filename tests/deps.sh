@@ -42,6 +42,7 @@ check ?command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu    gcc-aarch64-linux-
 check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gnu  aarch64-linux-gnu-glibc cross-aarch64-glibc-devel
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
 check ?command:go                    golang-go                golang               go              go
+check ?python:botocore               python3-botocore         python3-botocore     python-botocore python3-botocore
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 '
 
@@ -56,6 +57,7 @@ is_there() {
 	header:*) printf '#include <%s>\nint main(void){return 0;}\n' "${1#*:}" | compiles ;;
 	cross:*) printf '#include <%s>\n#include <asm/unistd.h>\n' "${1#*:}" |
 		aarch64-linux-gnu-gcc -ffreestanding -x c -c - -o /dev/null >/dev/null 2>&1 ;;
+	python:*) python3 -c "import ${1#*:}" 2>/dev/null ;;
 	compile:*) printf '#include <stdio.h>\nint main(void){return 0;}\n' | compiles "${1#*:}" ;;
 	esac
 }

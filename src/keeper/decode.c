@@ -21,10 +21,10 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_BROTLI, CODIN
 struct stage {
 	enum coding coding;
 	struct decode *decode;
-	bool is_open;   /* within a member or frame; what ends here is cut short */
-	bool is_begun;  /* has seen a byte */
-	bool is_closed; /* brotli: nothing may follow */
-	bool has_more;  /* zstd: filled all the room it had */
+	bool is_open;       /* within a member or frame; what ends here is cut short */
+	bool is_begun;      /* has seen a byte */
+	bool is_closed;     /* brotli: nothing may follow */
+	bool has_more;      /* zstd: filled all the room it had */
 	uint8_t sniffed[2]; /* deflate: the bytes that tell zlib's header from raw */
 	unsigned n_sniffed;
 	z_stream zlib;
@@ -85,7 +85,8 @@ static int add_stage(struct decode *d, enum coding coding, struct err *err)
 	s->decode = d;
 	if (coding == CODING_GZIP || coding == CODING_DEFLATE) {
 		s->zlib = (z_stream){ .zalloc = allocate_items, .zfree = give_back, .opaque = d };
-		if (inflateInit2(&s->zlib, coding == CODING_GZIP ? 16 + MAX_WBITS : MAX_WBITS) != Z_OK)
+		if (inflateInit2(&s->zlib, coding == CODING_GZIP ? 16 + MAX_WBITS : MAX_WBITS) !=
+			Z_OK)
 			return err_set(err, ENOMEM, "inflate");
 	} else if (coding == CODING_BROTLI) {
 		s->brotli = BrotliDecoderCreateInstance(allocate, give_back, d);
@@ -93,8 +94,8 @@ static int add_stage(struct decode *d, enum coding coding, struct err *err)
 			return err_set(err, ENOMEM, "brotli");
 	} else {
 		s->zstd = ZSTD_createDStream();
-		if (s->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax,
-				ZSTD_WINDOW_LOG))) {
+		if (s->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(
+					       s->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG))) {
 			ZSTD_freeDStream(s->zstd);
 			return err_set(err, ENOMEM, "zstd");
 		}
@@ -108,8 +109,9 @@ static int find_coding(const char *name, size_t n)
 	static const struct {
 		const char *name;
 		enum coding coding;
-	} codings[] = { { "identity", CODING_IDENTITY }, { "gzip", CODING_GZIP }, { "x-gzip", CODING_GZIP },
-		{ "deflate", CODING_DEFLATE }, { "br", CODING_BROTLI }, { "zstd", CODING_ZSTD } };
+	} codings[] = { { "identity", CODING_IDENTITY }, { "gzip", CODING_GZIP },
+		{ "x-gzip", CODING_GZIP }, { "deflate", CODING_DEFLATE }, { "br", CODING_BROTLI },
+		{ "zstd", CODING_ZSTD } };
 
 	for (size_t i = 0; i < ARRAY_LEN(codings); i++)
 		if (strlen(codings[i].name) == n && strncasecmp(codings[i].name, name, n) == 0)
@@ -149,7 +151,8 @@ static int add_stages(struct decode *d, const char *value, size_t n, struct err 
 			return err_set(err, ENOTSUP, "content coding \"%.*s\"",
 				(int)(name_n < 32 ? name_n : 32), name);
 		if (d->n_stages == DECODE_STACK_MAX)
-			return err_set(err, ENOTSUP, "more than %u content codings", DECODE_STACK_MAX);
+			return err_set(
+				err, ENOTSUP, "more than %u content codings", DECODE_STACK_MAX);
 		r = add_stage(d, (enum coding)coding, err);
 		if (r < 0)
 			return r;
@@ -243,13 +246,14 @@ static int run_gzip(struct stage *s, struct decode_io *io, struct err *err)
 static bool is_zlib_header(const uint8_t bytes[2])
 {
 	return (bytes[0] & 0x0f) == 8 && bytes[0] >> 4 <= 7 && (bytes[1] & 0x20) == 0 &&
-		(bytes[0] << 8 | bytes[1]) % 31 == 0;
+	       (bytes[0] << 8 | bytes[1]) % 31 == 0;
 }
 
 static int run_deflate(struct stage *s, struct decode_io *io, struct err *err)
 {
-	struct decode_io first = { .in = (const char *)s->sniffed, .in_n = 2, .out = io->out,
-		.out_n = io->out_n };
+	struct decode_io first = {
+		.in = (const char *)s->sniffed, .in_n = 2, .out = io->out, .out_n = io->out_n
+	};
 	int r;
 
 	if (s->n_sniffed == 2)
@@ -261,7 +265,8 @@ static int run_deflate(struct stage *s, struct decode_io *io, struct err *err)
 		return 0;
 	if (!is_zlib_header(s->sniffed) && inflateReset2(&s->zlib, -MAX_WBITS) != Z_OK)
 		return bad(err, "deflate");
-	/* Two bytes of deflate are less than a block: nothing comes out yet but of an empty body. */
+	/* Two bytes of deflate are less than a block: nothing comes out yet but of an empty body.
+	 */
 	r = inflate_some(s, &first, err);
 	io->out = first.out;
 	io->out_n = first.out_n;

@@ -1,7 +1,7 @@
 /*
  * Content codings of responses (RFC 9110, 8.4.1), undone while they stream, so that redact.h sees
- * the text: gzip, x-gzip, deflate (zlib's, and raw as some servers send it), br, zstd, identity, and
- * stacks of them.
+ * the text: gzip, x-gzip, deflate (zlib's, and raw as some servers send it), br, zstd, identity,
+ * and stacks of them.
  *
  * The caller pulls: a call writes at most what the caller has room for and takes no more input than
  * it needs for that, so that a bomb costs the caller's buffer and the windows, never its size.
@@ -17,8 +17,9 @@
 /* Rationale: one is what servers send, two what misconfigured ones do. */
 #define DECODE_STACK_MAX 3u
 /*
- * Rationale: the windows of gzip, deflate and br of all stages together; one brotli window has 16 MiB
- * (RFC 7932) and is moved while it grows. A zstd stage has 8 MiB and a little of its own (RFC 9659).
+ * Rationale: the windows of gzip, deflate and br of all stages together; one brotli window has 16
+ * MiB (RFC 7932) and is moved while it grows. A zstd stage has 8 MiB and a little of its own (RFC
+ * 9659).
  */
 #define DECODE_MEMORY_MAX (32u << 20)
 
@@ -27,8 +28,8 @@ struct decode;
 struct decode_io {
 	const char *in; /* advanced over what was taken */
 	size_t in_n;
-	bool is_last;   /* nothing comes after in */
-	char *out;      /* advanced over what was written */
+	bool is_last; /* nothing comes after in */
+	char *out;    /* advanced over what was written */
 	size_t out_n;
 };
 

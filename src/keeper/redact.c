@@ -1,6 +1,6 @@
 /*
- * The tables of redact.h: values to patterns. Runs in a keeper, once. Input: the rule's values, from
- * the user.
+ * The tables of redact.h: values to patterns. Runs in a keeper, once. Input: the rule's values,
+ * from the user.
  */
 #include "keeper/redact_tables.h"
 
@@ -8,7 +8,8 @@
 
 #define BASE64_SHIFTS 3u
 
-/* Base64 digits that hold a bit of n bytes, the first of which begins at bit 0, 2 or 4 of a digit. */
+/* Base64 digits that hold a bit of n bytes, the first of which begins at bit 0, 2 or 4 of a digit.
+ */
 static size_t base64_digits(size_t n, unsigned shift)
 {
 	return (shift * 2u + n * 8u + 5u) / 6u;
@@ -48,8 +49,9 @@ size_t redact_bytes(const struct redact_value *values, size_t n)
 
 static void add(struct redact *r, enum redact_kind kind, unsigned value, unsigned mask)
 {
-	r->elements[r->n_elements++] = (struct redact_element){ .kind = (uint8_t)kind,
-		.value = (uint8_t)value, .mask = (uint8_t)mask };
+	r->elements[r->n_elements++] = (struct redact_element){
+		.kind = (uint8_t)kind, .value = (uint8_t)value, .mask = (uint8_t)mask
+	};
 }
 
 static void add_begin(struct redact *r, size_t elements)
@@ -120,7 +122,8 @@ static bool is_spare(const struct redact_value *values, size_t n, size_t index)
 
 		if (i == index || other->n < REDACT_MIN || other->n > v->n)
 			continue;
-		if ((other->n < v->n || i < index) && memmem(v->bytes, v->n, other->bytes, other->n) != NULL)
+		if ((other->n < v->n || i < index) &&
+			memmem(v->bytes, v->n, other->bytes, other->n) != NULL)
 			return true;
 	}
 	return false;
@@ -158,7 +161,7 @@ static bool may_follow_backslash(const struct redact_element *element, uint8_t c
 static bool may_follow(const struct redact_element *element, uint8_t c)
 {
 	return redact_hex_digit(c) >= 0 || (c != 0 && strchr("#algq", c) != NULL) ||
-		may_follow_backslash(element, c);
+	       may_follow_backslash(element, c);
 }
 
 /* Of one pattern. The second byte may be a filler, then the third is what the second would be. */
@@ -231,7 +234,8 @@ struct redact *redact_make(void *block, const struct redact_value *values, size_
 		}
 		add_piece(r, bytes, left);
 	}
-	/* Rationale: a byte that repeats has a thread for each element; more is a server's doing. */
+	/* Rationale: a byte that repeats has a thread for each element; more is a server's doing.
+	 */
 	r->n_threads_max = r->n_elements < 3968 ? r->n_elements + 128 : 4096;
 	make_filter(r);
 	return r;

@@ -12,11 +12,11 @@
  *   in base64 (RFC 4648, both alphabets, any neighbours before and after, with or without padding,
  *     also broken into lines);
  *   in hexadecimal digits, small, capital or mixed, also broken into lines;
- * where each byte of those stands for itself or is escaped on its own as %XX, \uXXXX, \xXX,
- * \UXXXXXXXX, \OOO, a backslash before a sign, &#N; &#xN; &amp; &lt; &gt; &quot; &apos;, or '+' for
- * a blank, escapes of escapes included (%2553, \\u0053), and up to three NUL bytes between them are passed over
- * (UTF-16). Base64 becomes 'x', all else '*'; CR, LF and NUL stay, so that neither JSON nor a
- * field's value is broken.
+ * where each byte of those stands for itself or is escaped on its own as %HH, \uHHHH, \xHH,
+ * \UHHHHHHHH, \OOO, a backslash before a sign, &#N; &#xH; &amp; &lt; &gt; &quot; &apos;, or '+' for
+ * a blank, escapes of escapes included (%2553, \\u0053), and up to three NUL bytes between them are
+ * passed over (UTF-16). Base64 becomes 'x', all else '*'; CR, LF and NUL stay, so that neither JSON
+ * nor a field's value is broken.
  */
 #ifndef KEEPER_REDACT_H
 #define KEEPER_REDACT_H
@@ -48,8 +48,8 @@ size_t redact_bytes(const struct redact_value *values, size_t n);
 /*
  * Writes the tables into block, which has redact_bytes(values, n) bytes and is zero. Values shorter
  * than REDACT_MIN are left out, and so are those that contain another one. A rendered header need
- * not be given when the secret in it is long enough; what is made of it by base64 (basic) should be,
- * without "Basic ". Points nowhere outside of block; nothing is left elsewhere. Ends with the
+ * not be given when the secret in it is long enough; what is made of it by base64 (basic) should
+ * be, without "Basic ". Points nowhere outside of block; nothing is left elsewhere. Ends with the
  * block: the caller wipes it.
  */
 struct redact *redact_make(void *block, const struct redact_value *values, size_t n);

@@ -2,9 +2,9 @@
  * The search of redact.h: all patterns at once over one stream. Runs in a keeper; hostile input:
  * every byte of a response, and how it is cut.
  *
- * Bytes stand in work[] until no thread that began at them or before is alive. Everything depends on
- * positions alone, never on how the input was cut: where an escape is not yet complete, the search
- * waits at it.
+ * Bytes stand in work[] until no thread that began at them or before is alive. Everything depends
+ * on positions alone, never on how the input was cut: where an escape is not yet complete, the
+ * search waits at it.
  */
 #include "keeper/redact_tables.h"
 
@@ -41,7 +41,7 @@ static size_t work_bytes(const struct redact *r)
 size_t redact_stream_bytes(const struct redact *redact)
 {
 	return sizeof(struct redact_stream) + redact->n_threads_max * sizeof(struct thread) +
-		work_bytes(redact);
+	       work_bytes(redact);
 }
 
 struct redact_stream *redact_stream_make(void *block, const struct redact *redact)
@@ -78,7 +78,8 @@ static void add_thread(struct redact_stream *s, struct thread t)
 	for (uint32_t i = 0; i < s->n_threads; i++) {
 		struct thread *other = &s->threads[i];
 
-		if (other->element == t.element && other->pos == t.pos && other->fillers == t.fillers) {
+		if (other->element == t.element && other->pos == t.pos &&
+			other->fillers == t.fillers) {
 			if (t.start < other->start)
 				other->start = t.start;
 			return;
@@ -110,8 +111,8 @@ static void settle(struct redact_stream *s)
 	}
 }
 
-static void advance(struct redact_stream *s, struct thread t, const struct redact_unit *units,
-	int n_units)
+static void advance(
+	struct redact_stream *s, struct thread t, const struct redact_unit *units, int n_units)
 {
 	const struct redact_element *e = &s->redact->elements[t.element];
 
@@ -139,8 +140,8 @@ static uint32_t may_begin(const struct redact_stream *s, const uint8_t *at)
 	return bits;
 }
 
-static void begin(struct redact_stream *s, uint32_t bits, const struct redact_unit *units,
-	int n_units)
+static void begin(
+	struct redact_stream *s, uint32_t bits, const struct redact_unit *units, int n_units)
 {
 	const struct redact *r = s->redact;
 	unsigned pattern = 0;
@@ -197,7 +198,8 @@ static void skip(struct redact_stream *s)
 	const uint8_t *work = work_of(s);
 	uint32_t i = s->pos;
 
-	while (i + 2 < s->n && (filter[0][work[i]] & filter[1][work[i + 1]] & filter[2][work[i + 2]]) == 0)
+	while (i + 2 < s->n &&
+		(filter[0][work[i]] & filter[1][work[i + 1]] & filter[2][work[i + 2]]) == 0)
 		i++;
 	s->pos = i;
 }
@@ -234,7 +236,8 @@ static void release(struct redact_stream *s, struct buf *out, char **at)
 	}
 }
 
-static void take(struct redact_stream *s, const uint8_t *bytes, size_t n, struct buf *out, char **at)
+static void take(
+	struct redact_stream *s, const uint8_t *bytes, size_t n, struct buf *out, char **at)
 {
 	while (n > 0) {
 		size_t room = s->n_work - s->n;

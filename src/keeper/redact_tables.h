@@ -1,9 +1,10 @@
 /*
  * What redact.c (tables), redact_unit.c (escapes) and redact_stream.c (the search) share.
  *
- * A pattern is a row of elements, each of which one unit of the stream has to meet: a byte, a base64
- * digit of which some bits are known, or a hexadecimal digit. A unit is a byte of the stream or an
- * escape that stands for one character. A thread is a pattern that has been met up to an element.
+ * A pattern is a row of elements, each of which one unit of the stream has to meet: a byte, a
+ * base64 digit of which some bits are known, or a hexadecimal digit. A unit is a byte of the stream
+ * or an escape that stands for one character. A thread is a pattern that has been met up to an
+ * element.
  */
 #ifndef KEEPER_REDACT_TABLES_H
 #define KEEPER_REDACT_TABLES_H
@@ -27,7 +28,8 @@ enum redact_kind {
 	REDACT_BASE64,
 	REDACT_HEX,
 	REDACT_END,   /* of the pattern; value: its kind */
-	REDACT_BEGIN, /* of the pattern; value and mask: how many elements there are up to the next one */
+	REDACT_BEGIN, /* of the pattern; value and mask: how many elements there are up to the next
+			 one */
 };
 
 struct redact_element {
@@ -82,11 +84,11 @@ struct redact_unit {
 bool redact_is_introducer(uint8_t byte);
 
 /*
- * All units that begin at bytes[0] of n > 0, the plain byte first. Returns how many, or -1 when more
- * bytes are needed to tell (never if is_last).
+ * All units that begin at bytes[0] of n > 0, the plain byte first. Returns how many, or -1 when
+ * more bytes are needed to tell (never if is_last).
  */
-int redact_units(const uint8_t *bytes, size_t n, bool is_last,
-	struct redact_unit ret[REDACT_UNITS_MAX]);
+int redact_units(
+	const uint8_t *bytes, size_t n, bool is_last, struct redact_unit ret[REDACT_UNITS_MAX]);
 
 /* What a letter behind a backslash stands for; 0: nothing. */
 uint8_t redact_control(uint8_t letter);
@@ -102,10 +104,10 @@ unsigned redact_meets(const struct redact_element *element, const struct redact_
 
 /*
  * May the unit stand before this element (not a pattern's first) without meaning anything, after
- * those in *fillers, which it is added to? One line end within digits, so that the blank line behind
- * an event ends the wait; three NUL bytes (UTF-32).
+ * those in *fillers, which it is added to? One line end within digits, so that the blank line
+ * behind an event ends the wait; three NUL bytes (UTF-32).
  */
-bool redact_fill(const struct redact_element *element, const struct redact_unit *unit,
-	uint32_t *fillers);
+bool redact_fill(
+	const struct redact_element *element, const struct redact_unit *unit, uint32_t *fillers);
 
 #endif

@@ -191,15 +191,16 @@ static enum outcome after(uint8_t introducer, struct tail *t)
 	return introducer == '\\' ? after_backslash(t) : after_ampersand(t);
 }
 
-int redact_units(const uint8_t *bytes, size_t n, bool is_last,
-	struct redact_unit ret[REDACT_UNITS_MAX])
+int redact_units(
+	const uint8_t *bytes, size_t n, bool is_last, struct redact_unit ret[REDACT_UNITS_MAX])
 {
 	size_t used = 1;
 	int count = 1;
 	uint32_t last = bytes[0];
 
 	ret[0] = (struct redact_unit){ .value = bytes[0], .bytes = 1 };
-	while (count < (int)REDACT_UNITS_MAX && last < 0x80 && redact_is_introducer((uint8_t)last)) {
+	while (count < (int)REDACT_UNITS_MAX && last < 0x80 &&
+		redact_is_introducer((uint8_t)last)) {
 		struct tail t = { .bytes = bytes + used, .n = n - used };
 		enum outcome outcome = after((uint8_t)last, &t);
 
@@ -208,8 +209,9 @@ int redact_units(const uint8_t *bytes, size_t n, bool is_last,
 		if (outcome != YES)
 			break;
 		used += t.used;
-		ret[count++] = (struct redact_unit){ .value = t.value, .bytes = (uint8_t)used,
-			.is_character = t.is_character };
+		ret[count++] = (struct redact_unit){
+			.value = t.value, .bytes = (uint8_t)used, .is_character = t.is_character
+		};
 		last = t.value;
 	}
 	return count;
@@ -264,8 +266,8 @@ unsigned redact_meets(const struct redact_element *element, const struct redact_
 	return 0;
 }
 
-bool redact_fill(const struct redact_element *element, const struct redact_unit *unit,
-	uint32_t *fillers)
+bool redact_fill(
+	const struct redact_element *element, const struct redact_unit *unit, uint32_t *fillers)
 {
 	enum { NULS = 3, CR = 4, LF = 8 };
 	uint32_t next = *fillers;

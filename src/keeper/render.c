@@ -1,6 +1,6 @@
 /*
- * Texts with "{secret}". Runs in a keeper. Input: the policy and the secret, both from the user; what
- * is written stands in memory of the caller alone.
+ * Texts with "{secret}". Runs in a keeper. Input: the policy and the secret, both from the user;
+ * what is written stands in memory of the caller alone.
  */
 #include "keeper/render.h"
 
@@ -58,8 +58,8 @@ static void put_end(struct sink *s)
 
 static bool is_unreserved(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-		c == '.' || c == '_' || c == '~';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 static void put_secret(struct sink *s, const struct render *render)

@@ -14,7 +14,8 @@
 enum render_as {
 	RENDER_PLAIN,  /* as it is: a field's value */
 	RENDER_QUERY,  /* the secret percent-encoded but for unreserved bytes (RFC 3986, 2.3) */
-	RENDER_BASE64, /* the whole text in base64 with padding (RFC 4648, 4): Basic's credentials */
+	RENDER_BASE64, /* the whole text in base64 with padding (RFC 4648, 4): Basic's credentials
+			*/
 	RENDER_COUNT
 };
 

@@ -1,8 +1,8 @@
 /*
- * AWS Signature Version 4 ("Authenticating requests", docs.aws.amazon.com): signs anew what a client
- * in the cell signed with a fake access key. The client says how (date, region, service, signed
- * fields); key and signature are ours. Signing by header alone: presigned queries, signed chunks and
- * Signature Version 4a are refused, with a reason for people.
+ * AWS Signature Version 4 ("Authenticating requests", docs.aws.amazon.com): signs anew what a
+ * client in the cell signed with a fake access key. The client says how (date, region, service,
+ * signed fields); key and signature are ours. Signing by header alone: presigned queries, signed
+ * chunks and Signature Version 4a are refused, with a reason for people.
  *
  * Runs in a keeper. Hostile input: the request. Pure: no clock, no memory kept.
  */
@@ -33,11 +33,12 @@
 struct sigv4 {
 	struct keepmsg_text key_id; /* the fake, for the caller to compare */
 	struct keepmsg_text date, region, service;
-	struct keepmsg_text time; /* x-amz-date */
+	struct keepmsg_text time;                    /* x-amz-date */
 	struct keepmsg_text names[SIGV4_SIGNED_MAX]; /* signed fields: small letters, sorted */
 	size_t n_names;
 	struct keepmsg_text payload; /* x-amz-content-sha256; at is NULL: there is none */
-	bool needs_body; /* sigv4_sign() needs the hash of the body, sigv4_hash() */
+	bool is_s3;                  /* the path is signed as it is */
+	bool needs_body;             /* sigv4_sign() needs the hash of the body, sigv4_hash() */
 };
 
 struct sigv4_keys {

@@ -119,7 +119,7 @@ static bool is_body_sent(const struct channel *c)
 void channel_end_exchange(struct channel *c)
 {
 	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) &&
-			   !c->reply.is_opaque && !c->keeper->is_expired;
+			   !c->reply.asked_upgrade && !c->keeper->is_expired;
 
 	if (is_reusable && !c->is_body_over && is_body_sent(c)) {
 		channel_enter(c, CHANNEL_ANSWERED);
@@ -216,7 +216,8 @@ static void take_idle(struct channel *c, char *bytes, size_t n)
 	if (n == 0 || !c->is_h2 || h2_feed(&c->h2, bytes, n) < 0 || !c->h2.is_reusable) {
 		close_link(c);
 		channel_enter(c, CHANNEL_ENDED);
-		(void)shutdown(c->fd, SHUT_WR);
+		/* A request that comes now finds the channel closed: it was not sent to anyone. */
+		(void)shutdown(c->fd, SHUT_RDWR);
 	}
 }
 

@@ -27,6 +27,7 @@ static const int timeouts_s[] = {
 	[CHANNEL_IDLE] = 120,
 	[CHANNEL_GATHERING] = 600,
 	[CHANNEL_BUSY] = 0, /* a response may take as long as it likes */
+	[CHANNEL_ANSWERED] = 10,
 	[CHANNEL_ENDED] = 10,
 };
 
@@ -68,6 +69,8 @@ void channel_free(struct channel *c)
 			event_free(c->events[i]);
 	if (c->timer != NULL)
 		event_free(c->timer);
+	if (c->again != NULL)
+		event_free(c->again);
 	out_done(&c->out);
 	cleanup_close(&c->fd);
 	if (c->previous != NULL)
@@ -106,19 +109,27 @@ static bool is_quiet(struct channel *c)
 	return c->is_h2 || (c->h1.rest == NULL && link_read(&c->link, &byte, 1) == -EAGAIN);
 }
 
-/* The response is complete. */
-static void end_exchange(struct channel *c)
+/* The whole body went to the host, though the proxy has not said that it is over. */
+static bool is_body_sent(const struct channel *c)
 {
-	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) && c->is_body_over &&
-			   !c->reply.is_opaque && !c->keeper->is_expired && is_quiet(c);
+	return c->framing != KEEPMSG_UNKNOWN && c->left == 0;
+}
 
-	(void)out_put_end(&c->out, is_reusable);
-	if (is_reusable) {
-		channel_enter(c, CHANNEL_IDLE);
+/* The response is complete. */
+void channel_end_exchange(struct channel *c)
+{
+	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) &&
+			   !c->reply.asked_upgrade && !c->keeper->is_expired;
+
+	if (is_reusable && !c->is_body_over && is_body_sent(c)) {
+		channel_enter(c, CHANNEL_ANSWERED);
 		return;
 	}
-	close_link(c);
-	channel_enter(c, CHANNEL_ENDED);
+	is_reusable = is_reusable && c->is_body_over && is_quiet(c);
+	(void)out_put_end(&c->out, is_reusable);
+	if (!is_reusable)
+		close_link(c);
+	channel_enter(c, is_reusable ? CHANNEL_IDLE : CHANNEL_ENDED);
 }
 
 void channel_expire(struct channel *c)
@@ -205,7 +216,8 @@ static void take_idle(struct channel *c, char *bytes, size_t n)
 	if (n == 0 || !c->is_h2 || h2_feed(&c->h2, bytes, n) < 0 || !c->h2.is_reusable) {
 		close_link(c);
 		channel_enter(c, CHANNEL_ENDED);
-		(void)shutdown(c->fd, SHUT_WR);
+		/* A request that comes now finds the channel closed: it was not sent to anyone. */
+		(void)shutdown(c->fd, SHUT_RDWR);
 	}
 }
 
@@ -224,7 +236,7 @@ static bool take_piece(struct channel *c, char *bytes, size_t n)
 		return false;
 	}
 	if (c->is_h2 ? c->h2.is_complete : c->h1.is_complete) {
-		end_exchange(c);
+		channel_end_exchange(c);
 		return false;
 	}
 	return n > 0 && c->out.first == NULL;
@@ -248,7 +260,7 @@ static void read_host(struct channel *c)
 		ssize_t n;
 
 		if (i == TURNS_MAX) {
-			event_active(c->events[WATCH_HOST_READS], EV_READ, 0);
+			event_active(c->again, EV_TIMEOUT, 0);
 			break;
 		}
 		n = link_read(&c->link, bytes, reply_room(&c->reply));
@@ -284,7 +296,7 @@ static void on_host_reads(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->link.write_wants_read && c->state != CHANNEL_HANDSHAKE)
+	if (c->link.write_wants_read && (c->state == CHANNEL_BUSY || c->state == CHANNEL_IDLE))
 		(void)(c->is_h2 ? h2_flush(&c->h2) : h1_flush(&c->h1));
 	use_host(c);
 	watch(c);
@@ -416,9 +428,10 @@ static bool make_events(struct channel *c)
 	c->events[WATCH_HOST_READS] = event_new(base, c->link.fd, reads, on_host_reads, c);
 	c->events[WATCH_HOST_WRITES] = event_new(base, c->link.fd, writes, on_host_writes, c);
 	c->timer = evtimer_new(base, on_timer, c);
+	c->again = event_new(base, -1, 0, on_host_reads, c);
 	for (unsigned i = 0; i < ARRAY_LEN(c->events); i++)
 		ok = ok && c->events[i] != NULL;
-	return ok && c->timer != NULL;
+	return ok && c->timer != NULL && c->again != NULL;
 }
 
 static void refuse(int fd, int server, const char *why)

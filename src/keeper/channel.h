@@ -15,6 +15,7 @@ enum channel_state {
 	CHANNEL_IDLE,      /* between two exchanges */
 	CHANNEL_GATHERING, /* a body is read whole because its hash is signed */
 	CHANNEL_BUSY,      /* an exchange */
+	CHANNEL_ANSWERED,  /* only the word that the request's body is over is missing */
 	CHANNEL_ENDED,     /* everything was said; waits until the proxy closes */
 };
 
@@ -43,6 +44,7 @@ struct channel {
 	unsigned watched; /* enum watch, in channel.c */
 	struct event *events[5];
 	struct event *timer;
+	struct event *again; /* reading goes on after the others had their turn */
 };
 
 /*
@@ -60,6 +62,9 @@ void channel_expire(struct channel *channel);
 /* No answer will come, or no more of it. */
 void channel_fail(struct channel *channel, unsigned status, const char *reason);
 void channel_enter(struct channel *channel, enum channel_state state);
+
+/* ANSWERED: now it has come. */
+void channel_end_exchange(struct channel *channel);
 
 /* The server's name in front of why. */
 void channel_fail_server(struct channel *channel, const char *why);

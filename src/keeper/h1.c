@@ -37,7 +37,25 @@ static int broken(struct h1 *h1, const char *why)
 
 /* ---- requests ---- */
 
-/* Writes; what the socket does not take is kept, at most one message of the proxy. */
+/* Behind what waits already. */
+static int keep_rest(struct h1 *h1, const char *bytes, size_t n)
+{
+	size_t waiting = h1->rest_n - h1->rest_at;
+	char *rest = memory_take(waiting + n);
+
+	if (rest == NULL)
+		return broken(h1, "out of memory");
+	if (waiting > 0)
+		memcpy(rest, h1->rest + h1->rest_at, waiting);
+	memcpy(rest + waiting, bytes, n);
+	memory_give(h1->rest);
+	h1->rest = rest;
+	h1->rest_n = waiting + n;
+	h1->rest_at = 0;
+	return 0;
+}
+
+/* Writes; what the socket does not take is kept, which the caller bounds. */
 static int send_bytes(struct h1 *h1, const char *bytes, size_t n)
 {
 	size_t sent = 0;
@@ -54,17 +72,7 @@ static int send_bytes(struct h1 *h1, const char *bytes, size_t n)
 		}
 		sent += (size_t)r;
 	}
-	if (sent == n)
-		return 0;
-	if (h1->rest != NULL)
-		return broken(h1, "out of order");
-	h1->rest = memory_take(n - sent);
-	if (h1->rest == NULL)
-		return broken(h1, "out of memory");
-	memcpy(h1->rest, bytes + sent, n - sent);
-	h1->rest_n = n - sent;
-	h1->rest_at = 0;
-	return 0;
+	return sent < n ? keep_rest(h1, bytes + sent, n - sent) : 0;
 }
 
 int h1_flush(struct h1 *h1)

@@ -197,13 +197,14 @@ int h2_request(struct h2 *h2, const struct inject_request *request)
 	if (at == NULL)
 		return broken(h2, "out of memory");
 	path.at = at;
+	h2->is_body_over = request->framing == KEEPMSG_NO_BODY ||
+			   (request->framing == KEEPMSG_LENGTH && request->length == 0);
 	r = submit(h2, request, path);
 	memory_give(at);
 	if (r < 0)
 		return broken(h2, nghttp2_strerror(r));
 	h2->stream = r;
 	h2->is_complete = false;
-	h2->is_body_over = request->framing == KEEPMSG_NO_BODY;
 	return h2_flush(h2);
 }
 
@@ -223,7 +224,7 @@ static int resume(struct h2 *h2)
 	return h2_flush(h2);
 }
 
-int h2_body(struct h2 *h2, const char *bytes, size_t n)
+int h2_body(struct h2 *h2, const char *bytes, size_t n, bool is_last)
 {
 	h2->body = memory_take(n);
 	if (h2->body == NULL)
@@ -231,6 +232,7 @@ int h2_body(struct h2 *h2, const char *bytes, size_t n)
 	memcpy(h2->body, bytes, n);
 	h2->body_n = n;
 	h2->body_at = 0;
+	h2->is_body_over = is_last;
 	return resume(h2);
 }
 
@@ -445,6 +447,8 @@ static int make_session(struct h2 *h2)
 {
 	static const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		/* No table of what the host says: it may be an echo, and would stay. */
+		{ NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0 },
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, KEEPMSG_HEAD_MAX },
 	};

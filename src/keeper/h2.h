@@ -35,7 +35,7 @@ void h2_done(struct h2 *h2);
 int h2_request(struct h2 *h2, const struct inject_request *request);
 
 /* Should: be called only when h2_takes_body(). n > 0. */
-int h2_body(struct h2 *h2, const char *bytes, size_t n);
+int h2_body(struct h2 *h2, const char *bytes, size_t n, bool is_last);
 bool h2_takes_body(const struct h2 *h2);
 int h2_body_end(struct h2 *h2);
 

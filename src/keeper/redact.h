@@ -12,8 +12,8 @@
  *   in base64 (RFC 4648, both alphabets, any neighbours before and after, with or without padding,
  *     also broken into lines);
  *   in hexadecimal digits, small, capital or mixed, also broken into lines;
- * where each byte of those stands for itself or is escaped on its own as %XX, \uXXXX, \xXX,
- * \UXXXXXXXX, \OOO, a backslash before a sign, &#N; &#xN; &amp; &lt; &gt; &quot; &apos;, or '+' for
+ * where each byte of those stands for itself or is escaped on its own as %HH, \uHHHH, \xHH,
+ * \UHHHHHHHH, \OOO, a backslash before a sign, &#N; &#xH; &amp; &lt; &gt; &quot; &apos;, or '+' for
  * a blank, escapes of escapes included (%2553, \\u0053), and up to three NUL bytes between them are
  * passed over (UTF-16). Base64 becomes 'x', all else '*'; CR, LF and NUL stay, so that neither JSON
  * nor a field's value is broken.

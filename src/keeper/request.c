@@ -75,7 +75,8 @@ static void send_head(struct channel *c, const struct keepmsg_head *head, const 
 			(head->flags & KEEPMSG_UPGRADE) != 0);
 		c->framing = head->framing;
 		c->left = head->length;
-		c->is_body_over = c->is_shut = false;
+		c->is_body_over = c->reply.asked_upgrade;
+		c->is_shut = false;
 		channel_enter(c, CHANNEL_BUSY);
 		check(c, c->is_h2 ? h2_request(&c->h2, request) : h1_request(&c->h1, request));
 	} else {
@@ -87,7 +88,9 @@ static void send_head(struct channel *c, const struct keepmsg_head *head, const 
 
 static void send_body(struct channel *c, char *bytes, size_t n)
 {
-	check(c, c->is_h2 ? h2_body(&c->h2, bytes, n) : h1_body(&c->h1, bytes, n));
+	bool is_last = c->framing == KEEPMSG_LENGTH && c->left == 0;
+
+	check(c, c->is_h2 ? h2_body(&c->h2, bytes, n, is_last) : h1_body(&c->h1, bytes, n));
 }
 
 static void send_body_end(struct channel *c)
@@ -111,7 +114,7 @@ static void begin_gathering(struct channel *c, const struct keepmsg_head *head, 
 	}
 	c->framing = head->framing;
 	c->left = head->length;
-	c->is_body_over = c->is_shut = false;
+	c->is_body_over = false;
 	channel_enter(c, CHANNEL_GATHERING);
 	if ((head->flags & KEEPMSG_CONTINUE) != 0)
 		(void)out_put_head(&c->out, KEEPMSG_RESPONSE, &go_on);
@@ -146,7 +149,7 @@ static void end_gathering(struct channel *c)
 	send_head(c, head, hash);
 	if (c->state == CHANNEL_BUSY && n > 0) {
 		if (c->is_h2)
-			check(c, h2_body(&c->h2, c->body.data, n));
+			check(c, h2_body(&c->h2, c->body.data, n, true));
 		else
 			check(c, h1_opaque(&c->h1, c->body.data, n));
 	}
@@ -233,7 +236,7 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 		channel_fail(c, 429, why);
 		return;
 	}
-	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
+	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && !c->is_shut) {
 		check(c, h1_opaque(&c->h1, bytes, n));
 		return;
 	}
@@ -251,10 +254,16 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 
 static void take_body_end(struct channel *c)
 {
-	/* First the request's body has an end, then the upgraded connection. */
-	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
-		c->is_shut = true;
-		link_shut(&c->link);
+	/* Of an upgrade's request there may be one too; what counts is that of the connection. */
+	if (c->state == CHANNEL_BUSY && c->reply.asked_upgrade && !c->is_shut) {
+		c->is_shut = c->reply.is_opaque;
+		if (c->is_shut)
+			link_shut(&c->link);
+		return;
+	}
+	if (c->state == CHANNEL_ANSWERED) {
+		c->is_body_over = true;
+		channel_end_exchange(c);
 		return;
 	}
 	if (c->is_body_over || (c->framing == KEEPMSG_LENGTH && c->left > 0)) {
@@ -277,7 +286,8 @@ void request_take(struct channel *c, char *message, size_t n)
 		return;
 	if (type == KEEPMSG_REQUEST && (c->state == CHANNEL_NEW || c->state == CHANNEL_IDLE))
 		take_request(c, message, n);
-	else if (c->state != CHANNEL_BUSY && c->state != CHANNEL_GATHERING)
+	else if (c->state != CHANNEL_BUSY && c->state != CHANNEL_GATHERING &&
+		c->state != CHANNEL_ANSWERED)
 		channel_fail(c, 400, "a message of the proxy out of order");
 	else if (type == KEEPMSG_BODY && n - sizeof(type) <= KEEPMSG_DATA_MAX)
 		take_body(c, message + sizeof(type), n - sizeof(type));

@@ -210,7 +210,7 @@ static struct conn conn_open_to(int door, const char *host, uint16_t port, bool 
 	return conn;
 }
 
-static void conn_close(struct conn *conn)
+__attribute__((unused)) static void conn_close(struct conn *conn)
 {
 	SSL_free(conn->ssl);
 	(void)close(conn->channel);
@@ -416,7 +416,7 @@ static void server_send_bytes(const struct conn *conn, const char *bytes, size_t
 		tap_ok(false, "the server's send");
 }
 
-static void server_send(const struct conn *conn, const char *text)
+__attribute__((unused)) static void server_send(const struct conn *conn, const char *text)
 {
 	server_send_bytes(conn, text, strlen(text));
 }

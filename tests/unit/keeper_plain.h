@@ -320,29 +320,40 @@ static void plain_undo_percent(const char *t, size_t n, struct buf *out)
 	}
 }
 
+/* What the backslash at t[0] stands for, and of how many bytes it is; 0: of no escape. */
+static size_t plain_backslash(const char *t, size_t n, char *ret)
+{
+	static const char signs[] = "\"\\/nr", values[] = "\"\\/\n\r";
+	const char *sign = n > 1 && t[1] != 0 ? strchr(signs, t[1]) : NULL;
+	size_t first = n > 1 && strchr("ux", t[1]) != NULL ? 2 : 1;
+	size_t digits = n > 1 && t[1] == 'u' ? 4 : n > 1 && t[1] == 'x' ? 2 : 3;
+	char number[5] = "";
+	char *end = number;
+	unsigned long value = 0;
+
+	if (sign != NULL) {
+		*ret = values[sign - signs];
+		return 2;
+	}
+	if (n < first + digits)
+		return 0;
+	memcpy(number, t + first, digits);
+	if (isxdigit((unsigned char)number[0]))
+		value = strtoul(number, &end, first == 1 ? 8 : 16);
+	if (end != number + digits || value >= 0x80)
+		return 0;
+	*ret = (char)value;
+	return first + digits;
+}
+
 static void plain_undo_backslash(const char *t, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		size_t digits = i + 1 < n && t[i] == '\\' ? t[i + 1] == 'u'   ? 4
-							    : t[i + 1] == 'x' ? 2
-									      : 0
-							  : 0;
-		char number[5] = "";
+		char value = t[i];
+		size_t bytes = t[i] == '\\' ? plain_backslash(t + i, n - i, &value) : 0;
 
-		for (size_t d = 0;
-			d < digits && i + 2 + d < n && isxdigit((unsigned char)t[i + 2 + d]); d++)
-			number[d] = t[i + 2 + d];
-		unsigned long value = strtoul(number, NULL, 16);
-
-		if (digits > 0 && strlen(number) == digits && value < 0x80) {
-			buf_add(out, (char[]){ (char)value }, 1);
-			i += 1 + digits;
-		} else if (t[i] == '\\' && i + 1 < n && strchr("\"\\/", t[i + 1]) != NULL &&
-			   t[i + 1] != 0) {
-			buf_add(out, &t[++i], 1);
-		} else {
-			buf_add(out, t + i, 1);
-		}
+		buf_add(out, &value, 1);
+		i += bytes > 0 ? bytes - 1 : 0;
 	}
 }
 
@@ -439,11 +450,10 @@ static int plain_base64_digit(char c)
 	return c != 0 && at != NULL ? (int)(at - digits) : -1;
 }
 
-/* Each run of digits without its first `skip` ones; a line end within does not end it. */
-static void plain_undo_base64(const char *t, size_t n, struct buf *out, size_t skip)
+/* Each run of digits as if `before` others stood before it; a line end within does not end it. */
+static void plain_undo_base64(const char *t, size_t n, struct buf *out, unsigned before)
 {
-	unsigned bits = 0, n_bits = 0;
-	size_t digits = 0;
+	unsigned bits = 0, n_bits = before * 6 % 8;
 
 	for (size_t i = 0; i < n; i++) {
 		int digit = plain_base64_digit(t[i]);
@@ -454,11 +464,10 @@ static void plain_undo_base64(const char *t, size_t n, struct buf *out, size_t s
 			continue;
 		if (digit < 0) {
 			buf_adds(out, "\n");
-			digits = bits = n_bits = 0;
+			bits = 0;
+			n_bits = before * 6 % 8;
 			continue;
 		}
-		if (digits++ < skip)
-			continue;
 		bits = (bits << 6 | (unsigned)digit) & 0xffff;
 		n_bits += 6;
 		if (n_bits >= 8) {
@@ -488,7 +497,7 @@ __attribute__((unused)) static bool plain_is_clean(
 
 		undo[i](t, n, &once);
 		is_clean = is_clean && !plain_has(&once, v, v_n);
-		for (size_t skip = 0; skip < 4; skip++) {
+		for (unsigned skip = 0; skip < 4; skip++) {
 			struct buf more = { 0 };
 
 			plain_undo_base64(once.data, once.len, &more, skip);

@@ -195,7 +195,7 @@ int proxy_main(int argc, char **argv)
 	int r;
 
 	log_init("proxy", LOG_WARN);
-	r = argc == 4 ? run(&role, argv[2], &err)
+	r = argc == 3 || argc == 4 ? run(&role, argv[2], &err)
 		      : err_set(&err, 0, "this role is started by agentjail itself");
 	if (r < 0)
 		log_error("%s", err.text);

@@ -180,8 +180,11 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	struct walk walk = { .budget = WALK_MAX };
 	const struct command *command;
 	char line[1024];
+	bool is_request = msg->type == PROXYMSG_REQUEST;
 
-	if (msg->family == 0 || w->cell.pid <= 0)
+	/* The connection's record names the command; its requests can come by the thousand. */
+	if (msg->family == 0 || w->cell.pid <= 0 ||
+		(is_request && (!denial_is_one(msg) || !is_in_rate())))
 		return;
 	walk.inode = find_inode(w, msg);
 	if (walk.inode == 0)
@@ -193,7 +196,7 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	if (command != NULL)
 		audit_number(record, "command", command->id);
 	audit_number(record, "pid", walk.found);
-	if (!denial_is_one(msg) || !is_in_rate())
+	if (!denial_is_one(msg) || (!is_request && !is_in_rate()))
 		return;
 	denial_line(msg, "", record->seq, line, sizeof(line));
 	write_stderr(walk.found, line, strlen(line));

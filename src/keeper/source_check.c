@@ -152,39 +152,6 @@ static int check_command(const struct run_plan *plan, const struct rules_rule *r
 	return r == -ENOENT ? 0 : r;
 }
 
-static bool is_shown(const struct run_plan *plan, const char *path)
-{
-	struct policy_question question = { .action = POLICY_READ, .path = path };
-	struct policy_answer answer;
-
-	policy_decide(plan->policy, &question, &answer);
-	return answer.verdict == POLICY_ALLOWED && answer.key != PK_COUNT;
-}
-
-/* What commands can read is no secret to them. A certificate is none anyway. */
-static int check_hidden(const struct run_plan *plan, const struct rules_rule *rule,
-	enum keepmsg_slot slot, struct err *err)
-{
-	const struct policy_item *item = sources_item(rule, slot);
-	AUTO_BUF struct buf path = { 0 };
-	AUTO_FREE char *real = NULL;
-	enum sources_kind kind;
-	const char *arg;
-
-	if (item == NULL || slot == KEEPMSG_SLOT_CERT || !sources_parse(item->value, &kind, &arg) ||
-		kind != SOURCES_FILE)
-		return 0;
-	if (!source_place_expand(plan, arg, &path))
-		return err_set(err, ENOMEM, "file");
-	if (source_place_check(plan, path.data, err) == -EPERM)
-		return -EPERM;
-	real = realpath(path.data, NULL);
-	if (is_shown(plan, path.data) || (real != NULL && is_shown(plan, real)))
-		return err_set(
-			err, 0, "commands can read the file; name it in [files] hide as well");
-	return 0;
-}
-
 /* Who can write it can be the host. */
 static int check_authorities(
 	const struct run_plan *plan, const struct rules_rule *rule, struct err *err)
@@ -215,8 +182,7 @@ int source_check(const struct run_plan *plan, struct source_shapes *shapes, stru
 		if (check_authorities(plan, rules[i], err) < 0)
 			return -err->code;
 		for (unsigned slot = 0; slot < KEEPMSG_SLOT_COUNT; slot++) {
-			if (check_command(plan, rules[i], (enum keepmsg_slot)slot, err) < 0 ||
-				check_hidden(plan, rules[i], (enum keepmsg_slot)slot, err) < 0)
+			if (check_command(plan, rules[i], (enum keepmsg_slot)slot, err) < 0)
 				return sources_err(err, rules[i], (enum keepmsg_slot)slot);
 			n_values += is_readable(rules[i], (enum keepmsg_slot)slot, &kind, &arg);
 		}

@@ -6,7 +6,6 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/sys.h"
 #include "wire/proxymsg.h"
 
@@ -176,43 +175,16 @@ static void write_stderr(pid_t pid, const char *line, size_t n)
 		(void)!write(fd, line, n);
 }
 
-static bool is_denial(const struct proxymsg *msg)
-{
-	return msg->type == PROXYMSG_DENIED ||
-		(msg->type == PROXYMSG_REQUEST && msg->is_denied != 0);
-}
-
-/* The line, or an empty one. Host, method and path are the cell's own words. */
-static void compose(const struct proxymsg *msg, uint64_t seq, char *line, size_t line_bytes)
-{
-	char host[300], method[100], path[300], port[8] = "";
-	unsigned long long id = seq;
-	int n;
-
-	(void)log_quote(msg->host, strlen(msg->host), host, sizeof(host));
-	(void)log_quote(msg->method, strlen(msg->method), method, sizeof(method));
-	(void)log_quote(msg->path, strlen(msg->path), path, sizeof(path));
-	if (msg->port != 443 && msg->port != 80)
-		(void)snprintf(port, sizeof(port), ":%u", msg->port);
-	if (msg->type == PROXYMSG_REQUEST)
-		n = snprintf(line, line_bytes,
-			"agentjail: %s %s://%s%s%s denied by [inject]; see: agentjail why %llu\n",
-			method, msg->port == 80 ? "http" : "https", host, port, path, id);
-	else
-		n = snprintf(line, line_bytes,
-			"agentjail: connect %s:%u denied by [egress]; see: agentjail why %llu\n",
-			host, msg->port, id);
-	if (n <= 0 || (size_t)n >= line_bytes)
-		line[0] = '\0';
-}
-
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
 {
 	struct walk walk = { .budget = WALK_MAX };
 	const struct command *command;
 	char line[1024];
+	bool is_request = msg->type == PROXYMSG_REQUEST;
 
-	if (msg->family == 0 || w->cell.pid <= 0)
+	/* The connection's record names the command; its requests can come by the thousand. */
+	if (msg->family == 0 || w->cell.pid <= 0 ||
+		(is_request && (!denial_is_one(msg) || !is_in_rate())))
 		return;
 	walk.inode = find_inode(w, msg);
 	if (walk.inode == 0)
@@ -224,8 +196,8 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	if (command != NULL)
 		audit_number(record, "command", command->id);
 	audit_number(record, "pid", walk.found);
-	if (!is_denial(msg) || !is_in_rate())
+	if (!denial_is_one(msg) || (!is_request && !is_in_rate()))
 		return;
-	compose(msg, record->seq, line, sizeof(line));
+	denial_line(msg, "", record->seq, line, sizeof(line));
 	write_stderr(walk.found, line, strlen(line));
 }

@@ -123,6 +123,11 @@ void proxyctl_stop(struct warden *w);
 struct proxymsg;
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
 
+/* denial_line.c: does the command hear of it, and what: a line, or "" when it does not fit. */
+bool denial_is_one(const struct proxymsg *msg);
+void denial_line(const struct proxymsg *msg, const char *note, uint64_t seq, char *line,
+	size_t line_bytes);
+
 /* pending.c */
 void pending_put(struct warden *w, pid_t pid, char *path);
 char *pending_take(struct warden *w, pid_t pid); /* NULL: none; the caller frees */

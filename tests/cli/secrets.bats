@@ -15,6 +15,7 @@ setup() {
 # rule LINE...: the rule "github" with these lines
 rule() {
 	printf '[inject github]\nhost = api.github.test\n' >"$config/agentjail.ini"
+	case $* in *'sign = '* | *client-key* | 'ca = '*) ;; *) set -- "$@" 'header = X: {secret}' ;; esac
 	printf '%s\n' "$@" >>"$config/agentjail.ini"
 }
 
@@ -168,27 +169,27 @@ refused() {
 	umask 077
 	echo Canary | tee "$project/token" >"$HOME/real"
 	rule "secret = file:$project/token"
-	refused "can be written in this session"
+	refused "can be written"
 	rule 'secret = file:~/token'
-	ln -s "$project/token" "$HOME/token" && refused "can be written in this session"
+	ln -s "$project/token" "$HOME/token" && refused "can be written"
 	ln -s "$HOME/real" "$project/link"
-	ln -sf "$project/link" "$HOME/token" && refused "can be written in this session"
+	ln -sf "$project/link" "$HOME/token" && refused "can be written"
 	ln -sf "$HOME/real" "$HOME/token" && jailed true
 	printf '[agent]\nkeep = ~/real\n' >>"$config/agentjail.ini"
-	refused "can be written in this session"
+	refused "can be written"
 }
 
 @test "file: one that commands can read is refused" {
 	(umask 077 && echo "$canary" >"$HOME/token")
 	rule 'secret = file:~/token'
 	printf '[sandbox]\nhome = open\n' >>"$config/agentjail.ini"
-	refused "commands can read the file"
+	refused "can be read by commands"
 	printf '[files]\nhide = ~/token\n' >>"$config/agentjail.ini"
 	jailed true
 	ln -s token "$HOME/link"
 	rule 'secret = file:~/link'
 	printf '[files]\nread = ~/token\n' >>"$config/agentjail.ini"
-	refused "commands can read the file"
+	refused "can be read by commands"
 }
 
 @test "client-key = file: may have lines" {
@@ -201,7 +202,7 @@ refused() {
 @test "ca: a file that commands can write is refused" {
 	cp /etc/hostname "$project/ca.pem"
 	rule "ca = $project/ca.pem"
-	refused "can be written in this session"
+	refused "can be written"
 	cp /etc/hostname "$HOME/ca.pem"
 	rule 'ca = ~/ca.pem'
 	jailed true
@@ -210,16 +211,16 @@ refused() {
 @test "command: one that commands can write is refused" {
 	printf '#!/bin/sh\necho x\n' >"$project/get" && chmod +x "$project/get"
 	rule "secret = command:$project/get"
-	refused "can be written in this session"
+	refused "can be written"
 	rule "secret = command:sh $project/get"
-	refused "can be written in this session"
+	refused "can be written"
 	ln -s "$project/get" "$HOME/get"
 	rule 'secret = command:~/get'
-	refused "can be written in this session"
+	refused "can be written"
 	printf '#!%s/sh\n' "$project" >"$HOME/script" && chmod +x "$HOME/script"
 	ln -s /bin/sh "$project/sh"
 	rule 'secret = command:~/script'
-	refused "can be written in this session"
+	refused "can be written"
 	rule 'secret = command:get'
 	PATH=$project:$PATH jailed true
 }

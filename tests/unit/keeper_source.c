@@ -318,9 +318,12 @@ int main(void)
 	(void)snprintf(project, sizeof(project), "%s/project", dir);
 	(void)mkdir(project, 0700);
 	buf_addf(&text,
-		"[files]\nwrite = .\n[inject good]\nhost = a.test\nsecret = command:echo value\n"
-		"[inject bad]\nhost = b.test\nsecret = command:sh -c \"exit 7\"\n"
-		"[inject hangs]\nhost = c.test\nsecret = command:sh -c \"(sleep 60 & echo $! "
+		"[files]\nwrite = .\n[inject good]\nhost = a.test\nheader = X: {secret}\nsecret = "
+		"command:echo value\n"
+		"[inject bad]\nhost = b.test\nheader = X: {secret}\nsecret = command:sh -c \"exit "
+		"7\"\n"
+		"[inject hangs]\nhost = c.test\nheader = X: {secret}\nsecret = command:sh -c "
+		"\"(sleep 60 & echo $! "
 		">%s/pid; "
 		"wait)\"\n",
 		dir);

@@ -258,18 +258,19 @@ static void test_ttl(struct keeperctl *k, const int *ends)
 	struct started s;
 
 	turn(k);
-	if (!tap_ok(take_start(&s) && s.msg.rule == 1 && s.msg.slots == 3u << 1 &&
-			    s.msg.ttl_s == 600 && s.n_fds == 3,
-		    "a rule with two values and a ttl"))
+	if (!tap_ok(take_start(&s) && s.msg.rule == 1 && s.msg.slots == 7 && s.msg.ttl_s == 600 &&
+			    s.n_fds == 4,
+		    "a rule with three values and a ttl"))
 		return;
-	tap_ok(brings_value(s.fds[1]) && brings_value(s.fds[2]), "both pipes bring theirs");
+	tap_ok(brings_value(s.fds[1]) && brings_value(s.fds[2]) && brings_value(s.fds[3]),
+		"all pipes bring theirs");
 	drop(&s);
 	(void)close(channel);
 	turn(k);
 	tap_ok(!take_start(&s), "its socket is not read while a keeper has it");
 	say_ended(1, KEEPMSG_EXIT_EXPIRED, "");
 	turn(k);
-	tap_ok(take_start(&s) && s.msg.rule == 1 && n_sources == before + 4,
+	tap_ok(take_start(&s) && s.msg.rule == 1 && n_sources == before + 6,
 		"what waits when the ttl is over is served by a new keeper with new values");
 	drop(&s);
 	say_ended(1, 9, "it crashed");
@@ -340,11 +341,13 @@ static void write_profile(void)
 {
 	char path[64];
 	AUTO_CLOSE int fd = -1;
-	static const char text[] = "[inject one]\nhost = a.test\nsecret = env:A\n"
-				   "[inject two]\nhost = b.test\nclient-cert = env:B\nclient-key = "
-				   "file:/x\nttl = 10m\n"
-				   "[inject three]\nhost = c.test\nsecret = file:/x\n"
-				   "[inject four]\nhost = d.test\nsecret = env:D\n";
+	static const char text[] =
+		"[inject one]\nhost = a.test\nheader = X: {secret}\nsecret = env:A\n"
+		"[inject two]\nhost = b.test\nheader = X: {secret}\nsecret = env:B\nclient-cert = "
+		"file:/y\nclient-key = "
+		"file:/x\nttl = 10m\n"
+		"[inject three]\nhost = c.test\nheader = X: {secret}\nsecret = file:/x\n"
+		"[inject four]\nhost = d.test\nheader = X: {secret}\nsecret = env:D\n";
 
 	(void)snprintf(path, sizeof(path), "%s/default.ini", dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -69,6 +69,35 @@ static void test_messages(int proxy)
 	records(proxy, &msg, "\"event\":\"disconnect\",\"decision\":\"closed\"", "its end");
 }
 
+static void test_lines(void)
+{
+	struct proxymsg msg = { .type = PROXYMSG_REQUEST,
+		.port = 443,
+		.is_denied = 1,
+		.host = "api.test",
+		.method = "POST",
+		.path = "/a\x1b[2J" };
+	char line[1024], small[20];
+
+	denial_line(&msg, "", 17, line, sizeof(line));
+	tap_is(line,
+		"agentjail: POST https://api.test/a\\x1b[2J denied by [inject]; see: agentjail why "
+		"17\n",
+		"a request is named with its URL, quoted");
+	msg.port = 8443;
+	denial_line(&msg, " (a guess)", 17, line, sizeof(line));
+	tap_ok(strstr(line, "https://api.test:8443/") != NULL && strstr(line, "(a guess);") != NULL,
+		"with a port that is not the usual one, and a note");
+	denial_line(&msg, "", 17, small, sizeof(small));
+	tap_is(small, "", "a line is never cut");
+	msg.is_denied = 0;
+	tap_ok(!denial_is_one(&msg), "a request that was served is none");
+	msg.type = PROXYMSG_DENIED;
+	denial_line(&msg, "", 17, line, sizeof(line));
+	tap_is(line, "agentjail: connect api.test:8443 denied by [egress]; see: agentjail why 17\n",
+		"a connection");
+}
+
 int main(void)
 {
 	static char dir[] = "/tmp/agentjail-proxyctl-XXXXXX";
@@ -91,6 +120,7 @@ int main(void)
 	(void)!send(pair[1], &bad, sizeof(bad), MSG_NOSIGNAL);
 	proxyctl_read(&w);
 	tap_ok(w.proxy.pid == 0 && w.proxy.sock == -1, "a path without an end is no message");
+	test_lines();
 	(void)unlink(w.audit.path);
 	audit_done(&w.audit);
 	(void)rmdir(dir);

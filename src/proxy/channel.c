@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-int channel_open(int rule_sock, const struct target *target, bool is_plain, int server)
+int channel_make(int rule_sock, const struct target *target, bool is_plain, int server)
 {
 	struct keepmsg_open open = {
 		.version = KEEPMSG_OPEN_VERSION, .port = target->port, .is_plain = is_plain

@@ -18,7 +18,7 @@ struct channel_message {
  * Hands a connected server (borrowed, may be closed afterwards) to the keeper behind a rule's
  * socket. The channel to it, non-blocking, or -errno: -EAGAIN when the keeper does not keep up.
  */
-int channel_open(int rule_sock, const struct target *target, bool is_plain, int server);
+int channel_make(int rule_sock, const struct target *target, bool is_plain, int server);
 
 /*
  * Sends a message that is encoded already, and with_end a BODY_END behind it. 0 or -errno; -EAGAIN:

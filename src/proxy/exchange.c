@@ -259,7 +259,7 @@ static void hand_over(struct exchange *x, int server)
 	struct exchange_peer *peer = x->peer;
 	size_t rule = rules_index(x->rule);
 	struct exchange_link *link;
-	int fd = channel_open(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
+	int fd = channel_make(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
 
 	if (fd < 0) {
 		no_keeper(x);

@@ -51,7 +51,7 @@ _agentjail() {
 		return
 		;;
 	--project) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--mode) mapfile -t COMPREPLY < <(compgen -W 'none split' -- "$word") && return ;;
+	--mode) mapfile -t COMPREPLY < <(compgen -W 'none inject split' -- "$word") && return ;;
 	--hide | --read | --write | --protect | --overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word") && return
 		;;

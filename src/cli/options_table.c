@@ -49,7 +49,7 @@ static int on_mode(
 		bool later;
 	} modes[] = {
 		{ "none", RUN_NONE, false },
-		{ "inject", RUN_INJECT, true },
+		{ "inject", RUN_INJECT, false },
 		{ "shared", RUN_SHARED, true },
 		{ "split", RUN_SPLIT, false },
 	};
@@ -175,7 +175,7 @@ const struct option options_table[] = {
 		"use this profile; with a slash it is a path", on_profile },
 	{ "project", 0, false, "DIR", FOR_POLICY, NULL,
 		"the project, instead of the git top level or the working directory", on_project },
-	{ "mode", 0, false, "none|split", FOR_RUNNING, NULL,
+	{ "mode", 0, false, "none|inject|split", FOR_RUNNING, NULL,
 		"split (the default) or none: run the agent as it is", on_mode },
 	{ "allow", 0, false, "HOST[:PORT]", FOR_POLICY, "egress.allow",
 		"let commands reach HOST (*.NAME for all below it; ports 443 and 80)", on_value },

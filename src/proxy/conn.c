@@ -449,6 +449,8 @@ void conn_dial(struct conn *c)
 	c->gate.is_single = c->via == PROXYMSG_ABSOLUTE;
 	if (c->via == PROXYMSG_LOCALHOST)
 		c->gate.state = GATE_OPAQUE;
+	if (c->proxy->login != NULL && c->via != PROXYMSG_ABSOLUTE)
+		c->gate.state = GATE_OPAQUE;
 	if (!proxy_may_connect(c->proxy, &c->target, NULL, &answer)) {
 		proxy_rule_text(&answer, c->msg.rule, sizeof(c->msg.rule));
 		end_undialled(c, DIAL_DENIED, answer.reason);

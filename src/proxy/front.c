@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -92,6 +93,22 @@ static void start_absolute(struct conn *c, const struct http1_head *head)
 	conn_dial(c);
 }
 
+/* In a session without places any process of the machine can connect: the session's have a login. */
+static bool is_known(const struct conn *c, const struct http1_head *head)
+{
+	static const char name[] = "proxy-authorization";
+	const struct http1_text *found = NULL;
+	size_t n = strlen(c->proxy->basic);
+
+	if (c->proxy->login == NULL)
+		return true;
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (head->fields[i].name.n == sizeof(name) - 1 &&
+			strncasecmp(head->fields[i].name.at, name, sizeof(name) - 1) == 0)
+			found = &head->fields[i].value;
+	return found != NULL && found->n == n && CRYPTO_memcmp(found->at, c->proxy->basic, n) == 0;
+}
+
 static void step_http(struct conn *c)
 {
 	struct http1_head head;
@@ -105,7 +122,12 @@ static void step_http(struct conn *c)
 	case HTTP1_OK:
 		break;
 	}
-	if (is_connect(&head))
+	if (!is_known(c, &head))
+		refuse_http(c,
+			"407 Proxy Authentication Required\r\n"
+			"Proxy-Authenticate: Basic realm=\"agentjail\"",
+			"this proxy serves its own session alone");
+	else if (is_connect(&head))
 		start_connect(c, &head);
 	else
 		start_absolute(c, &head);
@@ -119,6 +141,7 @@ void front_run(struct conn *c)
 		again = false;
 		if (c->socks.version != 0 || c->front.data[0] == 4 || c->front.data[0] == 5) {
 			c->via = PROXYMSG_SOCKS;
+			c->socks.login = c->proxy->login;
 			again = step_socks(c);
 		} else {
 			step_http(c);

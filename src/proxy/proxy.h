@@ -35,6 +35,13 @@ struct proxy {
 	const int *rules;              /* rules' sockets by rules_index(); -1: there is none */
 	size_t n_rules;
 	const struct stream_front *h2; /* NULL: clients are offered HTTP/1.1 alone */
+	/*
+	 * Set in a session without places (--mode inject): "USER:PASSWORD" of the explicit proxy and
+	 * its form in Proxy-Authorization. Such a proxy serves what could go without it: only [egress]
+	 * deny holds, and what no rule speaks of is passed on unread.
+	 */
+	const char *login;
+	char basic[128];
 	size_t n_conns;
 	uint64_t last_connection; /* number given to the newest */
 };

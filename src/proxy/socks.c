@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -13,6 +14,8 @@
 #define ATYP_NAME 3
 #define ATYP_IPV6 4
 #define METHOD_NONE 0
+#define METHOD_PASSWORD 2
+#define LOGIN_VERSION 1
 #define METHOD_REFUSED 0xff
 
 static unsigned port_at(const unsigned char *p)
@@ -48,18 +51,44 @@ void socks_reply(struct socks *s, enum socks_status status)
 
 static enum socks_result parse_greeting(struct socks *s, const unsigned char *bytes, size_t n)
 {
-	bool has_none;
+	unsigned char method = s->login != NULL ? METHOD_PASSWORD : METHOD_NONE;
+	bool has_method;
 
 	if (n < 2 || n - 2 < bytes[1])
 		return SOCKS_MORE;
-	has_none = memchr(bytes + 2, METHOD_NONE, bytes[1]) != NULL;
+	has_method = memchr(bytes + 2, method, bytes[1]) != NULL;
 	s->bytes = 2u + bytes[1];
 	s->reply[0] = 5;
-	s->reply[1] = has_none ? METHOD_NONE : METHOD_REFUSED;
+	s->reply[1] = has_method ? method : METHOD_REFUSED;
 	s->reply_bytes = 2;
 	s->has_greeted = true;
-	s->why = "SOCKS client insists on authentication";
-	return has_none ? SOCKS_GREETED : SOCKS_BAD;
+	s->why = s->login != NULL ? "SOCKS client has no password"
+				  : "SOCKS client insists on authentication";
+	return has_method ? SOCKS_GREETED : SOCKS_BAD;
+}
+
+/* 1, length, user, length, password (RFC 1929). */
+static enum socks_result parse_login(struct socks *s, const unsigned char *bytes, size_t n)
+{
+	size_t user_n = strcspn(s->login, ":"), password_n = strlen(s->login + user_n + 1);
+	const unsigned char *password;
+	bool is_right;
+
+	if (n < 2 || n < 3u + bytes[1])
+		return SOCKS_MORE;
+	password = bytes + 3 + bytes[1];
+	s->bytes = 3u + bytes[1] + password[-1];
+	if (n < s->bytes)
+		return SOCKS_MORE;
+	is_right = bytes[0] == LOGIN_VERSION && bytes[1] == user_n && password[-1] == password_n &&
+		   CRYPTO_memcmp(bytes + 2, s->login, user_n) == 0 &&
+		   CRYPTO_memcmp(password, s->login + user_n + 1, password_n) == 0;
+	s->reply[0] = LOGIN_VERSION;
+	s->reply[1] = is_right ? 0 : 1;
+	s->reply_bytes = 2;
+	s->has_logged_in = is_right;
+	s->why = "wrong SOCKS password";
+	return is_right ? SOCKS_GREETED : SOCKS_BAD;
 }
 
 static enum socks_result parse_request5(struct socks *s, const unsigned char *bytes, size_t n)
@@ -136,9 +165,14 @@ enum socks_result socks_parse(struct socks *s, const unsigned char *bytes, size_
 	if (s->version == 0)
 		s->version = bytes[0];
 	if (s->version == 4)
-		r = parse_request4(s, bytes, n);
+		r = s->login == NULL ? parse_request4(s, bytes, n)
+				     : bad(s, SOCKS_DENIED, "SOCKS4 knows no password");
+	else if (!s->has_greeted)
+		r = parse_greeting(s, bytes, n);
+	else if (s->login != NULL && !s->has_logged_in)
+		r = parse_login(s, bytes, n);
 	else
-		r = s->has_greeted ? parse_request5(s, bytes, n) : parse_greeting(s, bytes, n);
+		r = parse_request5(s, bytes, n);
 	if (r == SOCKS_MORE && n >= SOCKS_REQUEST_MAX)
 		return bad(s, SOCKS_DENIED, "SOCKS request too long");
 	return r;

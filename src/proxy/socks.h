@@ -1,4 +1,7 @@
-/* SOCKS5 (RFC 1928, no authentication, CONNECT only), SOCKS4 and SOCKS4a requests. */
+/*
+ * SOCKS5 (RFC 1928, CONNECT only), SOCKS4 and SOCKS4a requests; with a login SOCKS5 alone and with
+ * that user and password (RFC 1929).
+ */
 #ifndef PROXY_SOCKS_H
 #define PROXY_SOCKS_H
 
@@ -16,7 +19,9 @@ enum socks_result {
 };
 
 struct socks {
+	const char *login; /* "USER:PASSWORD" that is asked for, or NULL; borrowed */
 	bool has_greeted;
+	bool has_logged_in;
 	unsigned version; /* 4 or 5 */
 	size_t bytes;     /* how many were used up */
 	struct target target;

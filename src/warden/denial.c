@@ -182,6 +182,14 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	char line[1024];
 	bool is_request = msg->type == PROXYMSG_REQUEST;
 
+	if (w->bare > 0) {
+		/* Whose socket it was cannot be told from others of the machine: the user hears it. */
+		if (denial_is_one(msg) && is_in_rate()) {
+			denial_line(msg, "", record->seq, line, sizeof(line));
+			(void)!write(STDERR_FILENO, line, strlen(line));
+		}
+		return;
+	}
 	/* The connection's record names the command; its requests can come by the thousand. */
 	if (msg->family == 0 || w->cell.pid <= 0 ||
 		(is_request && (!denial_is_one(msg) || !is_in_rate())))

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/sha256.h"
+#include "wire/netplan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,23 @@ static size_t add_trust(const struct environ *e, const bool *is_said, struct buf
 	return count;
 }
 
+/* For programs that insist on a proxy: the one that every cell has. */
+static size_t add_proxy(const struct environ *e, struct buf *out)
+{
+	static const char *const variables[] = { "HTTPS_PROXY=http://127.0.0.1:3128",
+		"https_proxy=http://127.0.0.1:3128", "HTTP_PROXY=http://127.0.0.1:3128",
+		"http_proxy=http://127.0.0.1:3128", "ALL_PROXY=http://127.0.0.1:3128",
+		"all_proxy=http://127.0.0.1:3128", "NO_PROXY=localhost,127.0.0.1,::1",
+		"no_proxy=localhost,127.0.0.1,::1" };
+
+	_Static_assert(NETPLAN_PROXY_PORT == 3128, "the port in the texts");
+	if (strcmp(policy_value(e->plan->policy, PK_EGRESS_PROXY_ENV)->value, "yes") != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++)
+		buf_add(out, variables[i], strlen(variables[i]) + 1);
+	return ARRAY_LEN(variables);
+}
+
 size_t environ_for_cell(const struct environ *e, const char *env, size_t n, struct buf *out)
 {
 	size_t count = 0, n_set;
@@ -288,7 +306,7 @@ size_t environ_for_cell(const struct environ *e, const char *env, size_t n, stru
 		buf_add(out, env, strlen(env) + 1);
 		count++;
 	}
-	count += add_trust(e, is_said, out) + add_fakes(e, out);
+	count += add_proxy(e, out) + add_trust(e, is_said, out) + add_fakes(e, out);
 	for (size_t i = 0; i < n_set; i++, count++)
 		buf_add(out, set[i].value, strlen(set[i].value) + 1);
 	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)

@@ -38,6 +38,7 @@ static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds
 	fds[n++] = policy;
 	fds[n++] = sock;
 	fds[n++] = w->trust.fds[TRUST_FD_KEY];
+	fds[n++] = w->login;
 	for (unsigned i = CELL_FD_TCP4; i <= CELL_FD_NFLOG; i++)
 		fds[n++] = w->cell.fds[i];
 	for (size_t i = 0; i < n_localhost; i++)

@@ -95,7 +95,8 @@ static int open_audit(struct warden *w, struct err *err)
 		buf_add(&strings, w->plan->argv[n], strlen(w->plan->argv[n]) + 1);
 	audit_begin(&w->audit, &r, "session");
 	audit_string(&r, "version", AGENTJAIL_VERSION);
-	audit_string(&r, "mode", w->plan->is_run_verb ? "run" : "split");
+	audit_string(&r, "mode", w->plan->mode == RUN_INJECT ? "inject" : w->plan->is_run_verb ? "run"
+											      : "split");
 	audit_strings(&r, "argv", strings.data != NULL ? strings.data : "", n);
 	audit_string(&r, "project", w->plan->project);
 	audit_string(&r, "cwd", w->plan->cwd);
@@ -248,7 +249,9 @@ static void read_signals(struct warden *w)
 	struct signalfd_siginfo si;
 
 	while (read(w->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (w->attend != NULL)
+		if (w->bare > 0)
+			bare_signal(w, &si);
+		else if (w->attend != NULL)
 			attend_signal(w->attend, (int)si.ssi_signo, si.ssi_code, si.ssi_pid);
 		else
 			signal_agent(w, &si);
@@ -266,7 +269,7 @@ enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_
 /* While no proxy runs, its listeners wake us: the first packet starts it. */
 static void watch_network(const struct warden *w, struct pollfd *fds)
 {
-	bool wants = w->cell.pid > 0 && w->proxy.pid == 0 && w->proxy.failures < 3;
+	bool wants = (w->cell.pid > 0 || w->bare > 0) && w->proxy.pid == 0 && w->proxy.failures < 3;
 
 	for (unsigned i = 0; i < NET_SLOTS; i++) {
 		unsigned k = CELL_FD_TCP4 + i;
@@ -396,8 +399,22 @@ static int prepare(struct warden *w, struct err *err)
 	return 0;
 }
 
+/* --mode inject: no place is made. */
+static int prepare_bare(struct warden *w, struct err *err)
+{
+	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
+		w->cell.fds[i] = -1;
+	if (block_signals(w, err) < 0 || keeperctl_init(w, &w->keepers, err) < 0 ||
+		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0 ||
+		trust_init(&w->trust, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
+		return -err->code;
+	return bare_start(w, err);
+}
+
 static int run(struct warden *w, struct err *err)
 {
+	if (w->plan->mode == RUN_INJECT)
+		return prepare_bare(w, err) < 0 ? -err->code : loop(w, err);
 	if (prepare(w, err) < 0)
 		return -err->code;
 	terminal_init(&w->terminal);
@@ -420,12 +437,13 @@ static void tear_down(struct warden *w)
 	}
 	if (w->cell.ctl >= 0)
 		read_cell(w);
+	bare_stop(w);
 	proxyctl_stop(w);
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
 	cells_close(w);
 	trust_done(&w->trust);
-	if (!w->plan->is_run_verb)
+	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {
 		audit_begin(&w->audit, &r, "end");
@@ -486,6 +504,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 		.shim = -1,
 		.signals = -1,
 		.tmp_spare = -1,
+		.login = -1,
 		.terminal = { .fd = -1 } };
 	w.queue_end = &w.queue;
 	r = run(&w, err);

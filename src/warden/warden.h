@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -76,6 +77,8 @@ struct warden {
 	sigset_t old_mask;
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;
+	int login; /* --mode inject: memfd, what clients of the proxy must say; -1: none */
+	pid_t bare; /* --mode inject: the agent, in no place of its own; 0: not running */
 	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
 	uint32_t next_id, next_stamp;
 	struct pending pending[PENDING_MAX];
@@ -113,6 +116,11 @@ void redirect_to_shim(struct warden *w, const struct seccomp_notif *n, size_t pa
 void redirect_answer(struct warden *w, const struct seccomp_notif *n, int error);
 void redirect_go_on(struct warden *w, const struct seccomp_notif *n);
 bool redirect_is_shim_call(struct warden *w, const struct seccomp_notif *n);
+
+/* bare.c: --mode inject. */
+int bare_start(struct warden *w, struct err *err);
+void bare_signal(struct warden *w, const struct signalfd_siginfo *si);
+void bare_stop(struct warden *w);
 
 /* proxyctl.c */
 void proxyctl_start(struct warden *w);

@@ -52,6 +52,7 @@ enum proxy_fd {
 	PROXY_FD_POLICY = 3, /* memfd, policy_undump() */
 	PROXY_FD_WARDEN, /* SOCK_SEQPACKET, struct proxymsg */
 	PROXY_FD_AUTHORITY, /* memfd: the session's certificate authority with its key, PEM; or closed */
+	PROXY_FD_LOGIN, /* memfd: "USER:PASSWORD" that clients of the explicit proxy need; or closed */
 	PROXY_FD_TCP4, /* redirected TCP: SO_ORIGINAL_DST */
 	PROXY_FD_TCP6,
 	PROXY_FD_UDP4, /* names */

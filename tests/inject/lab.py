@@ -200,6 +200,48 @@ def play_all(server, jail, bare, wanted):
         tap(why is None, title, why)
 
 
+def play_inject_mode(server, program, profile, project, env):
+    """--mode inject: clients that know the proxy variables get the header, by no one else's leave."""
+    def run(*words, **more):
+        server.clear()
+        done = subprocess.run(DROP + [program, "-q", "--mode", "inject", "-p", profile, "--", *words],
+                              cwd=project, env={**env, **more}, capture_output=True, timeout=60)
+        return done.stdout + done.stderr, server.seen()
+
+    def injected(title, *words):
+        out, seen = run(*words)
+        data = b"".join(c.data for c in seen if c.sni == "api.test")
+        tap(cases.SECRET in data and not finds_secret(out), f"mode inject: {title}", f"{out!r} {seen}")
+
+    injected("curl", "curl", "-sS", "https://api.test/echo")
+    injected("curl through SOCKS5", "sh", "-c",
+             'curl -sS -x "$(echo "$HTTPS_PROXY" | sed s/http:/socks5h:/)" https://api.test/echo')
+    injected("python3 urllib", "python3", "-c",
+             "import urllib.request as u; print(u.urlopen('https://api.test/').read())")
+    injected("git", "sh", "-c", "git ls-remote https://api.test/x || true")
+    out, _ = run("sh", "-c", "env; tr '\\0' '\\n' </proc/$PPID/environ; ls -A; id -u")
+    tap(not finds_secret(out) and str(os.geteuid()).encode() in out, "mode inject: no secret in the environment", out)
+    out, seen = run("curl", "-sS", "https://evil.test/echo")
+    tap(b"GET /echo" in out and SECRET.encode() not in b"".join(c.data for c in seen),
+        "mode inject: a host without rules is passed on", out)
+    out, seen = run("sh", "-c", "curl -sS -m 5 -x 127.0.0.1:${HTTPS_PROXY##*:} https://api.test/; "
+                    "curl -sS -m 5 -x http://agentjail:wrong@127.0.0.1:${HTTPS_PROXY##*:} https://api.test/; "
+                    "curl -sS -m 5 -x socks5h://127.0.0.1:${HTTPS_PROXY##*:} https://api.test/; "
+                    "curl -sS -m 5 -x socks5h://agentjail:wrong@127.0.0.1:${HTTPS_PROXY##*:} https://api.test/; "
+                    "curl -sS -m 5 -x socks4a://127.0.0.1:${HTTPS_PROXY##*:} https://api.test/")
+    tap(not requests_of(seen) and out.count(b"407") == 2, "mode inject: nobody without the session's login", out)
+    out, seen = run("sh", "-c", "exit 7")
+    status = subprocess.run(DROP + [program, "-q", "--mode", "inject", "-p", profile, "--", "sh", "-c", "exit 7"],
+                            cwd=project, env=env).returncode
+    left = [d for d in os.listdir(env["XDG_RUNTIME_DIR"] + "/agentjail")] if os.path.isdir(
+        env["XDG_RUNTIME_DIR"] + "/agentjail") else []
+    tap(status == 7 and not left, "mode inject: the agent's status, and nothing left behind", f"{status} {left}")
+
+
+def requests_of(seen):
+    return [c for c in seen if c.data]
+
+
 def main():
     base, program, _who = sys.argv[1:4]
     project = f"{base}/home/project"
@@ -217,7 +259,11 @@ def main():
     env = {"HOME": f"{base}/home", "PATH": os.environ["PATH"], "TEST_API_TOKEN": SECRET}
     bare = Side("bare", DROP, project, env)
     jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env) if program else None
-    play_all(server, jail, bare, sys.argv[4:])
+    if os.environ.get("ONLY") != "modes":
+        play_all(server, jail, bare, sys.argv[4:])
+    if program and not sys.argv[4:]:
+        os.makedirs(f"{base}/run", mode=0o700)
+        play_inject_mode(server, program, profile, project, {**env, "XDG_RUNTIME_DIR": f"{base}/run"})
     for side in (bare, jail):
         if side:
             side.process.stdin.close()

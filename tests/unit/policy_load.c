@@ -169,7 +169,7 @@ static const struct bad {
 	{ "[egress]\npublish = 3000\n", ":2: [egress] publish is not supported yet" },
 	{ "[egress]\nparent-proxy = socks5://p:1\n",
 		":2: [egress] parent-proxy: 'socks5://p:1' is no parent proxy" },
-	{ "[egress]\nproxy-env = yes\n", ":2: [egress] proxy-env = yes is not supported yet" },
+	{ "[egress]\nproxy-env = on\n", ":2: [egress] proxy-env: 'on' is not valid; write no or yes" },
 	{ "[agent]\negress = a.test\n", ":2: [agent] egress = a.test is not supported yet" },
 	{ "[limits]\nmemory = 512M\n", ":2: [limits] memory is not supported yet" },
 	{ "[limits]\nmemory = much\n", ":2: [limits] memory: 'much' is no amount" },

@@ -130,6 +130,15 @@ static void keep(int sock)
 	_exit(0);
 }
 
+/* A server that is only there to be connected to. */
+static void accept_all(int server)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)fcntl(server, F_SETFL, 0);
+	for (;;)
+		(void)close(accept(server, NULL, NULL));
+}
+
 /* ---- the proxy ---- */
 
 static int run(const char *const *argv, const char *out)
@@ -195,7 +204,7 @@ static int listening(const char *address, uint16_t *ret_port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)inet_pton(AF_INET, address, &a.sin_addr);
-	if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 1024) < 0 ||
+	if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 64) < 0 ||
 		getsockname(fd, (struct sockaddr *)&a, &n) < 0)
 		return -1;
 	*ret_port = ntohs(a.sin_port);
@@ -289,6 +298,8 @@ static pid_t start(uint16_t *ret_entry)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	rule_socks[0] = pair[0];
+	if (fork() == 0)
+		accept_all(server);
 	if (fork() == 0)
 		keep(pair[1]);
 	pid = fork();

@@ -136,7 +136,7 @@ static void test_odd_hellos(void)
 	int fd = dial_connect("api.test:443");
 	long n;
 
-	(void)SSL_set_tlsext_host_name(ssl, "api.test");
+	set_name(ssl, "api.test");
 	SSL_set_bio(ssl, in, network);
 	(void)SSL_connect(ssl);
 	n = BIO_get_mem_data(network, &hello);
@@ -185,7 +185,7 @@ static void test_versions(void)
 	c.fd = dial_connect("api.test:443");
 	c.ssl = SSL_new(ctx);
 	(void)SSL_set_fd(c.ssl, c.fd);
-	(void)SSL_set_tlsext_host_name(c.ssl, "api.test");
+	set_name(c.ssl, "api.test");
 	tap_ok(SSL_connect(c.ssl) != 1, "not TLS 1.1");
 	close_client(&c);
 	SSL_CTX_free(ctx);

@@ -240,6 +240,18 @@ static void test_socket(void)
 		"an upgrade that is refused leaves HTTP as it is");
 }
 
+static void test_given_up(void)
+{
+	struct client c = connect_to("api.test");
+	unsigned before = kept->n_given_up;
+
+	client_say(&c, GET("/v1/slowly"));
+	(void)poll(NULL, 0, 200);
+	close_client(&c);
+	(void)poll(NULL, 0, 300);
+	tap_ok(kept->n_given_up == before + 1, "a client that goes away stops its request");
+}
+
 /* ---- channels ---- */
 
 static void test_many(void)
@@ -470,6 +482,7 @@ int main(int argc, char **argv)
 	test_early();
 	test_events();
 	test_socket();
+	test_given_up();
 	test_many();
 	test_reuse();
 	test_no_way();

@@ -144,10 +144,14 @@ bool exchange_retry(struct exchange *x)
 	return true;
 }
 
-/* The request's head, then what of its end is due. A channel that is gone is told by its event. */
+/*
+ * The request's head, then what of its end is due. A reused channel that is closed has not taken
+ * the head, so that another one may have it, whatever the method; a new one's event tells of its
+ * end.
+ */
 static void send_head(struct exchange *x)
 {
-	bool with_end = !x->has_body && !x->is_upgrade;
+	bool with_end = !x->has_body;
 	unsigned sent;
 	int r;
 
@@ -159,16 +163,28 @@ static void send_head(struct exchange *x)
 	if (sent == 2)
 		x->is_ended = true;
 	x->wants_end |= with_end;
-	if (r < 0 && r != -EAGAIN)
+	if (r == -EAGAIN) {
+		exchange_link_wait(x->link);
+	} else if (r < 0 && x->is_reused) {
+		exchange_link_close(x->link);
+		x->is_reused = false;
+		start_dial(x);
+	} else if (r < 0) {
 		exchange_link_wake(x->link);
+	}
 }
 
 void exchange_send_end_due(struct exchange *x)
 {
+	int r;
+
 	if (x->state != EXCHANGE_OPEN || !x->wants_end || x->is_ended)
 		return;
-	if (channel_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0) == 0)
+	r = channel_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0);
+	if (r == 0)
 		x->is_ended = true;
+	else if (r == -EAGAIN)
+		exchange_link_wait(x->link);
 }
 
 void exchange_can_send(struct exchange *x)
@@ -207,7 +223,7 @@ size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 		size_t part = n - done < KEEPMSG_DATA_MAX ? n - done : KEEPMSG_DATA_MAX;
 
 		r = channel_send(x->link->fd, KEEPMSG_BODY, bytes + done, part);
-		if (r == -EAGAIN || r == -ENOBUFS)
+		if (r == -EAGAIN)
 			break;
 		/* The channel is gone: its event tells, and the bytes have no use. */
 		if (r < 0)
@@ -216,6 +232,8 @@ size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 	}
 	x->peer->msg.bytes_out += done;
 	x->wants_writable = done < n;
+	if (x->wants_writable && x->link != NULL)
+		exchange_link_wait(x->link);
 	return done;
 }
 

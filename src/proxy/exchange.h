@@ -55,7 +55,7 @@ bool exchange_wants_body(struct exchange *x);
 
 /* Takes body bytes; returns how many, less than n (0 too): wait for ops->writable. */
 size_t exchange_send(struct exchange *x, const char *bytes, size_t n);
-void exchange_send_end(struct exchange *x);
+void exchange_send_end(struct exchange *x); /* of the body, or behind 101 of the connection */
 
 /* Back-pressure: while off, ops->data is not called and nothing more is read from the keeper. */
 void exchange_read(struct exchange *x, bool on);

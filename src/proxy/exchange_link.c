@@ -28,17 +28,23 @@ static void unlink_from_peer(struct exchange_link *link)
 	link->peer->n_links--;
 }
 
-void exchange_link_close(struct exchange_link *link)
+static void shut(struct exchange_link *link)
 {
-	if (link == NULL || link->is_dead)
-		return;
 	unlink_from_peer(link);
 	(void)event_del(&link->event);
+	(void)event_del(&link->writable);
 	cleanup_close(&link->fd);
 	if (link->x != NULL)
 		link->x->link = NULL;
 	link->x = NULL;
 	link->is_dead = true;
+}
+
+void exchange_link_close(struct exchange_link *link)
+{
+	if (link == NULL || link->is_dead)
+		return;
+	shut(link);
 	if (!link->is_busy)
 		free(link);
 }
@@ -48,16 +54,22 @@ void exchange_link_wake(struct exchange_link *link)
 	event_active(&link->event, EV_READ, 0);
 }
 
+void exchange_link_wait(struct exchange_link *link)
+{
+	(void)event_add(&link->writable, NULL);
+}
+
 static void lost(struct exchange_link *link, const char *reason)
 {
 	struct exchange *x = link->x;
 
-	exchange_link_close(link);
+	shut(link);
 	if (x != NULL)
 		exchange_lost_channel(x, reason);
 }
 
-/* One message; false: none is to be had or wanted now. */
+/* One message; false: none is to be had or wanted now. Behind END nothing is until the next head.
+ */
 static bool step(struct exchange_link *link)
 {
 	struct channel_message message;
@@ -70,7 +82,7 @@ static bool step(struct exchange_link *link)
 		return false;
 	if (r == 1 && link->x != NULL) {
 		exchange_take_message(link->x, &message);
-		return true;
+		return message.type != KEEPMSG_END;
 	}
 	/* An idle channel has nothing to say but that it ends. */
 	lost(link, r == -EPROTO ? "the keeper sent what it may not" : "the keeper is gone");
@@ -80,7 +92,7 @@ static bool step(struct exchange_link *link)
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct exchange_link *link = arg;
-	bool more = true;
+	bool more = (what & EV_READ) != 0;
 
 	(void)fd;
 	link->is_busy = true;
@@ -109,8 +121,10 @@ struct exchange_link *exchange_link_new(struct exchange_peer *peer, size_t rule,
 	link->next = peer->links;
 	peer->links = link;
 	peer->n_links++;
-	(void)event_assign(&link->event, peer->proxy->base, fd,
-		EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, link);
+	(void)event_assign(
+		&link->event, peer->proxy->base, fd, EV_READ | EV_ET | EV_PERSIST, on_event, link);
+	(void)event_assign(
+		&link->writable, peer->proxy->base, fd, EV_WRITE | EV_ET, on_event, link);
 	if (event_add(&link->event, NULL) < 0) {
 		exchange_link_close(link);
 		return NULL;

@@ -61,6 +61,11 @@ struct exchange_link {
 	size_t rule;
 	int fd;
 	struct event event;
+	/*
+	 * Only while something waits to be sent: the kernel wakes whoever wants to write to a local
+	 * socket each time the other end has read.
+	 */
+	struct event writable;
 	struct exchange *x; /* NULL: idle */
 	unsigned n_served;
 	bool is_busy; /* its event is being handled: dead ones are freed behind it */
@@ -117,5 +122,8 @@ void exchange_link_close(struct exchange_link *link);
 
 /* Looks for messages again, from the event loop. */
 void exchange_link_wake(struct exchange_link *link);
+
+/* exchange_can_send() is called when the channel takes more. */
+void exchange_link_wait(struct exchange_link *link);
 
 #endif

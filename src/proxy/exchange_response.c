@@ -48,10 +48,9 @@ static void take_head(struct exchange *x, const struct channel_message *message)
 	x->framing = is_bodiless(x, head.status) ? KEEPMSG_NO_BODY : head.framing;
 	x->left = x->framing == KEEPMSG_LENGTH ? head.length : 0;
 	buf_done(&x->request);
-	if (x->is_upgrade && !x->is_opaque) {
-		x->wants_end = true;
-		exchange_send_end_due(x);
-	}
+	/* The request has had its end; the connection that it became will have another one. */
+	if (x->is_opaque)
+		x->wants_end = x->is_ended = false;
 	exchange_report(x, head.status, false, "");
 	x->ops->head(x->arg, &head);
 }

@@ -14,6 +14,9 @@
 /* Rationale: a client that does not read holds back this much, and one message more. */
 #define FRONT1_OUT_MAX (64u << 10)
 
+/* Rationale: fits one TLS record together with its head. */
+#define FRONT1_SMALL_BYTES 8192u
+
 /*
  * What may happen in which state:
  *
@@ -36,6 +39,7 @@ struct front1 {
 	enum front1_state state;
 	struct buf in, out;
 	size_t out_at;  /* written so far */
+	bool is_drained; /* nothing was there to be read, since ready() was called */
 	bool is_eof;    /* the client has ended its stream */
 	bool is_over;   /* stream_finish() was called */
 	bool is_reset;  /* CLOSING: no orderly end */

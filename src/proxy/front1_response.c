@@ -133,7 +133,9 @@ static void on_head(void *arg, const struct keepmsg_head *head)
 	add_fields(&f->out, head);
 	add_framing(f, head);
 	buf_adds(&f->out, "\r\n");
-	stream_kick(f->stream);
+	/* A small body comes at once, and then both go together. */
+	if (f->end != FRONT1_END_LENGTH || head->length > FRONT1_SMALL_BYTES)
+		stream_kick(f->stream);
 }
 
 static void on_data(void *arg, const char *bytes, size_t n)

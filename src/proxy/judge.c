@@ -148,14 +148,22 @@ static void choose_rule(const struct proxy *proxy, const struct target *target,
 
 /* ---- all of it ---- */
 
-/* The arena does not move any more. */
+/* The arena does not move any more. Refusals are reported with method and path, too. */
+static void point_line(const struct judge_request *q, struct judge_result *r)
+{
+	struct keepmsg_head *head = &r->head;
+
+	if (r->arena.failed)
+		return;
+	head->method = (struct keepmsg_text){ r->arena.data, q->method.n };
+	head->path.at = r->arena.data + q->method.n + 1;
+	head->path.n = strlen(head->path.at);
+}
+
 static void point(const struct judge_request *q, struct judge_result *r, const size_t *names)
 {
 	struct keepmsg_head *head = &r->head;
 
-	head->method = (struct keepmsg_text){ r->arena.data, q->method.n };
-	head->path.at = r->arena.data + q->method.n + 1;
-	head->path.n = strlen(head->path.at);
 	for (size_t i = 0; i < head->n_fields; i++)
 		head->fields[i].name.at = r->arena.data + names[i];
 	head->framing = q->framing;
@@ -165,12 +173,27 @@ static void point(const struct judge_request *q, struct judge_result *r, const s
 		      (q->expects_continue && q->framing != KEEPMSG_NO_BODY ? KEEPMSG_CONTINUE : 0);
 }
 
-void judge(const struct proxy *proxy, const struct target *target,
+static void judge_rest(const struct proxy *proxy, const struct target *target,
 	const struct judge_request *request, struct judge_result *ret)
 {
 	size_t names[KEEPMSG_FIELDS_MAX];
 	const char *why;
 
+	choose_rule(proxy, target, request, ret);
+	if (ret->verdict == JUDGE_REFUSED)
+		return;
+	why = judge_fields(request, ret, names);
+	if (why != NULL)
+		refuse(ret, ret->status != 0 ? ret->status : 400, why);
+	else if (ret->arena.failed)
+		refuse(ret, 503, "out of memory");
+	else
+		point(request, ret, names);
+}
+
+void judge(const struct proxy *proxy, const struct target *target,
+	const struct judge_request *request, struct judge_result *ret)
+{
 	/* The fields, 4 KiB, are not read beyond their number. */
 	memset(ret, 0, offsetof(struct judge_result, head.fields));
 	memset(&ret->head.n_fields, 0, sizeof(*ret) - offsetof(struct judge_result, head.n_fields));
@@ -178,23 +201,11 @@ void judge(const struct proxy *proxy, const struct target *target,
 	if (!check_authorities(target, request, ret) || !check_method(request, ret) ||
 		!read_target(request, ret))
 		return;
-	if (ret->arena.failed) {
+	if (ret->arena.failed)
 		refuse(ret, 503, "out of memory");
-		return;
-	}
-	choose_rule(proxy, target, request, ret);
-	if (ret->verdict == JUDGE_REFUSED)
-		return;
-	why = judge_fields(request, ret, names);
-	if (why != NULL) {
-		refuse(ret, ret->status != 0 ? ret->status : 400, why);
-		return;
-	}
-	if (ret->arena.failed) {
-		refuse(ret, 503, "out of memory");
-		return;
-	}
-	point(request, ret, names);
+	else
+		judge_rest(proxy, target, request, ret);
+	point_line(request, ret);
 }
 
 void judge_done(struct judge_result *result)

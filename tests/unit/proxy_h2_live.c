@@ -162,6 +162,164 @@ static void test_node(void)
 		"node: 40 requests at once, trailers, resets, and more on the same connection");
 }
 
+/* ---- floods ---- */
+
+static struct client connect_h2(void)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	SSL_CTX *ctx = client_ctx(true);
+	struct client c = { .fd = dial_connect("api.test:443") };
+
+	(void)SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\2h2", 3);
+	c.ssl = SSL_new(ctx);
+	SSL_CTX_free(ctx);
+	(void)SSL_set_fd(c.ssl, c.fd);
+	set_name(c.ssl, "api.test");
+	if (SSL_connect(c.ssl) != 1)
+		fail("TLS handshake");
+	client_write(&c, hello, sizeof(hello) - 1);
+	return c;
+}
+
+static void put_frame(
+	struct buf *out, char type, char flags, uint32_t stream, const char *bytes, size_t n)
+{
+	char h[9] = { 0, (char)(n >> 8), (char)n, type, flags, (char)(stream >> 24),
+		(char)(stream >> 16), (char)(stream >> 8), (char)stream };
+
+	buf_add(out, h, sizeof(h));
+	buf_add(out, bytes, n);
+}
+
+/* GET https://api.test/v1/slowly, by the static table. */
+#define HEAD                                                                                       \
+	"\x82\x87\x41\x08"                                                                         \
+	"api.test\x04\x0a/v1/slowly"
+
+static void flood_resets(struct buf *out, uint32_t i)
+{
+	put_frame(out, 1, 5, 2 * i + 1, HEAD, sizeof(HEAD) - 1);
+	put_frame(out, 3, 0, 2 * i + 1, "\0\0\0\x08", 4);
+}
+
+static void flood_pings(struct buf *out, uint32_t i)
+{
+	(void)i;
+	put_frame(out, 6, 0, 0, "12345678", 8);
+}
+
+static void flood_continuations(struct buf *out, uint32_t i)
+{
+	if (i == 0)
+		put_frame(out, 1, 1, 1, HEAD, sizeof(HEAD) - 1);
+	put_frame(out, 9, 0, 1, "\x90", 1);
+}
+
+/* 4,000 bytes in the table, then 16,000 fields of one byte each. */
+static void flood_hpack(struct buf *out, uint32_t i)
+{
+	AUTO_BUF struct buf block = { 0 };
+
+	buf_adds(&block, HEAD "\x40\x01x\x7f\xa1\x1e");
+	for (int j = 0; j < 4000; j++)
+		buf_adds(&block, "v");
+	for (int j = 0; j < 12000; j++)
+		buf_adds(&block, "\xbe");
+	put_frame(out, 1, 5, 2 * i + 1, block.data, block.len);
+}
+
+static const struct {
+	void (*put)(struct buf *out, uint32_t i);
+	uint32_t few, many; /* that are borne (proxy_h2_hostile has the others), that are not */
+	const char *what;
+} floods[] = {
+	{ flood_resets, 20, 20000, "requests that are reset at once" },
+	{ flood_pings, 500, 200000, "pings" },
+	{ flood_continuations, 0, 100000, "CONTINUATION frames" },
+	{ flood_hpack, 0, 2, "heads that unpack to 48 MiB" },
+};
+
+static long proxy_kib(void)
+{
+	char path[64], line[128];
+	long kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)proxy_pid);
+	f = fopen(path, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "VmRSS:", 6) == 0)
+			kib = strtol(line + 6, NULL, 10);
+	if (f != NULL)
+		(void)fclose(f);
+	return kib;
+}
+
+/* Does this come within a second? */
+static bool is_said(struct client *c, const char *what, size_t what_n)
+{
+	static char bytes[1 << 20];
+	const struct timeval tv = { .tv_sec = 1 };
+	size_t n = 0;
+	int got;
+
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	while (n < sizeof(bytes) && memmem(bytes, n, what, what_n) == NULL &&
+		(got = SSL_read(c->ssl, bytes + n, (int)(sizeof(bytes) - n))) > 0)
+		n += (size_t)got;
+	return memmem(bytes, n, what, what_n) != NULL;
+}
+
+static bool answers_ping(struct client *c)
+{
+	AUTO_BUF struct buf ping = { 0 };
+
+	put_frame(&ping, 6, 0, 0, "12345678", 8);
+	client_write(c, ping.data, ping.len);
+	return is_said(c,
+		"\0\0\x08\6\1\0\0\0\0"
+		"12345678",
+		17);
+}
+
+/* Ends the connection, or does not, as expected. */
+static bool flood(size_t which, uint32_t n, bool is_ended)
+{
+	AUTO_BUF struct buf out = { 0 };
+	struct client c = connect_h2();
+	bool calmed, ended, ok;
+
+	for (uint32_t i = 0; i < n; i++)
+		floods[which].put(&out, i);
+	client_write(&c, out.data, out.len);
+	/* The code of a GOAWAY: nothing else has these bytes. */
+	calmed = is_said(&c, "\0\0\0\x0b", 4);
+	ended = !answers_ping(&c);
+	ok = calmed == ended && ended == is_ended;
+	close_client(&c);
+	return ok;
+}
+
+static void test_floods(void)
+{
+	long before = proxy_kib(), after;
+
+	for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
+		struct client other = connect_h2();
+
+		if (floods[i].few > 0)
+			tap_ok(flood(i, floods[i].few, false), "%u %s are borne", floods[i].few,
+				floods[i].what);
+		tap_ok(flood(i, floods[i].many, true), "%u %s: the connection is ended",
+			floods[i].many, floods[i].what);
+		tap_ok(answers_ping(&other), "others go on");
+		close_client(&other);
+	}
+	after = proxy_kib();
+	tap_ok(after - before < 16 << 10, "the proxy has not grown much: %ld to %ld KiB", before,
+		after);
+}
+
 static void leave(void)
 {
 	static const char *const files[] = { "out", "up", "authority.pem" };
@@ -196,6 +354,8 @@ int main(int argc, char **argv)
 	test_curl();
 	test_large();
 	test_node();
+	drop_reports();
+	test_floods();
 	leave();
 	return end_world();
 }

@@ -54,13 +54,11 @@ static bool fill(struct front1 *f)
 	char bytes[FRONT1_READ_BYTES];
 	ssize_t n;
 
-	if (f->is_eof || f->is_drained || f->in.len + sizeof(bytes) > FRONT1_IN_MAX)
+	if (f->is_eof || f->in.len + sizeof(bytes) > FRONT1_IN_MAX)
 		return false;
 	n = stream_read(f->stream, bytes, sizeof(bytes));
-	if (n == -EAGAIN) {
-		f->is_drained = true;
+	if (n == -EAGAIN)
 		return false;
-	}
 	if (n < 0) {
 		f->is_over = true;
 		stream_finish(f->stream, true);
@@ -343,10 +341,7 @@ static void *new_front(struct proxy *proxy, struct stream *stream, struct exchan
 
 static void ready(void *front)
 {
-	struct front1 *f = front;
-
-	f->is_drained = false;
-	front1_run(f);
+	front1_run(front);
 }
 
 static void free_front(void *front)

@@ -28,10 +28,8 @@ static void unlink_from_peer(struct exchange_link *link)
 	link->peer->n_links--;
 }
 
-void exchange_link_close(struct exchange_link *link)
+static void shut(struct exchange_link *link)
 {
-	if (link == NULL || link->is_dead)
-		return;
 	unlink_from_peer(link);
 	(void)event_del(&link->event);
 	(void)event_del(&link->writable);
@@ -40,6 +38,13 @@ void exchange_link_close(struct exchange_link *link)
 		link->x->link = NULL;
 	link->x = NULL;
 	link->is_dead = true;
+}
+
+void exchange_link_close(struct exchange_link *link)
+{
+	if (link == NULL || link->is_dead)
+		return;
+	shut(link);
 	if (!link->is_busy)
 		free(link);
 }
@@ -58,7 +63,7 @@ static void lost(struct exchange_link *link, const char *reason)
 {
 	struct exchange *x = link->x;
 
-	exchange_link_close(link);
+	shut(link);
 	if (x != NULL)
 		exchange_lost_channel(x, reason);
 }

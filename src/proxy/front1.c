@@ -54,13 +54,11 @@ static bool fill(struct front1 *f)
 	char bytes[FRONT1_READ_BYTES];
 	ssize_t n;
 
-	if (f->is_eof || f->is_drained || f->in.len + sizeof(bytes) > FRONT1_IN_MAX)
+	if (f->is_eof || f->in.len + sizeof(bytes) > FRONT1_IN_MAX)
 		return false;
 	n = stream_read(f->stream, bytes, sizeof(bytes));
-	if (n == -EAGAIN) {
-		f->is_drained = true;
+	if (n == -EAGAIN)
 		return false;
-	}
 	if (n < 0) {
 		f->is_over = true;
 		stream_finish(f->stream, true);
@@ -266,16 +264,28 @@ static void at_eof(struct front1 *f)
 	}
 }
 
+/*
+ * Clients of TLS do not end their stream and go on reading: they have given up, and what the server
+ * still works on for them is stopped. In cleartext scripts do (`printf ... | nc`).
+ */
+static bool has_given_up(const struct front1 *f)
+{
+	return f->is_eof && !stream_is_plain(f->stream) &&
+		(f->state == FRONT1_WAIT || f->state == FRONT1_BODY);
+}
+
 /* ---- turns ---- */
 
 static void set_deadline(struct front1 *f)
 {
-	bool in_head = f->state == FRONT1_HEAD && f->in.len > 0;
+	/* A request ahead of its turn waits for the client to read, not to write. */
+	bool is_idle = f->state == FRONT1_HEAD && f->out.len == 0;
+	bool in_head = is_idle && f->in.len > 0;
 
 	if (in_head && !f->has_deadline)
 		stream_deadline(f->stream, PROXY_HEAD_TIMEOUT_S,
 			"the client did not finish what it had begun to send");
-	else if (!in_head && f->state != FRONT1_HEAD)
+	else if (!is_idle)
 		stream_deadline(f->stream, STALL_TIMEOUT_S, NULL);
 	else if (!in_head)
 		stream_deadline(f->stream, 0, NULL);
@@ -304,6 +314,10 @@ void front1_run(struct front1 *f)
 			at_eof(f);
 			more = f->state == FRONT1_CLOSING;
 		}
+		if (!f->is_over && has_given_up(f)) {
+			f->is_over = true;
+			stream_finish(f->stream, true);
+		}
 	}
 	if (!f->is_over && (f->in.failed || f->out.failed)) {
 		f->is_over = true;
@@ -327,10 +341,7 @@ static void *new_front(struct proxy *proxy, struct stream *stream, struct exchan
 
 static void ready(void *front)
 {
-	struct front1 *f = front;
-
-	f->is_drained = false;
-	front1_run(f);
+	front1_run(front);
 }
 
 static void free_front(void *front)

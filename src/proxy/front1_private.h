@@ -39,7 +39,6 @@ struct front1 {
 	enum front1_state state;
 	struct buf in, out;
 	size_t out_at;  /* written so far */
-	bool is_drained; /* nothing was there to be read, since ready() was called */
 	bool is_eof;    /* the client has ended its stream */
 	bool is_over;   /* stream_finish() was called */
 	bool is_reset;  /* CLOSING: no orderly end */

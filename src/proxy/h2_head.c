@@ -235,9 +235,10 @@ unsigned h2_head_finish(
 
 /* ---- responses ---- */
 
+/* Where else the host could be reached, past us, is not for the cell (RFC 7838). */
 static bool may_go(const struct keepmsg_field *field)
 {
-	return field->name.n > 0 && field->name.at[0] != ':' &&
+	return field->name.n > 0 && field->name.at[0] != ':' && !is_text(field->name, "alt-svc") &&
 	       !keepmsg_is_framing_name(field->name.at, field->name.n) &&
 	       nghttp2_check_header_name((const uint8_t *)field->name.at, field->name.n) &&
 	       (field->value.n == 0 || nghttp2_check_header_value(

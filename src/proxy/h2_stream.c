@@ -108,6 +108,7 @@ static size_t take_down(struct h2_stream *s, uint8_t *bytes, size_t max)
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the library's signature */
 static ssize_t read_down(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t max,
 	uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
@@ -121,16 +122,17 @@ static ssize_t read_down(nghttp2_session *ng, int32_t id, uint8_t *bytes, size_t
 	}
 	if (pending(s) > 0)
 		return (ssize_t)n;
-	if (s->is_down_broken && n == 0) {
+	if (!s->is_down_ended && !(s->is_down_broken && n == 0))
+		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
+	*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (s->trailers != NULL)
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	if (s->is_down_broken ||
+		(s->trailers != NULL &&
+			nghttp2_submit_trailer(ng, id, s->trailers->nva, s->trailers->n) != 0)) {
 		s->is_cut = true;
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
-	if (!s->is_down_ended)
-		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
-	*flags |= NGHTTP2_DATA_FLAG_EOF;
-	if (s->trailers != NULL &&
-		nghttp2_submit_trailer(ng, id, s->trailers->nva, s->trailers->n) == 0)
-		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 	return (ssize_t)n;
 }
 

@@ -18,6 +18,7 @@ int stream_init(struct stream *s, const struct stream_start *start)
 	s->fd = start->fd;
 	s->target = start->target;
 	s->client_alert = -1;
+	(void)event_assign(&s->kick, start->base, -1, 0, start->on_kick, start->arg);
 	(void)event_assign(&s->timer, start->base, -1, 0, start->on_timer, start->arg);
 	(void)event_assign(&s->event, start->base, s->fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
 		start->on_event, start->arg);
@@ -34,6 +35,7 @@ void stream_done(struct stream *s)
 
 	SSL_free(s->ssl);
 	(void)event_del(&s->event);
+	(void)event_del(&s->kick);
 	(void)event_del(&s->timer);
 	if (s->fd >= 0 && s->is_reset)
 		(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -58,9 +60,12 @@ ssize_t stream_recv(struct stream *s, void *bytes, size_t n)
 			s->early_at = 0;
 		return (ssize_t)n;
 	}
+	if (s->is_drained)
+		return -EAGAIN;
 	do
 		got = recv(s->fd, bytes, n, MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
+	s->is_drained = got < 0 && errno == EAGAIN;
 	return got < 0 ? -errno : got;
 }
 
@@ -149,7 +154,7 @@ bool stream_is_single(const struct stream *s)
 
 void stream_kick(struct stream *s)
 {
-	event_active(&s->event, EV_READ, 0);
+	event_active(&s->kick, 0, 0);
 }
 
 void stream_deadline(struct stream *s, unsigned seconds, const char *why)

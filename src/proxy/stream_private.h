@@ -14,7 +14,8 @@ struct stream {
 	SSL *ssl;         /* NULL: cleartext */
 	struct buf early; /* that was read before the stream was one: comes first */
 	size_t early_at;
-	struct event event, timer;
+	struct event event, kick, timer;
+	bool is_drained;  /* nothing is there to be read until the next event of the socket */
 	unsigned timer_s; /* what the timer is set to; 0: not set */
 	const char *why;  /* of the deadline, may be NULL */
 	const struct target *target;
@@ -27,15 +28,15 @@ struct stream {
 };
 
 /*
- * Takes fd over. early: bytes that were read already, moved. on_event and on_timer get arg. 0, or
- * -ENOMEM: nothing is taken.
+ * Takes fd over. early: bytes that were read already, moved. The callbacks get arg: of the socket,
+ * of stream_kick(), of the deadline. 0, or -ENOMEM: nothing is taken.
  */
 struct stream_start {
 	struct event_base *base;
 	int fd;
 	struct buf *early;
 	const struct target *target;
-	event_callback_fn on_event, on_timer;
+	event_callback_fn on_event, on_kick, on_timer;
 	void *arg;
 };
 int stream_init(struct stream *s, const struct stream_start *start);

@@ -280,6 +280,16 @@ static void run(struct terminate *t)
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
+	struct terminate *t = arg;
+
+	(void)fd;
+	(void)what;
+	t->stream.is_drained = false;
+	run(t);
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *arg)
+{
 	(void)fd;
 	(void)what;
 	run(arg);
@@ -312,6 +322,7 @@ int terminate_start(struct proxy *proxy, const struct terminate_request *request
 		.fd = request->client,
 		.early = request->early,
 		.on_event = on_event,
+		.on_kick = on_kick,
 		.on_timer = on_timer,
 		.arg = t };
 

@@ -7,7 +7,8 @@
 static void get(void)
 {
 	static const char *const fields[] = { "content-type", "text/plain", "connection", "close",
-		"transfer-encoding", "chunked", "x-Upper", "no", ":status", "500", NULL };
+		"transfer-encoding", "chunked", "alt-svc", "h3", "x-Upper", "no", ":status", "500",
+		NULL };
 	struct keepmsg_head head = reply_head(200, KEEPMSG_LENGTH, 5, fields);
 
 	start();
@@ -24,7 +25,7 @@ static void get(void)
 	fakes[0].ops->end(fakes[0].arg, NULL);
 	tap_ok(n_wakes > 0, "a response wakes the connection");
 	tap_is(drain(), "1:H(:status=200 content-type=text/plain content-length=5) 1:D(hello)E ",
-		"its response, without what HTTP/2 forbids");
+		"its response, without what HTTP/2 forbids and other ways to the host");
 	tap_ok(!fakes[0].is_cancelled && h2->n_streams == 0, "and nothing is left of it");
 	for (size_t piece = 1; piece < 40; piece += 13) {
 		start_bare();

@@ -135,6 +135,32 @@ static void lengths(void)
 	tap_ok(fakes[2].is_ended && !fakes[2].is_cancelled, "just as much: fine");
 }
 
+/* Of a request's trailers nothing goes on, and what a head says may not stand in them. */
+static void trailers(void)
+{
+	struct buf block = { 0 };
+
+	start();
+	put_head(1, 0, POST_LINES);
+	put_head(1, NGHTTP2_FLAG_END_STREAM, "authorization x\nhost evil.test\n");
+	put_head(3, 0, POST_LINES);
+	put_head(3, NGHTTP2_FLAG_END_STREAM, ":path /other\n");
+	put_head(5, 0, POST_LINES);
+	put_head(5, 0, "x 1\n");
+	send_all();
+	tap_is(request(0), "POST / (api.test) unknown;", "trailers do not go on");
+	tap_ok(fakes[0].is_ended && !fakes[0].is_cancelled, "but end the request");
+	tap_ok(fakes[1].is_cancelled && has_said("3:R(1)"), "pseudo-header fields in them: reset");
+	tap_ok(fakes[2].is_cancelled && has_said("5:R(1)"), "trailers that do not end it: reset");
+	put_head(7, 0, POST_LINES);
+	for (int i = 0; i < 5000; i++)
+		buf_add(&block, "\x90", 1); /* accept-encoding of the static table */
+	put_frame(NGHTTP2_HEADERS, 5, 7, block.data, block.len);
+	send_all();
+	tap_ok(has_said(CALM), "5000 of them end the connection");
+	buf_done(&block);
+}
+
 static void put_many(struct buf *block, size_t n, const char *name, const char *value)
 {
 	for (size_t i = 0; i < n; i++)
@@ -430,6 +456,7 @@ int main(void)
 	heads();
 	raw_values();
 	lengths();
+	trailers();
 	large_heads();
 	hpack_bomb();
 	continuations();

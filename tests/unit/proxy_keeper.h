@@ -26,7 +26,7 @@
 
 /* Shared with the test: text of all requests, and counts. */
 struct kept {
-	atomic_uint n_opened, n_requests, n_body_bytes;
+	atomic_uint n_opened, n_requests, n_body_bytes, n_given_up;
 	char text[KEPT_BYTES];
 };
 
@@ -323,6 +323,19 @@ static void answer_limit(int fd, struct buf *request)
 	_exit(0);
 }
 
+/* Notes when the proxy gives the request up before the response is ready. */
+static void answer_slowly(int fd, struct buf *request)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	(void)request;
+	keeper_body(fd, NULL);
+	if (poll(&p, 1, 3000) == 1)
+		atomic_fetch_add(&kept->n_given_up, 1);
+	keeper_answer(fd, 200, KEEPMSG_NO_BODY, 0);
+	keeper_end(fd, true);
+}
+
 static void answer_dies(int fd, struct buf *request)
 {
 	(void)fd;
@@ -375,7 +388,7 @@ static const struct {
 	{ "/v1/socket", answer_socket }, { "/v1/nosocket", answer_no_socket },
 	{ "/v1/hints", answer_hints }, { "/v1/flood", answer_flood },
 	{ "/v1/trailers", answer_trailers }, { "/v1/limit", answer_limit },
-	{ "/v1/dies", answer_dies }, { "/v1/cut", answer_cut }, { "/v1/excess", answer_excess },
+	{ "/v1/dies", answer_dies }, { "/v1/slowly", answer_slowly }, { "/v1/cut", answer_cut }, { "/v1/excess", answer_excess },
 	{ "/v1/garbage", answer_garbage }, { "/v1/unasked", answer_unasked } };
 
 static void answer_head(int fd, const struct keepmsg_head *head)

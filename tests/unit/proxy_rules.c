@@ -24,6 +24,8 @@ static void test_plain_way(void)
 	tap_ok(has(msg->rule, "inject api"), "and the rule: %s", msg->rule);
 	tap_is(msg->host, "api.test", "and the host");
 	tap_is(msg->address, PUBLIC, "and the address that was dialled");
+	msg = next_report(PROXYMSG_CLOSED);
+	tap_ok(msg->bytes_in > 20 && has(msg->host, "api.test"), "the connection's end is reported");
 	drop_reports();
 }
 
@@ -136,7 +138,7 @@ static void test_odd_hellos(void)
 	int fd = dial_connect("api.test:443");
 	long n;
 
-	(void)SSL_set_tlsext_host_name(ssl, "api.test");
+	set_name(ssl, "api.test");
 	SSL_set_bio(ssl, in, network);
 	(void)SSL_connect(ssl);
 	n = BIO_get_mem_data(network, &hello);
@@ -185,10 +187,106 @@ static void test_versions(void)
 	c.fd = dial_connect("api.test:443");
 	c.ssl = SSL_new(ctx);
 	(void)SSL_set_fd(c.ssl, c.fd);
-	(void)SSL_set_tlsext_host_name(c.ssl, "api.test");
+	set_name(c.ssl, "api.test");
 	tap_ok(SSL_connect(c.ssl) != 1, "not TLS 1.1");
 	close_client(&c);
 	SSL_CTX_free(ctx);
+}
+
+/* A server name extension with two names, of which the first one is right. */
+static void test_two_names(void)
+{
+	static const char two[] = "api.test\0\0\x09"
+				  "evil.test";
+	BIO *network = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
+	SSL_CTX *ctx = client_ctx(true);
+	SSL *ssl = SSL_new(ctx);
+	char *hello, *at, reply[7] = "";
+	int fd = dial_connect("api.test:443");
+	long n;
+
+	set_name(ssl, "aaaaaaaaaaaaaaaaaaaa"); /* as many bytes as `two` */
+	SSL_set_bio(ssl, in, network);
+	(void)SSL_connect(ssl);
+	n = BIO_get_mem_data(network, &hello);
+	at = memmem(hello, (size_t)n, "aaaaaaaaaaaaaaaaaaaa", 20);
+	if (at != NULL) {
+		at[-1] = 8;
+		memcpy(at, two, 20);
+	}
+	(void)write_all(fd, hello, (size_t)n);
+	tap_ok(at != NULL && read(fd, reply, sizeof(reply)) == 7 && reply[0] == 0x15,
+		"two names are refused with an alert");
+	(void)close(fd);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
+static void test_tls12(void)
+{
+	SSL_CTX *ctx = client_ctx(true);
+	struct client c = { .fd = dial_connect("api.test:443") };
+	const char *r;
+
+	(void)SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+	c.ssl = SSL_new(ctx);
+	(void)SSL_set_fd(c.ssl, c.fd);
+	set_name(c.ssl, "api.test");
+	tap_ok(SSL_connect(c.ssl) == 1, "TLS 1.2");
+	client_say(&c, "GET /v1/short HTTP/1.1\r\nHost: api.test\r\n\r\n");
+	r = client_read(&c, "ok");
+	OK(is_status(r, "200"), r, "works");
+	tap_ok(SSL_renegotiate(c.ssl) == 1 && SSL_do_handshake(c.ssl) != 1,
+		"without renegotiation");
+	close_client(&c);
+	SSL_CTX_free(ctx);
+}
+
+static void test_alpn(void)
+{
+	static const unsigned char offers[] = "\x06spdy/3\x08http/1.1", other[] = "\x04imap";
+	SSL_CTX *ctx = client_ctx(true);
+	const unsigned char *chosen = NULL;
+	unsigned n = 0;
+	struct client c = { .fd = dial_connect("api.test:443") };
+
+	(void)SSL_CTX_set_alpn_protos(ctx, offers, sizeof(offers) - 1);
+	c.ssl = SSL_new(ctx);
+	(void)SSL_set_fd(c.ssl, c.fd);
+	set_name(c.ssl, "api.test");
+	(void)SSL_connect(c.ssl);
+	SSL_get0_alpn_selected(c.ssl, &chosen, &n);
+	tap_ok(n == 8 && memcmp(chosen, "http/1.1", 8) == 0, "http/1.1 is agreed on");
+	close_client(&c);
+	(void)SSL_CTX_set_alpn_protos(ctx, other, sizeof(other) - 1);
+	c.fd = dial_connect("api.test:443");
+	c.ssl = SSL_new(ctx);
+	(void)SSL_set_fd(c.ssl, c.fd);
+	set_name(c.ssl, "api.test");
+	tap_ok(SSL_connect(c.ssl) != 1, "and a protocol that we do not speak is refused");
+	close_client(&c);
+	SSL_CTX_free(ctx);
+}
+
+/* SOCKS5 without authentication (RFC 1928). */
+static void test_socks(void)
+{
+	static const char ask_socks[] = "\5\1\0\5\1\0\3\x08"
+					"api.test\1\xbb";
+	char reply[12];
+	struct client c;
+	const char *r = "";
+	int fd = dial_proxy();
+
+	(void)write_all(fd, ask_socks, sizeof(ask_socks) - 1);
+	tap_ok(recv(fd, reply, sizeof(reply), MSG_WAITALL) == 12 && reply[3] == 0,
+		"SOCKS is granted at once");
+	if (tap_ok(start_client(&c, fd, "api.test", true), "TLS through SOCKS")) {
+		client_say(&c, "GET /v1/short HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n");
+		r = client_read(&c, NULL);
+	}
+	OK(is_status(r, "200"), r, "is judged as any other");
+	close_client(&c);
 }
 
 /* ---- cleartext (A4, A7) ---- */
@@ -370,6 +468,10 @@ int main(int argc, char **argv)
 	test_odd_hellos();
 	test_refused_authority();
 	test_versions();
+	test_two_names();
+	test_tls12();
+	test_alpn();
+	test_socks();
 	test_cleartext();
 	test_fields();
 	test_pass();

@@ -329,6 +329,12 @@ static SSL_CTX *client_ctx(bool trusts)
 	return ctx;
 }
 
+static void set_name(SSL *ssl, const char *name)
+{
+	(void)SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		(void *)(size_t)name);
+}
+
 /* TLS over a connection, with this server name (NULL: none). False: the handshake failed. */
 static bool start_client(struct client *c, int fd, const char *name, bool trusts)
 {
@@ -339,7 +345,7 @@ static bool start_client(struct client *c, int fd, const char *name, bool trusts
 	SSL_CTX_free(ctx);
 	(void)SSL_set_fd(c->ssl, fd);
 	if (name != NULL) {
-		(void)SSL_set_tlsext_host_name(c->ssl, name);
+		set_name(c->ssl, name);
 		(void)SSL_set1_host(c->ssl, name);
 	}
 	return SSL_connect(c->ssl) == 1;

@@ -257,8 +257,6 @@ static void at_eof(struct front1 *f)
 			exchange_send_end(f->x);
 		break;
 	case FRONT1_WAIT:
-		f->keeps_alive = false;
-		break;
 	case FRONT1_CLOSING:
 		break;
 	}

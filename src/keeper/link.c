@@ -31,7 +31,8 @@ static bool expect_host(SSL *ssl, const char *host)
 	if (is_address(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
 	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, host) == 1;
+	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		       (void *)(size_t)host) == 1; /* the macro's cast drops const */
 }
 
 int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct err *err)

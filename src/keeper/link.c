@@ -55,6 +55,10 @@ int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct 
 
 void link_close(struct link *link)
 {
+	/* Said for politeness: nobody waits for the answer. */
+	if (link->ssl != NULL && !link->is_broken && SSL_is_init_finished(link->ssl) == 1)
+		(void)SSL_shutdown(link->ssl);
+	ERR_clear_error();
 	SSL_free(link->ssl);
 	link->ssl = NULL;
 	cleanup_close(&link->fd);

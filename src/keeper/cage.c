@@ -56,6 +56,7 @@ static const struct call {
 	{ SYS_recvmsg, ALWAYS },
 	/* On a closed socket, fast open would be a connect() to whom one likes. */
 	{ SYS_sendmsg, ONE(2, ARG_NOT_BITS, MSG_FASTOPEN) },
+	{ SYS_sendmmsg, ONE(3, ARG_NOT_BITS, MSG_FASTOPEN) },
 	{ SYS_epoll_pwait, ALWAYS },
 	{ SYS_epoll_ctl, ALWAYS },
 	{ SYS_futex, ALWAYS },

@@ -155,7 +155,7 @@ static unsigned wanted(const struct channel *c)
 {
 	bool has_host = c->state == CHANNEL_HANDSHAKE || c->state == CHANNEL_IDLE ||
 			c->state == CHANNEL_BUSY;
-	bool is_full = c->out.first != NULL;
+	bool is_full = c->out.is_full;
 	unsigned want = bit(WATCH_GONE, true);
 
 	want |= bit(WATCH_READS, request_has_room(c));
@@ -167,10 +167,15 @@ static unsigned wanted(const struct channel *c)
 	return want;
 }
 
+/* The end of every callback: what is to be said is said, then something is waited for. */
 static void watch(struct channel *c)
 {
+	int r = c->out.is_full ? -EAGAIN : out_flush(&c->out);
 	unsigned want = wanted(c), changed = want ^ c->watched;
 
+	/* The proxy has gone: the event says so, too. */
+	if (r < 0 && r != -EAGAIN)
+		out_done(&c->out);
 	for (unsigned i = 0; i < ARRAY_LEN(c->events); i++) {
 		if ((changed & (1u << i)) == 0 || c->events[i] == NULL)
 			continue;
@@ -216,6 +221,7 @@ static void take_idle(struct channel *c, char *bytes, size_t n)
 	if (n == 0 || !c->is_h2 || h2_feed(&c->h2, bytes, n) < 0 || !c->h2.is_reusable) {
 		close_link(c);
 		channel_enter(c, CHANNEL_ENDED);
+		(void)out_flush(&c->out);
 		/* A request that comes now finds the channel closed: it was not sent to anyone. */
 		(void)shutdown(c->fd, SHUT_RDWR);
 	}
@@ -239,7 +245,7 @@ static bool take_piece(struct channel *c, char *bytes, size_t n)
 		channel_end_exchange(c);
 		return false;
 	}
-	return n > 0 && c->out.first == NULL;
+	return n > 0 && !c->out.is_full;
 }
 
 /* Bytes that the redactor holds back go on after a while, see reply.h. */
@@ -286,7 +292,7 @@ static void use_host(struct channel *c)
 {
 	if (c->state == CHANNEL_HANDSHAKE)
 		shake_hands(c);
-	if ((c->state == CHANNEL_BUSY || c->state == CHANNEL_IDLE) && c->out.first == NULL)
+	if ((c->state == CHANNEL_BUSY || c->state == CHANNEL_IDLE) && !c->out.is_full)
 		read_host(c);
 }
 
@@ -386,7 +392,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->state == CHANNEL_BUSY) {
-		if (reply_may_release(&c->reply) && c->out.first == NULL)
+		if (reply_may_release(&c->reply) && !c->out.is_full)
 			(void)reply_release(&c->reply);
 	} else if (c->state == CHANNEL_HANDSHAKE) {
 		channel_fail(c, 504, "the server does not answer");
@@ -440,6 +446,7 @@ static void refuse(int fd, int server, const char *why)
 
 	out_init(&out, fd);
 	(void)out_put_failed(&out, 502, why);
+	(void)out_flush(&out);
 	out_done(&out);
 	(void)close(server);
 	(void)close(fd);

@@ -45,7 +45,7 @@ static int keep_rest(struct h1 *h1, const char *bytes, size_t n)
 
 	if (rest == NULL)
 		return broken(h1, "out of memory");
-	if (waiting > 0)
+	if (h1->rest != NULL)
 		memcpy(rest, h1->rest + h1->rest_at, waiting);
 	memcpy(rest + waiting, bytes, n);
 	memory_give(h1->rest);
@@ -199,7 +199,8 @@ int h1_body(struct h1 *h1, char *bytes, size_t n)
 		return send_bytes(h1, bytes, n);
 	line_n = (size_t)snprintf(line, sizeof(line), "%zx\r\n", n);
 	memcpy(bytes - line_n, line, line_n);
-	memcpy(bytes + n, "\r\n", 2);
+	bytes[n] = '\r';
+	bytes[n + 1] = '\n';
 	return send_bytes(h1, bytes - line_n, line_n + n + 2);
 }
 

@@ -101,6 +101,7 @@ int h2_flush(struct h2 *h2)
 	return r;
 }
 
+/* NOLINTBEGIN(readability-function-size): the parameters are nghttp2's. */
 static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out, size_t max,
 	uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
@@ -123,6 +124,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
 	}
 	return n > 0 || h2->is_body_over ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
 }
+/* NOLINTEND(readability-function-size) */
 
 static nghttp2_nv pair(struct keepmsg_text name, struct keepmsg_text value, bool is_ours)
 {
@@ -259,6 +261,7 @@ static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *
 	return 0;
 }
 
+/* NOLINTBEGIN(readability-function-size): the parameters are nghttp2's. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
 	size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *arg)
 {
@@ -310,6 +313,7 @@ static int on_bad_header(nghttp2_session *session, const nghttp2_frame *frame, c
 	(void)flags;
 	return stop(arg, "a malformed header field");
 }
+/* NOLINTEND(readability-function-size) */
 
 static void to_head(const struct h2_head *from, struct keepmsg_head *ret)
 {

@@ -31,7 +31,8 @@ static bool expect_host(SSL *ssl, const char *host)
 	if (is_address(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
 	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, host) == 1;
+	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		       (void *)(size_t)host) == 1; /* the macro's cast drops const */
 }
 
 int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct err *err)
@@ -54,6 +55,10 @@ int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct 
 
 void link_close(struct link *link)
 {
+	/* Said for politeness: nobody waits for the answer. */
+	if (link->ssl != NULL && !link->is_broken && SSL_is_init_finished(link->ssl) == 1)
+		(void)SSL_shutdown(link->ssl);
+	ERR_clear_error();
 	SSL_free(link->ssl);
 	link->ssl = NULL;
 	cleanup_close(&link->fd);

@@ -319,7 +319,7 @@ static int load_rules(struct mother *mother, struct err *err)
 	if (r < 0)
 		return r;
 	mother->rules = rules_all(mother->policy, &mother->n_rules);
-	mother->uses = calloc(mother->n_rules + 1, sizeof(mother->uses[0]));
+	mother->uses = calloc(mother->n_rules + 1, sizeof(struct limit_use *));
 	mother->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (mother->uses == NULL || mother->null < 0)
 		return err_set(err, errno, "/dev/null");

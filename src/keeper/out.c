@@ -8,6 +8,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Rationale: copying less than this is cheaper than a system call. */
+#define GATHER_BYTES 4096u
+/* Rationale: a head, a piece of a body and the end, and as much again of small pieces. */
+#define SEND_AT_ONCE 8u
+
 struct out_item {
 	struct out_item *next;
 	size_t n;
@@ -67,8 +72,14 @@ static int keep(struct out *out, const struct iovec io[2])
 
 static int put(struct out *out, struct iovec io[2])
 {
-	int r = out->first == NULL ? send_pieces(out->fd, io) : -EAGAIN;
+	int r = 0;
 
+	if (out->is_full || io[0].iov_len + io[1].iov_len <= GATHER_BYTES)
+		return keep(out, io);
+	r = out_flush(out);
+	if (r == 0)
+		r = send_pieces(out->fd, io);
+	out->is_full = r == -EAGAIN;
 	return r == -EAGAIN ? keep(out, io) : r;
 }
 
@@ -112,20 +123,46 @@ int out_put_failed(struct out *out, unsigned status, const char *reason)
 	return out_put(out, KEEPMSG_FAILED, payload, sizeof(word) + n);
 }
 
+/* The first messages of those that wait; how many were taken, or -errno. */
+static int send_first(struct out *out)
+{
+	struct mmsghdr messages[SEND_AT_ONCE] = { 0 };
+	struct iovec io[SEND_AT_ONCE];
+	struct out_item *item = out->first;
+	unsigned n = 0;
+	int r;
+
+	for (; item != NULL && n < SEND_AT_ONCE; item = item->next, n++) {
+		io[n] = (struct iovec){ item->bytes, item->n };
+		messages[n].msg_hdr.msg_iov = &io[n];
+		messages[n].msg_hdr.msg_iovlen = 1;
+	}
+	do
+		r = sendmmsg(out->fd, messages, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return errno == ENOBUFS ? -EAGAIN : -errno;
+	return r;
+}
+
 int out_flush(struct out *out)
 {
+	out->is_full = false;
 	while (out->first != NULL) {
-		struct out_item *item = out->first;
-		struct iovec io[2] = { { item->bytes, item->n }, { 0 } };
-		int r = send_pieces(out->fd, io);
+		int sent = send_first(out);
 
-		if (r < 0)
-			return r;
-		out->first = item->next;
-		out->bytes -= item->n;
+		out->is_full = sent == -EAGAIN;
+		if (sent < 0)
+			return sent;
+		for (int i = 0; i < sent; i++) {
+			struct out_item *item = out->first;
+
+			out->first = item->next;
+			out->bytes -= item->n;
+			free(item);
+		}
 		if (out->first == NULL)
 			out->last = NULL;
-		free(item);
 	}
 	return 0;
 }

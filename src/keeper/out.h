@@ -1,4 +1,7 @@
-/* Messages of a keeper to the proxy: sent at once, kept in order when the socket is full. */
+/*
+ * Messages of a keeper to the proxy. Small ones gather, so that a whole answer is one system call;
+ * what the socket does not take is kept in order.
+ */
 #ifndef KEEPER_OUT_H
 #define KEEPER_OUT_H
 
@@ -13,12 +16,16 @@ struct out {
 	int fd; /* SOCK_SEQPACKET, the channel; not owned */
 	struct out_item *first, *last;
 	size_t bytes; /* that wait */
+	bool is_full; /* the socket took no more */
 };
 
 void out_init(struct out *out, int fd);
 void out_done(struct out *out);
 
-/* A message of a type; n <= KEEPMSG_HEAD_MAX. 0 (sent or kept), or -errno: the peer has gone. */
+/*
+ * A message of a type; n <= KEEPMSG_HEAD_MAX. 0 (sent or kept), or -errno: the peer has gone.
+ * Should: be followed by out_flush() before waiting for anything.
+ */
 int out_put(struct out *out, enum keepmsg_type type, const void *payload, size_t n);
 
 /* KEEPMSG_RESPONSE or KEEPMSG_TRAILERS. Also -E2BIG. */

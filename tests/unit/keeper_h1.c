@@ -18,11 +18,12 @@ static const struct reply_rules rules = { .limit = &limit, .decodes = true };
 enum kind { GET, HEAD, UPGRADE };
 
 /* The messages that came out, as in "200 length:2|a: b\nok\ntrailers|c: d". */
-static void print(int fd, struct buf *out)
+static void print(struct out *from, int fd, struct buf *out)
 {
 	static char message[KEEPMSG_MAX];
 	ssize_t n;
 
+	(void)out_flush(from);
 	while ((n = recv(fd, message, sizeof(message), MSG_DONTWAIT)) > 0) {
 		static struct keepmsg_head head;
 		uint32_t type;
@@ -94,13 +95,13 @@ static const char *read_response(enum kind kind, const char *bytes, size_t n, si
 		if (reply_flush(&reply) < 0)
 			r = -EPROTO;
 		free(copy);
-		print(channel[1], &text);
+		print(&out, channel[1], &text);
 		if (h1.is_complete && at + piece < n)
 			h1.is_reusable = false; /* what the channel sees behind it */
 	}
 	if (r == 0 && !h1.is_complete)
 		r = h1_feed(&h1, NULL, 0);
-	print(channel[1], &text);
+	print(&out, channel[1], &text);
 	buf_addf(&text, "%s", r < 0 ? "\nBROKEN: " : (h1.is_reusable ? "\nKEEP" : "\nCLOSE"));
 	buf_adds(&text, r < 0 ? h1.why : "");
 	h1_done(&h1);

@@ -246,8 +246,8 @@ static void memory(int door)
 	struct scan scan = { .is_loud = true };
 	pid_t keeper = child_of(fix.mother);
 
-	if (getuid() != 0) {
-		printf("# scanning a keeper's memory takes root: skipped\n");
+	if (!scan_is_possible()) {
+		tap_ok(true, "memory is looked at # SKIP it takes root");
 		end(&s);
 		return;
 	}

@@ -117,12 +117,12 @@ static void memory(void)
 
 	use_h1(door);
 	keeper = child_of(fix.mother);
-	if (getuid() != 0) {
+	if (getuid() != 0)
 		unreadable(keeper);
-		printf("# scanning a keeper's memory takes root: skipped\n");
-		return;
-	}
-	secret_memory(keeper);
+	if (scan_is_possible())
+		secret_memory(keeper);
+	else
+		tap_ok(true, "memory is looked at # SKIP it takes root");
 }
 
 /* ---- the cage ---- */

@@ -137,9 +137,8 @@ static bool is_gone(const struct warden *w)
 
 static int plan_and_finish(struct warden *w, struct err *err)
 {
-	/* The authority works while the plan is made and the cell makes its network. */
-	if (trust_start(&w->trust, &w->old_mask, err) < 0 ||
-		w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+	/* The authority has worked all the while, beside us and the cell, which makes its network. */
+	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;

@@ -38,6 +38,7 @@ check ?command:aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu    gcc-aarch64-linux-
 check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gnu  aarch64-linux-gnu-glibc cross-aarch64-glibc-devel
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
 check ?command:go                    golang-go                golang               go              go
+check ?command:wget                  wget                     wget                 wget            wget
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 '
 

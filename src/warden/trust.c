@@ -28,6 +28,9 @@ static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt",
 static const char *const directories[] = { "/etc/ssl/certs", "/etc/pki/tls/certs",
 	"/var/lib/ca-certificates/pem" };
 
+/* Rationale: half of the authority's life (proxy/authority_ca.h). */
+#define TRUST_RENEW_S (12 * 3600)
+
 static const char *const names[TRUST_FD_COUNT] = { "agentjail-authority", "agentjail-roots",
 	"agentjail-bundle", "agentjail-keystore", "agentjail-cert", "agentjail-report" };
 
@@ -175,11 +178,23 @@ static int make_files(struct trust *t, struct err *err)
 	return 0;
 }
 
+static time_t now_s(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
 int trust_start(struct trust *t, const struct run_plan *plan, const sigset_t *mask, struct err *err)
 {
 	AUTO_CLOSE int policy = -1;
 	size_t n;
 
+	if (t->fds[TRUST_FD_KEY] >= 0 && now_s() - t->started_s < TRUST_RENEW_S)
+		return 0;
+	trust_done(t);
+	t->started_s = now_s();
 	(void)rules_all(plan->policy, &n);
 	t->plan = plan;
 	t->is_wanted = n > 0;

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum trust_fd {
 	TRUST_FD_KEY, /* certificate and key: the proxy's alone, PROXY_FD_AUTHORITY */
@@ -25,6 +26,7 @@ struct trust {
 	const struct run_plan *plan;
 	bool is_wanted; /* the profile has rules */
 	bool is_ready;
+	time_t started_s; /* CLOCK_BOOTTIME: certificates go on ageing while a laptop sleeps */
 	pid_t authority; /* 0: not running */
 	int fds[TRUST_FD_COUNT]; /* -1 until made; sealed and read-only once is_ready */
 	struct trust_files files;
@@ -36,8 +38,8 @@ struct trust {
 /* clang-format on */
 
 /*
- * Makes the empty files and starts the authority that fills them. Does nothing without rules, as
- * all the others. mask: of signals, to restore in it. 0 or -errno with err. A cell is forked with
+ * Makes the empty files and starts the authority that fills them, once; anew for a cell that is made
+ * when half of the authority's day is over. Does nothing without rules, as all the others. mask: of signals, to restore in it. 0 or -errno with err. A cell is forked with
  * all these descriptors: it closes them, the key's too, before any command runs in it.
  */
 int trust_start(struct trust *t, const struct run_plan *plan, const sigset_t *mask, struct err *err);

@@ -43,6 +43,7 @@ check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gn
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
 check ?command:go                    golang-go                golang               go              go
 check ?python:botocore               python3-botocore         python3-botocore     python-botocore python3-botocore
+check ?command:wget                  wget                     wget                 wget            wget
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 '
 

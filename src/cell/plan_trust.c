@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "policy/rules.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -155,17 +156,29 @@ static int add_pattern(struct search *s, const char *pattern, enum mount_kind ki
 	return r;
 }
 
+/* One look at the directories: /usr/lib has thousands of names. */
 static int add_python(struct search *s, const char *prefix)
 {
+	AUTO_BUF struct buf pattern = { 0 };
+	glob_t found = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(packages); i++) {
-		AUTO_BUF struct buf pattern = { 0 };
+	if (is_out_of_time(s))
+		return 0;
+	if (prefix[0] == '~')
+		plan_escape(s->run->home, true, &pattern);
+	buf_addf(&pattern, "%s/lib/python3*/*-packages", prefix[0] == '~' ? prefix + 1 : prefix);
+	if (pattern.failed || glob(pattern.data, GLOB_NOSORT, NULL, &found) == GLOB_NOSPACE)
+		r = err_set(s->err, ENOMEM, "certificates");
+	for (size_t i = 0; r == 0 && i < found.gl_pathc * ARRAY_LEN(packages); i++) {
+		char path[PATH_MAX];
+		int n = snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i / ARRAY_LEN(packages)],
+			packages[i % ARRAY_LEN(packages)]);
 
-		buf_addf(&pattern, "%s/lib/python3*/*-packages/%s", prefix, packages[i]);
-		r = pattern.failed ? err_set(s->err, ENOMEM, "certificates")
-				   : add_pattern(s, pattern.data, MOUNT_ROOTS);
+		if (n > 0 && (size_t)n < sizeof(path))
+			r = add_file(s, path, MOUNT_ROOTS);
 	}
+	globfree(&found);
 	return r;
 }
 

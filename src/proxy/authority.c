@@ -77,25 +77,29 @@ static void read_directory(int fd, struct buf *out)
 
 static void read_source(int fd, struct buf *out)
 {
-	AUTO_BUF struct buf text = { 0 };
 	struct stat st;
 
+	buf_adds(out, "\n"); /* never without data */
 	if (fstat(fd, &st) < 0)
 		return;
 	if (S_ISDIR(st.st_mode))
-		read_directory(fd, &text);
+		read_directory(fd, out);
 	else
-		read_file(fd, &text);
-	buf_add(out, text.data, text.len);
-	out->failed |= text.failed;
+		read_file(fd, out);
 }
 
 static int read_sources(struct authority *a, size_t n_extra, struct err *err)
 {
 	/* First, for its number may be free, and the next descriptor would take it. */
 	read_source(AUTHORITY_FD_HOST, &a->host);
-	for (size_t i = 0; i < n_extra; i++)
-		read_source(AUTHORITY_FD_EXTRA + (int)i, &a->extra);
+	for (size_t i = 0; i < n_extra; i++) {
+		AUTO_BUF struct buf text = { 0 };
+
+		/* Most variables name the very file of the system; decoding it takes a while. */
+		read_source(AUTHORITY_FD_EXTRA + (int)i, &text);
+		if (text.len != a->host.len || memcmp(text.data, a->host.data, text.len) != 0)
+			buf_add(&a->extra, text.data, text.len);
+	}
 	if (a->host.failed || a->extra.failed)
 		return err_set(err, ENOMEM, "certificates");
 	return policy_undump(AUTHORITY_FD_POLICY, &a->policy, err);

@@ -74,6 +74,7 @@ static int add_block(struct authority_roots *roots, const char *text, size_t len
 	AUTO_FREE unsigned char *der = malloc(len + 8);
 	EVP_ENCODE_CTX *ctx = EVP_ENCODE_CTX_new();
 	int n = 0, rest = 0, r = 0;
+	size_t bytes;
 	bool ok;
 
 	if (der == NULL || ctx == NULL) {
@@ -84,8 +85,9 @@ static int add_block(struct authority_roots *roots, const char *text, size_t len
 	ok = EVP_DecodeUpdate(ctx, der, &n, (const unsigned char *)text, (int)len) >= 0 &&
 		EVP_DecodeFinal(ctx, der + n, &rest) == 1;
 	EVP_ENCODE_CTX_free(ctx);
-	if (ok && is_sequence(der, (size_t)(n + rest)))
-		r = authority_roots_add(roots, der, (size_t)(n + rest));
+	bytes = (size_t)n + (size_t)rest;
+	if (ok && is_sequence(der, bytes))
+		r = authority_roots_add(roots, der, bytes);
 	return r;
 }
 

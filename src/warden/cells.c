@@ -64,10 +64,13 @@ static int begin_cell(struct warden *w, struct err *err)
 {
 	struct cell_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
-		.trust = trust_files(&w->trust),
 		.home_link = home_link(w->plan),
 		.tmp_tree = w->tmp_spare };
 
+	/* Started long ago for the first cell; an old authority is renewed for a later one. */
+	if (trust_start(&w->trust, w->plan, &w->old_mask, err) < 0)
+		return -err->code;
+	request.trust = trust_files(&w->trust);
 	if (w->start->begin_cell(&request, &w->cell, err) < 0) {
 		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 		return -err->code;
@@ -137,9 +140,8 @@ static bool is_gone(const struct warden *w)
 
 static int plan_and_finish(struct warden *w, struct err *err)
 {
-	/* The authority works while the plan is made and the cell makes its network. */
-	if (trust_start(&w->trust, &w->old_mask, err) < 0 ||
-		w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+	/* The authority has worked all the while, beside us and the cell, which makes its network. */
+	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;

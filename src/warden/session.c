@@ -369,7 +369,8 @@ static int start_agent(struct warden *w, struct err *err)
 
 static int prepare(struct warden *w, struct err *err)
 {
-	if (block_signals(w, err) < 0)
+	/* The authority first of all: it has the longest way. */
+	if (block_signals(w, err) < 0 || trust_start(&w->trust, w->plan, &w->old_mask, err) < 0)
 		return -err->code;
 	if (!w->plan->is_run_verb) {
 		if (program_find(w->plan, &w->program, err) < 0)
@@ -384,8 +385,7 @@ static int prepare(struct warden *w, struct err *err)
 	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	w->mounts.agent_root = w->program.root;
-	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0 ||
-		trust_init(&w->trust, w->plan, environ, err) < 0)
+	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);

@@ -28,36 +28,13 @@ static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt",
 static const char *const directories[] = { "/etc/ssl/certs", "/etc/pki/tls/certs",
 	"/var/lib/ca-certificates/pem" };
 
+/* Rationale: half of the authority's life (proxy/authority_ca.h). */
+#define TRUST_RENEW_S (12 * 3600)
+
 static const char *const names[TRUST_FD_COUNT] = { "agentjail-authority", "agentjail-roots",
 	"agentjail-bundle", "agentjail-keystore", "agentjail-cert", "agentjail-report" };
 
-static int make_file(struct trust *t, enum trust_fd i, struct err *err)
-{
-	t->fds[i] = memfd_create(names[i], MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return t->fds[i] < 0 ? err_set(err, errno, "memfd_create") : 0;
-}
-
-int trust_init(struct trust *t, const struct run_plan *plan, char *const *env, struct err *err)
-{
-	size_t n;
-
-	t->plan = plan;
-	(void)rules_all(plan->policy, &n);
-	t->is_wanted = n > 0;
-	if (!t->is_wanted)
-		return 0;
-	environ_trust_init(&t->variables, env);
-	t->variables.bundle = TRUST_BUNDLE;
-	t->variables.cert = TRUST_CERT;
-	for (unsigned i = TRUST_FD_KEY + 1; i < TRUST_FD_COUNT; i++)
-		if (make_file(t, (enum trust_fd)i, err) < 0)
-			return -err->code;
-	t->files = (struct trust_files){ .bundle = t->fds[TRUST_FD_BUNDLE],
-		.keystore = t->fds[TRUST_FD_KEYSTORE],
-		.cert = t->fds[TRUST_FD_CERT],
-		.report = t->fds[TRUST_FD_REPORT] };
-	return 0;
-}
+extern char **environ;
 
 void trust_done(struct trust *t)
 {
@@ -187,16 +164,49 @@ static int start(struct trust *t, const sigset_t *mask, int policy, struct err *
 	return 0;
 }
 
-int trust_start(struct trust *t, const sigset_t *mask, struct err *err)
+static int make_files(struct trust *t, struct err *err)
+{
+	for (unsigned i = 0; i < TRUST_FD_COUNT; i++) {
+		t->fds[i] = memfd_create(names[i], MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (t->fds[i] < 0)
+			return err_set(err, errno, "memfd_create");
+	}
+	t->files = (struct trust_files){ .bundle = t->fds[TRUST_FD_BUNDLE],
+		.keystore = t->fds[TRUST_FD_KEYSTORE],
+		.cert = t->fds[TRUST_FD_CERT],
+		.report = t->fds[TRUST_FD_REPORT] };
+	return 0;
+}
+
+static time_t now_s(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+int trust_start(struct trust *t, const struct run_plan *plan, const sigset_t *mask, struct err *err)
 {
 	AUTO_CLOSE int policy = -1;
+	size_t n;
 
-	if (!t->is_wanted || t->is_ready || t->authority > 0)
+	if (t->fds[TRUST_FD_KEY] >= 0 && now_s() - t->started_s < TRUST_RENEW_S)
 		return 0;
+	trust_done(t);
+	t->started_s = now_s();
+	(void)rules_all(plan->policy, &n);
+	t->plan = plan;
+	t->is_wanted = n > 0;
+	if (!t->is_wanted)
+		return 0;
+	environ_trust_init(&t->variables, environ);
+	t->variables.bundle = TRUST_BUNDLE;
+	t->variables.cert = TRUST_CERT;
 	policy = memfd_create("agentjail-policy", MFD_CLOEXEC);
 	if (policy < 0)
 		return err_set(err, errno, "memfd_create");
-	if (make_file(t, TRUST_FD_KEY, err) < 0 || policy_dump(t->plan->policy, policy, err) < 0)
+	if (make_files(t, err) < 0 || policy_dump(plan->policy, policy, err) < 0)
 		return -err->code;
 	if (lseek(policy, 0, SEEK_SET) < 0)
 		return err_set(err, errno, "lseek");

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum trust_fd {
 	TRUST_FD_KEY, /* certificate and key: the proxy's alone, PROXY_FD_AUTHORITY */
@@ -25,6 +26,7 @@ struct trust {
 	const struct run_plan *plan;
 	bool is_wanted; /* the profile has rules */
 	bool is_ready;
+	time_t started_s; /* CLOCK_BOOTTIME: certificates go on ageing while a laptop sleeps */
 	pid_t authority; /* 0: not running */
 	int fds[TRUST_FD_COUNT]; /* -1 until made; sealed and read-only once is_ready */
 	struct trust_files files;
@@ -36,21 +38,16 @@ struct trust {
 /* clang-format on */
 
 /*
- * Makes the empty files, all but the key's: a cell forked after this has their descriptors. Does
- * nothing without rules, as all the others. env: the user's. 0 or -errno with err.
+ * Makes the empty files and starts the authority that fills them, once; anew for a cell that is made
+ * when half of the authority's day is over. Does nothing without rules, as all the others. mask: of signals, to restore in it. 0 or -errno with err. A cell is forked with
+ * all these descriptors: it closes them, the key's too, before any command runs in it.
  */
-int trust_init(struct trust *t, const struct run_plan *plan, char *const *env, struct err *err);
+int trust_start(struct trust *t, const struct run_plan *plan, const sigset_t *mask, struct err *err);
 void trust_done(struct trust *t); /* ends an authority that runs */
 
-/* What trust_init() made: for struct cell_request and struct environ; NULL without rules. */
+/* What trust_start() made: for struct cell_request and struct environ; NULL without rules. */
 const struct trust_files *trust_files(const struct trust *t);
 const struct environ_trust *trust_variables(const struct trust *t);
-
-/*
- * Starts the authority, once a session. Should: be called when the first cell is forked, so that
- * it never had the key's descriptor (later ones close it before any command). mask: to restore.
- */
-int trust_start(struct trust *t, const sigset_t *mask, struct err *err);
 
 /* Waits for its end, and seals what it delivered. 0 or -errno with err: then there is no session. */
 int trust_await(struct trust *t, struct err *err);

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016 # other shells read what stands in single quotes
 # Proves: clients in a cell of a session with rules accept what the session's authority signed for a
 # rule's host and what the host's own authorities signed, with no flag, and nothing else; without
 # rules nothing of it is there. The key is taken from the warden's memory, where the tests' user may
@@ -119,7 +120,7 @@ in_session() {
 	leaf "$root/session" api.rule.test
 	leaf "${other_ca:-$root/session}" other.test
 	: >"$root/server"
-	python3 -c "$(server_program)" $port "$root/api.rule.test.chain" \
+	python3 -c "$(server_program)" "$port" "$root/api.rule.test.chain" \
 		$((port + 1)) "$root/host.test.chain" $((port + 2)) "$root/other.test.chain" >"$root/server" 2>&1 3>&- &
 	server=$!
 	for _ in $(seq 100); do

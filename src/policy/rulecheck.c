@@ -149,16 +149,20 @@ static int check_twice(const struct rules_rule *rule, enum rules_key key, struct
 	return 0;
 }
 
-static int check_rule(const struct policy *policy, const struct rules_rule *rule, struct err *err)
+/* Does the rule have all of its parts? */
+static int check_whole(const struct rules_rule *rule, struct err *err)
 {
 	int r = check_host(rule, err);
 
 	if (r == 0)
 		r = check_secret(rule, err);
-	if (r == 0)
-		r = check_companions(rule, err);
-	if (r == 0)
-		r = check_twice(rule, RULES_HEADER, err);
+	return r == 0 ? check_companions(rule, err) : r;
+}
+
+static int check_rule(const struct policy *policy, const struct rules_rule *rule, struct err *err)
+{
+	int r = check_twice(rule, RULES_HEADER, err);
+
 	if (r == 0)
 		r = check_twice(rule, RULES_QUERY, err);
 	if (r == 0 && signs(rule) && value(rule, RULES_BASIC) != NULL) {
@@ -179,15 +183,18 @@ static int check_pairs(const struct policy *policy, struct err *err)
 
 int rulecheck_all(struct policy *policy, bool is_alone, struct err *err)
 {
+	bool may_add = is_alone && policy->lists[PK_PROFILE_INHERIT].n > 0;
 	int r = 0;
 
 	for (size_t i = 0; i < policy->n_rules && r == 0; i++) {
 		const struct rules_rule *rule = policy->rules[i];
+		bool has_host = value(rule, RULES_HOST) != NULL;
 
-		if (is_alone && value(rule, RULES_HOST) == NULL)
-			continue;
-		r = check_rule(policy, rule, err);
+		if (!may_add && (!is_alone || has_host))
+			r = check_whole(rule, err);
 		if (r == 0)
+			r = check_rule(policy, rule, err);
+		if (r == 0 && has_host)
 			r = rulecheck_doubts(policy, rule, err);
 	}
 	return r == 0 ? check_pairs(policy, err) : r;

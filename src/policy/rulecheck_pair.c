@@ -175,7 +175,7 @@ int rulecheck_pair(const struct rules_rule *a, const struct rules_rule *b, struc
 		(void)err_set(err, 0,
 			"[inject %s] and [inject %s] (%s:%u) match the same requests, do not do the "
 			"same, and are of two layers, so that neither comes first; put both into one "
-			"file, or narrow one by method or path",
+			"file, let that one inherit the other, or narrow one by method or path",
 			b->name, a->name, shown, a->origin.line);
 	return lines_at(err, b->origin.file, b->origin.line);
 }

@@ -1,6 +1,6 @@
 /*
- * The rules: [inject NAME] sections, in the order of their first lines over all layers. A rule is
- * immutable after policy_load() and lives as long as the policy.
+ * The rules: [inject NAME] sections, in the order of their first lines over all layers; a file comes
+ * before what it inherits. A rule is immutable after policy_load() and lives as long as the policy.
  *
  * A later layer's section of the same name adds to the earlier one: single values are replaced,
  * lists append, `!ENTRY` takes away, as everywhere. An untrusted project's file adds none.

@@ -41,6 +41,28 @@ own() { printf '%b' "$1" >"$config/agentjail.ini"; }
 	[ "$(grep -c '= \*' <<<"$output")" = 4 ]
 }
 
+# blocks FILE START END: the literal blocks that have a section, a file each, in $root/blocks
+blocks() {
+	mkdir -p "$root/blocks"
+	awk -v start="$2" -v end="$3" -v to="$root/blocks/${1##*/}" '
+		$0 ~ end { on = 0 }
+		on && /^\[/ && !begun { begun = 1; file = to "." ++n }
+		on { print > file }
+		$0 ~ start { on = 1; begun = 1; file = to "." ++n }' "$1"
+}
+
+@test "the examples of README.md and the manual page are valid" {
+	blocks "$top/README.md" '^```ini' '^```$'
+	blocks "$top/agentjail.1" '^.Bd -literal' '^.Ed'
+	[ "$(grep -l '^\[inject' "$root"/blocks/* | wc -l)" -ge 3 ]
+	chmod 644 "$root"/blocks/*
+	works "$agentjail" check "$root"/blocks/*
+	for file in "$root"/blocks/*; do
+		cp "$file" "$config/agentjail.ini"
+		works "$agentjail" show
+	done
+}
+
 @test "a rule is shown with its origins" {
 	own '[inject acme]\nhost = api.acme.test\nmethod = GET\nheader = Authorization: Bearer {secret}\nsecret = env:ACME\n'
 	works "$agentjail" show
@@ -77,6 +99,14 @@ assert {"key": "secret", "value": "env:ACME", "file": sys.argv[1], "line": 5} in
 	has_not hunter2
 }
 
+@test "--env does not hand on what a rule keeps back" {
+	export GITHUB_TOKEN=hunter2
+	fails 125 "--env GITHUB_TOKEN would show commands the secret of [inject github-read]" \
+		"$agentjail" --inject github-read --env GITHUB_TOKEN run -- true
+	works "$agentjail" -q --explain --inject github-read --env GITHUB_TOKEN=other sh
+	works "$agentjail" -q --explain --env GITHUB_TOKEN sh
+}
+
 @test "a rule is switched on by name, and a misspelt name is told the nearest" {
 	works "$agentjail" show
 	has_not "[inject github"
@@ -107,6 +137,15 @@ assert {"key": "secret", "value": "env:ACME", "file": sys.argv[1], "line": 5} in
 	has "secret = command:pass ..."
 	works "$agentjail" show --set 'inject openai.secret=env:OTHER'
 	[[ $output =~ "secret = env:OTHER"\ +"(command line)" ]]
+}
+
+@test "check knows that a rule may be half of one" {
+	printf '[profile]\ninherit = inject/openai\n[inject openai]\nhost = api.acme.test\nttl = 5m\n' >half.ini
+	works "$agentjail" check half.ini
+	printf '[inject openai]\nsecret = env:X\n' >half.ini
+	works "$agentjail" check half.ini
+	printf '[inject openai]\nhost = api.acme.test\n' >whole.ini
+	fails 125 "does nothing" "$agentjail" check whole.ini
 }
 
 @test "what is wrong with a rule is one line, and nothing is run" {

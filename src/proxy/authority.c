@@ -75,23 +75,27 @@ static void read_directory(int fd, struct buf *out)
 		closedir(d);
 }
 
-static int read_sources(struct authority *a, size_t n_extra, struct err *err)
+static void read_source(int fd, struct buf *out)
 {
+	AUTO_BUF struct buf text = { 0 };
 	struct stat st;
 
-	/* First, for its number may be free, and the next descriptor would take it. */
-	if (fstat(AUTHORITY_FD_HOST, &st) == 0) {
-		if (S_ISDIR(st.st_mode))
-			read_directory(AUTHORITY_FD_HOST, &a->host);
-		else
-			read_file(AUTHORITY_FD_HOST, &a->host);
-	}
-	for (size_t i = 0; i < n_extra; i++) {
-		AUTO_BUF struct buf text = { 0 };
+	if (fstat(fd, &st) < 0)
+		return;
+	if (S_ISDIR(st.st_mode))
+		read_directory(fd, &text);
+	else
+		read_file(fd, &text);
+	buf_add(out, text.data, text.len);
+	out->failed |= text.failed;
+}
 
-		read_file(AUTHORITY_FD_EXTRA + (int)i, &text);
-		buf_add(&a->extra, text.data, text.len);
-	}
+static int read_sources(struct authority *a, size_t n_extra, struct err *err)
+{
+	/* First, for its number may be free, and the next descriptor would take it. */
+	read_source(AUTHORITY_FD_HOST, &a->host);
+	for (size_t i = 0; i < n_extra; i++)
+		read_source(AUTHORITY_FD_EXTRA + (int)i, &a->extra);
 	if (a->host.failed || a->extra.failed)
 		return err_set(err, ENOMEM, "certificates");
 	return policy_undump(AUTHORITY_FD_POLICY, &a->policy, err);

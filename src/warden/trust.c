@@ -107,17 +107,24 @@ static bool cells_can_write(const struct trust *t, const char *path)
 	return answer.verdict == POLICY_ALLOWED;
 }
 
-/* The user's word first: a company's authority is there and nowhere else. */
-static int open_host(const struct trust *t)
+static int open_system(void)
 {
-	const char *file = t->variables.given[environ_trust_find("SSL_CERT_FILE")];
-	int fd = file != NULL && !cells_can_write(t, file) ? open_source(file, S_IFREG) : -1;
+	int fd = -1;
 
 	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(bundles); i++)
 		fd = open_source(bundles[i], S_IFREG);
 	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(directories); i++)
 		fd = open_source(directories[i], S_IFDIR);
 	return fd;
+}
+
+/* The user's word first: a company's authority is there and nowhere else. */
+static int open_host(const struct trust *t)
+{
+	const char *file = t->variables.given[environ_trust_find("SSL_CERT_FILE")];
+	int fd = file != NULL && !cells_can_write(t, file) ? open_source(file, S_IFREG) : -1;
+
+	return fd >= 0 ? fd : open_system();
 }
 
 static bool is_first(const struct environ_trust *v, size_t i)
@@ -128,12 +135,16 @@ static bool is_first(const struct environ_trust *v, size_t i)
 	return true;
 }
 
-/* Each other file that the user's variables name. Returns how many. */
+/* The system's, for programs that know no variable, and each file that one names. How many. */
 static size_t open_extra(const struct trust *t, int fds[AUTHORITY_EXTRA_MAX])
 {
 	size_t n = 0;
 
-	_Static_assert(ENVIRON_TRUST_COUNT <= AUTHORITY_EXTRA_MAX, "one for each variable");
+	_Static_assert(ENVIRON_TRUST_COUNT < AUTHORITY_EXTRA_MAX, "one for each variable, and one");
+	if (t->variables.given[environ_trust_find("SSL_CERT_FILE")] != NULL) {
+		fds[n] = open_system();
+		n += fds[n] >= 0;
+	}
 	for (size_t i = 0; i < ENVIRON_TRUST_COUNT; i++) {
 		if (t->variables.given[i] == NULL || !is_first(&t->variables, i))
 			continue;

@@ -17,10 +17,11 @@ enum authority_fd {
 	AUTHORITY_FD_CERT,       /* out: the session's certificate alone, PEM */
 	AUTHORITY_FD_REPORT,     /* out: struct authority_report */
 	AUTHORITY_FD_HOST,       /* in: the host's bundle, or its directory of certificates */
-	AUTHORITY_FD_EXTRA       /* in: files that the user's variables name, as many as argv[2] */
+	AUTHORITY_FD_EXTRA       /* in: more for cells alone, as many as argv[2]: what programs there
+				    believed without us, by a variable or because the system does */
 };
 
-/* Rationale: one for each variable of the table in warden/environ_trust.c. */
+/* Rationale: the system's, and one for each variable of the table in warden/environ_trust.c. */
 #define AUTHORITY_EXTRA_MAX 24u
 
 /* Rationale: ten times what distributions ship; a directory may hold every file twice. */

@@ -1,6 +1,7 @@
 /*
- * Proves: which variables reach the agent and which a command in the cell, and that a value which
- * was withheld does not get in under another name.
+ * Proves: which variables reach the agent and which a command in the cell, that a value which was
+ * withheld does not get in under another name, and what commands are told of certificate
+ * authorities in a session with rules.
  */
 #include "warden/environ.h"
 
@@ -41,6 +42,53 @@ static bool has_name(char *const *list, const char *assignment)
 	return false;
 }
 
+/* A session with rules: the bundle stands in for what the user named, not for the agent's own. */
+static void check_trust(const struct run_plan *plan)
+{
+	char *const env[] = { (char[]){ "SSL_CERT_FILE=/etc/system.pem" },
+		(char[]){ "REQUESTS_CA_BUNDLE=/home/me/corp.pem" }, (char[]){ "PIP_CERT=" },
+		(char[]){ "PATH=/bin" }, NULL };
+	static const char child[] = "PATH=/bin\0SSL_CERT_FILE=/etc/system.pem\0"
+				    "REQUESTS_CA_BUNDLE=/home/me/corp.pem\0CURL_CA_BUNDLE=/agents/own.pem";
+	static const char *const asked[] = { "AWS_CA_BUNDLE=/asked.pem", NULL };
+	AUTO_BUF struct buf none = { 0 }, out = { 0 }, fallback = { 0 };
+	struct run_plan with_asked = *plan;
+	struct environ_trust trust;
+	struct err err = { 0 };
+	struct environ e;
+	size_t n;
+
+	with_asked.env = asked;
+	(void)environ_init(&e, &with_asked, env, &err);
+	n = environ_for_cell(&e, child, 4, &none);
+	tap_ok(!has(&none, n, "PIP_CERT=/etc/system.pem"), "without rules nothing is added");
+	environ_trust_init(&trust, env);
+	trust.bundle = "/etc/system.pem";
+	trust.is_system = true;
+	trust.cert = "/session.pem";
+	trust.is_right[environ_trust_find("SSL_CERT_FILE")] = true;
+	e.trust = &trust;
+	n = environ_for_cell(&e, child, 4, &out);
+	tap_ok(has(&out, n, "SSL_CERT_FILE=/etc/system.pem"), "what names the bundle stays");
+	tap_ok(has(&out, n, "REQUESTS_CA_BUNDLE=/etc/system.pem") &&
+			!has(&out, n, "REQUESTS_CA_BUNDLE=/home/me/corp.pem"),
+		"the bundle stands in for the user's own file, which is in it");
+	tap_ok(has(&out, n, "CURL_CA_BUNDLE=/agents/own.pem") &&
+			!has(&out, n, "CURL_CA_BUNDLE=/etc/system.pem"),
+		"what the agent set for a command is left alone");
+	tap_ok(has(&out, n, "PIP_CERT=/etc/system.pem"), "an empty value is none");
+	tap_ok(has(&out, n, "AWS_CA_BUNDLE=/asked.pem") && !has(&out, n, "AWS_CA_BUNDLE=/etc/system.pem"),
+		"--env is the user's word");
+	tap_ok(has(&out, n, "NODE_EXTRA_CA_CERTS=/session.pem"), "node gets one more, not a hundred");
+	tap_ok(!has(&out, n, "GIT_SSL_CAINFO=/etc/system.pem"), "git's configuration is not overruled");
+	trust.bundle = "/session/bundle.pem";
+	trust.is_system = false;
+	n = environ_for_cell(&e, child, 4, &fallback);
+	tap_ok(has(&fallback, n, "GIT_SSL_CAINFO=/session/bundle.pem"),
+		"but where no place is known that git looks at");
+	environ_done(&e);
+}
+
 static void clean_up(void)
 {
 	(void)!chdir(dir);
@@ -74,7 +122,7 @@ int main(void)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	write_profile("default",
-		"[env]\nkeep = PATH LC_* HOME\nhide = *_TOKEN\nset = GREETING=hello\n");
+		"[env]\nkeep = PATH LC_* HOME SSL_CERT_FILE REQUESTS_CA_BUNDLE\nhide = *_TOKEN\nset = GREETING=hello\n");
 	write_profile("known", "[agent]\nkeep-env = API_*\n");
 	if (!tap_ok(policy_load(&request, &policy, &err) == 0, "loads"))
 		printf("# %s\n", err.text);
@@ -102,6 +150,7 @@ int main(void)
 		tap_ok(has(&again, n, "RANDOM_THING=changed"), "--env NAME lets it in");
 		tap_ok(has(&again, n, "ADDED=1"), "--env NAME=VALUE adds it");
 		environ_done(&e);
+		check_trust(&plan);
 	}
 	tap_ok(environ_is_loader("LD_PRELOAD=x") && environ_is_loader("BASH_FUNC_x%%=() {") &&
 			!environ_is_loader("LDFLAGS=x"),

@@ -145,8 +145,10 @@ static void record_exit(struct warden *w, const struct cell_msg *msg)
 	int status = (int)msg->value;
 	struct audit_record r;
 
-	if (command->id == msg->id)
+	if (command->id == msg->id) {
 		command->cell_pid = 0;
+		command->ended_ms = denial_now_ms();
+	}
 	audit_begin(&w->audit, &r, "exit");
 	audit_number(&r, "command", msg->id);
 	if (WIFSIGNALED(status))
@@ -422,6 +424,7 @@ static void tear_down(struct warden *w)
 	}
 	if (w->cell.ctl >= 0)
 		read_cell(w);
+	proxyctl_drain(w);
 	proxyctl_stop(w);
 	cells_close(w);
 	if (!w->plan->is_run_verb)

@@ -33,6 +33,7 @@ struct pending {
 struct command {
 	uint32_t id;
 	pid_t cell_pid; /* as the cell sees it; 0: not running */
+	int64_t ended_ms; /* denial_now_ms(); 0: not yet */
 	uint64_t audit_id;
 };
 
@@ -112,10 +113,12 @@ bool redirect_is_shim_call(struct warden *w, const struct seccomp_notif *n);
 /* proxyctl.c */
 void proxyctl_start(struct warden *w);
 void proxyctl_read(struct warden *w);
+void proxyctl_drain(struct warden *w); /* reads what is still to be told of the cell, for a while */
 void proxyctl_stop(struct warden *w);
 
-/* denial.c: one line on the stderr of the command whose socket it was. */
+/* denial.c: one line on the stderr of the command whose socket it was, and the record's members. */
 struct proxymsg;
+int64_t denial_now_ms(void); /* CLOCK_MONOTONIC */
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
 
 /* pending.c */

@@ -100,6 +100,9 @@ static int note_linked_below(struct walk *w, int parent, const char *path, unsig
 
 		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || e->d_name[1] == '.'))
 			continue;
+		/* Our audit has a name for each session there ever was, and holds no secret. */
+		if (strcmp(e->d_name, "audit") == 0 && strcmp(path, w->run->state_dir) == 0)
+			continue;
 		if (e->d_type == DT_DIR && depth < HIDDEN_DEPTH_MAX)
 			r = note_linked_below(w, dirfd(d), e->d_name, depth + 1);
 		else if (e->d_type == DT_REG &&

@@ -60,7 +60,9 @@ LIBS = $(call link,inih) $(call link,event_core) $(call link,cares)
 
 DOMAINS := base wire policy cli warden cell helper proxy keeper
 SRCS := $(foreach d,$(DOMAINS),$(wildcard src/$(d)/*.c)) src/main.c src/shim/attach.c
-SRCS := $(filter-out src/cell/seccomp_gen.c,$(SRCS))
+# A tool of the build, no part of the program.
+SECCOMP_SRCS := src/cell/seccomp_gen.c src/cell/seccomp_pack.c
+SRCS := $(filter-out $(SECCOMP_SRCS),$(SRCS))
 OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(SRCS)) $(B)/obj/shim_blob.o
 SHIM_SRCS := $(wildcard src/shim/*.c) $(wildcard src/shim/*.S)
 PROGRAM := $(B)/agentjail
@@ -95,10 +97,10 @@ $(B)/obj/%.o: src/%.c $(STAMP) | $(B)/gen/seccomp_blob.h
 		-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"' -c -o $@ $<
 
 # The cell's system call filters: made by libseccomp here, once, and not at every start.
-$(B)/seccomp_gen: src/cell/seccomp_gen.c
+$(B)/seccomp_gen: $(SECCOMP_SRCS) src/cell/seccomp_pack.h
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS) -lseccomp
+	$(Q)$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $(SECCOMP_SRCS) $(LDFLAGS) -lseccomp
 
 $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 	@mkdir -p $(@D)
@@ -133,7 +135,7 @@ $(B)/obj/shim_blob.o: $(B)/shim
 
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(UNIT_SRCS))
-domain_objs = $(filter-out %/seccomp_gen.o,$(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c)))
+domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(SECCOMP_SRCS),$(wildcard src/$(1)/*.c)))
 # The domain that a test is named after; proxy_live makes itself a cell's network as well.
 unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
@@ -178,7 +180,7 @@ bench: all ## measure what agentjail costs
 
 # ---- checks without running anything ----
 
-LINT_SRCS := $(SRCS) src/cell/seccomp_gen.c
+LINT_SRCS := $(SRCS) $(SECCOMP_SRCS)
 LINT_FLAGS = $(STD_FLAGS) $(WARN_FLAGS) $(filter-out -O2 -g,$(OPT_FLAGS)) \
 	-include src/base/banned.h -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 	-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"'

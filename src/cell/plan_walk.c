@@ -38,13 +38,16 @@ struct walk {
 		ino_t ino;
 	} linked[WALK_LINKED_MAX];
 	size_t n_linked;
-	const char *rules[WALK_RULES_MAX]; /* of the policy: name rules, and patterns with "**" */
+	const char *rules[WALK_RULES_MAX]; /* names that the policy has something to say about */
 	size_t n_rules;
 };
 
 static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_AGENT_HIDE };
 
-/* The entries that can match a name at any depth, picked out once: the walk asks for every name. */
+/*
+ * The entries that can match a name at any depth, picked out once: the walk asks for every name. Of
+ * a pattern with "**" the last component: what matches further up is mounted up there.
+ */
 static int pick_rules(struct walk *w)
 {
 	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
@@ -60,7 +63,7 @@ static int pick_rules(struct walk *w)
 				return err_set(w->err, 0,
 					"%s:%u: more than %d name patterns in [files] hide and protect",
 					items[i].origin.file, items[i].origin.line, WALK_RULES_MAX);
-			w->rules[w->n_rules++] = value;
+			w->rules[w->n_rules++] = value[0] == '/' ? strrchr(value, '/') + 1 : value;
 		}
 	}
 	return 0;
@@ -190,9 +193,9 @@ static bool name_has_rule(const struct walk *w, const char *name)
 		const char *rule = w->rules[i];
 
 		/* The first byte settles most of them. */
-		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?' && rule[0] != '/')
+		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?')
 			continue;
-		if (rule[0] == '/' || str_glob(rule, name))
+		if (str_glob(rule, name))
 			return true;
 	}
 	return false;

@@ -472,22 +472,15 @@ static int run_bare(const struct run_plan *plan, struct err *err)
 
 int session_run(const struct run_plan *plan, const struct role_starters *start, struct err *err)
 {
-	static struct warden w; /* large tables; one session a process */
+	static struct warden w; /* large tables, not to be touched before use; one session a process */
 	int r;
 
 	if (plan->mode == RUN_NONE)
 		return run_bare(plan, err);
-	w = (struct warden){ .plan = plan,
-		.start = start,
-		.cell = { .ctl = -1, .jobs = -1 },
-		.agent = { .ctl = -1 },
-		.proxy = { .sock = -1 },
-		.audit = { .fd = -1 },
-		.listener = -1,
-		.shim = -1,
-		.signals = -1,
-		.tmp_spare = -1,
-		.terminal = { .fd = -1 } };
+	w.plan = plan;
+	w.start = start;
+	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;
+	w.listener = w.shim = w.signals = w.tmp_spare = -1;
 	w.queue_end = &w.queue;
 	r = run(&w, err);
 	tear_down(&w);

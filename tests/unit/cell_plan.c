@@ -1,7 +1,6 @@
 /*
  * Proves: the plan finds every name in a project that a rule is about, wherever it lies: in large
  * directories, below others that have no rule, behind other names of the same file; and no more.
- * more.
  */
 #include "cell/plan.h"
 

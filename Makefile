@@ -70,7 +70,9 @@ NET_DOMAINS := base wire policy proxy keeper
 SOURCES := $(wildcard src/keeper/source*.c)
 sources = $(foreach d,$(1),$(wildcard src/$(d)/*.c))
 objects = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
-MAIN_SRCS := $(filter-out src/cell/seccomp_gen.c,$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
+# A tool of the build, no part of the program.
+SECCOMP_SRCS := src/cell/seccomp_gen.c src/cell/seccomp_pack.c
+MAIN_SRCS := $(filter-out $(SECCOMP_SRCS),$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
 	src/shim/attach.c
 NET_SRCS := $(filter-out $(SOURCES),$(call sources,$(NET_DOMAINS))) src/main_net.c
 SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
@@ -109,10 +111,10 @@ $(B)/obj/%.o: src/%.c $(STAMP) | $(B)/gen/seccomp_blob.h
 		-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"' -c -o $@ $<
 
 # The cell's system call filters: made by libseccomp here, once, and not at every start.
-$(B)/seccomp_gen: src/cell/seccomp_gen.c
+$(B)/seccomp_gen: $(SECCOMP_SRCS) src/cell/seccomp_pack.h
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS) -lseccomp
+	$(Q)$(CC) $(STD_FLAGS) $(WARN_FLAGS) -O1 -g $(CPPFLAGS) $(CFLAGS) -o $@ $(SECCOMP_SRCS) $(LDFLAGS) -lseccomp
 
 $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 	@mkdir -p $(@D)
@@ -156,7 +158,7 @@ $(B)/obj/%_blob.o: $(B)/%
 
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(UNIT_SRCS))
-domain_objs = $(filter-out %/seccomp_gen.o,$(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/$(1)/*.c)))
+domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(SECCOMP_SRCS),$(wildcard src/$(1)/*.c)))
 # The domain that a test is named after; proxy_live makes itself a cell's network as well.
 unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
@@ -202,7 +204,7 @@ bench: all ## measure what agentjail costs
 
 # ---- checks without running anything ----
 
-LINT_SRCS := $(SRCS) src/cell/seccomp_gen.c
+LINT_SRCS := $(SRCS) $(SECCOMP_SRCS)
 LINT_FLAGS = $(STD_FLAGS) $(WARN_FLAGS) $(filter-out -O2 -g,$(OPT_FLAGS)) \
 	-include src/base/banned.h -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 	-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"'

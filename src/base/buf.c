@@ -52,17 +52,23 @@ void buf_adds(struct buf *b, const char *s)
 
 void buf_addf(struct buf *b, const char *format, ...)
 {
+	/* Most fits into what is there: then it is formatted once. */
+	size_t room = b->failed ? 0 : b->cap - b->len;
 	va_list ap;
 	int n;
 
 	va_start(ap, format);
-	n = vsnprintf(NULL, 0, format, ap);
+	n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, format, ap);
 	va_end(ap);
-	if (n < 0 || !buf_room(b, (size_t)n))
-		return;
-	va_start(ap, format);
-	(void)vsnprintf(b->data + b->len, (size_t)n + 1, format, ap);
-	va_end(ap);
+	if (n < 0 || (size_t)n >= room) {
+		if (room > 0)
+			b->data[b->len] = '\0';
+		if (n < 0 || !buf_room(b, (size_t)n))
+			return;
+		va_start(ap, format);
+		(void)vsnprintf(b->data + b->len, (size_t)n + 1, format, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)n;
 }
 
@@ -82,23 +88,33 @@ static size_t utf8_len(const unsigned char *s, size_t n)
 	return len;
 }
 
+/* How many bytes at s stand for themselves in a JSON string. */
+static size_t plain_len(const unsigned char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i > 0 || n == 0 || s[0] < 0x80 ? i : utf8_len(s, n);
+}
+
 void buf_add_json(struct buf *b, const char *bytes, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)bytes;
 
 	buf_adds(b, "\"");
 	for (size_t i = 0; i < n;) {
-		size_t len = utf8_len(s + i, n - i);
+		size_t len = plain_len(s + i, n - i);
 
-		if (len == 0)
+		if (len > 0)
+			buf_add(b, s + i, len);
+		else if (s[i] >= 0x80)
 			buf_adds(b, "\xef\xbf\xbd");
 		else if (s[i] == '"' || s[i] == '\\')
 			buf_addf(b, "\\%c", s[i]);
-		else if (s[i] < 0x20 || s[i] == 0x7f)
-			buf_addf(b, "\\u%04x", s[i]);
 		else
-			buf_add(b, s + i, len);
-		i += len ? len : 1;
+			buf_addf(b, "\\u%04x", s[i]);
+		i += len > 0 ? len : 1;
 	}
 	buf_adds(b, "\"");
 }

@@ -18,6 +18,19 @@ static uint32_t ror(uint32_t x, unsigned n)
 	return x >> n | x << (32 - n);
 }
 
+/* One round (FIPS 180-4, 6.2.2): v[0] to v[7] are a to h, first being where a stands now. */
+static inline void sha256_round(uint32_t v[8], unsigned first, uint32_t k_and_w)
+{
+	uint32_t a = v[first & 7], b = v[(first + 1) & 7], c = v[(first + 2) & 7];
+	uint32_t e = v[(first + 4) & 7], f = v[(first + 5) & 7], g = v[(first + 6) & 7];
+	uint32_t t1 = v[(first + 7) & 7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
+		((e & f) ^ (~e & g)) + k_and_w;
+
+	v[(first + 3) & 7] += t1;
+	v[(first + 7) & 7] =
+		t1 + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void sha256_block(struct sha256 *s, const unsigned char *p)
 {
 	uint32_t w[64], v[8];
@@ -31,17 +44,10 @@ static void sha256_block(struct sha256 *s, const unsigned char *p)
 			(ror(b, 17) ^ ror(b, 19) ^ b >> 10);
 	}
 	memcpy(v, s->state, sizeof(v));
-	for (unsigned i = 0; i < 64; i++) {
-		uint32_t e = v[4], a = v[0];
-		uint32_t t1 = v[7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & v[5]) ^ (~e & v[6])) +
-			sha256_k[i] + w[i];
-		uint32_t t2 = (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +
-			((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-
-		memmove(v + 1, v, 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + t2;
-	}
+	/* The letters move, not the values: eight rounds and all stand where they began. */
+	for (unsigned i = 0; i < 64; i += 8)
+		for (unsigned k = 0; k < 8; k++)
+			sha256_round(v, 8 - k, sha256_k[i + k] + w[i + k]);
 	for (unsigned i = 0; i < 8; i++)
 		s->state[i] += v[i];
 }

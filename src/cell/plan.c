@@ -22,11 +22,17 @@
 
 /* The names in one directory, sorted. */
 struct plan_listing {
-	const char *dir;
+	char *dir; /* NULL: none is meant */
 	char **names;
 	size_t n;
-	bool is_complete;
+	bool is_read, is_complete;
 };
+
+/* Directories that the profiles name hundreds of things in; each is read when one is asked for. */
+static const char *const listed_in_home[] = { "", "/.config", "/.cache", "/.local/share",
+	"/.local/state" };
+
+#define LISTINGS (ARRAY_LEN(listed_in_home) + 1 /* /etc */)
 
 /* Rationale: the entries, and a path of middle length for each; unused pages cost nothing. */
 #define PLAN_ARENA_BYTES (PLAN_ENTRIES_MAX * (sizeof(struct mount_entry) + 256))
@@ -89,25 +95,42 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*x, *y);
 }
 
-static void listing_done(struct plan_listing *l)
+static void listings_done(struct plan_listing listings[LISTINGS])
 {
-	for (size_t i = 0; i < l->n; i++)
-		free(l->names[i]);
-	free(l->names);
-	*l = (struct plan_listing){ 0 };
+	for (size_t i = 0; i < LISTINGS; i++) {
+		struct plan_listing *l = &listings[i];
+
+		for (size_t k = 0; k < l->n; k++)
+			free(l->names[k]);
+		free(l->names);
+		free(l->dir);
+	}
 }
 
-/* Reads the names in dir. Without them (not readable, no memory) every path is looked at. */
-static void listing_read(struct plan_listing *l, const char *dir)
+/* Without memory for a name, every path below it is looked at. */
+static void listings_init(struct plan_listing listings[LISTINGS], const char *home)
 {
-	DIR *d = opendir(dir);
+	for (size_t i = 0; i < ARRAY_LEN(listed_in_home); i++) {
+		AUTO_BUF struct buf dir = { 0 };
+
+		buf_addf(&dir, "%s%s", home, listed_in_home[i]);
+		listings[i] = (struct plan_listing){ .dir = dir.failed ? NULL : take_ptr(&dir.data) };
+	}
+	listings[LISTINGS - 1] = (struct plan_listing){ .dir = strdup("/etc") };
+}
+
+/* Without them (not readable, no memory) every path is looked at; no directory has no names. */
+static void read_names(struct plan_listing *l)
+{
+	DIR *d = opendir(l->dir);
 	struct dirent *e;
 	size_t cap = 0;
 
-	*l = (struct plan_listing){ .dir = dir };
+	l->is_read = true;
+	l->is_complete = d == NULL && errno == ENOENT;
 	if (d == NULL)
 		return;
-	while ((e = readdir(d)) != NULL) {
+	while ((errno = 0, e = readdir(d)) != NULL) {
 		if (l->n == cap) {
 			char **more = realloc(l->names, (cap = 2 * cap + 64) * sizeof(*more));
 
@@ -120,27 +143,41 @@ static void listing_read(struct plan_listing *l, const char *dir)
 			break;
 		l->n++;
 	}
-	l->is_complete = e == NULL;
+	l->is_complete = e == NULL && errno == 0;
 	closedir(d);
 	if (l->n > 0)
 		qsort(l->names, l->n, sizeof(l->names[0]), compare_names);
 }
 
 /* False: path is surely not there. One look at a listing instead of a system call. */
-static bool may_exist(const struct plan_listing *l, const char *path)
+static bool may_exist_in(struct plan_listing *l, const char *path)
 {
-	size_t n = strlen(l->dir);
+	size_t n = l->dir != NULL ? strlen(l->dir) : 0;
 	char name[NAME_MAX + 1], *key = name;
 	size_t len;
 
-	if (!l->is_complete || strncmp(path, l->dir, n) != 0 || path[n] != '/')
+	if (n == 0 || strncmp(path, l->dir, n) != 0 || path[n] != '/')
 		return true;
 	len = strcspn(path + n + 1, "/");
 	if (len >= sizeof(name) || memchr(path + n + 1, '*', len) || memchr(path + n + 1, '?', len))
 		return true;
+	if (!l->is_read)
+		read_names(l);
+	if (!l->is_complete)
+		return true;
 	memcpy(name, path + n + 1, len);
 	name[len] = '\0';
 	return l->n > 0 && bsearch(&key, l->names, l->n, sizeof(l->names[0]), compare_names) != NULL;
+}
+
+/* The outer directory first: what it does not have needs no reading. */
+static bool may_exist(struct plan_listing listings[LISTINGS], const char *path)
+{
+	bool may = true;
+
+	for (size_t i = 0; may && i < LISTINGS; i++)
+		may = may_exist_in(&listings[i], path);
+	return may;
 }
 
 /* ---- entries ---- */
@@ -303,7 +340,7 @@ static const struct plan_rule {
 };
 
 static int add_rule(const struct run_plan *run, struct mount_plan *plan,
-	const struct plan_rule *rule, const struct plan_listing listings[2], struct err *err)
+	const struct plan_rule *rule, struct plan_listing listings[LISTINGS], struct err *err)
 {
 	size_t n;
 	const struct policy_item *items = policy_list(run->policy, rule->key, &n);
@@ -314,8 +351,7 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
-		if (may_exist(&listings[0], items[i].value) &&
-			may_exist(&listings[1], items[i].value) &&
+		if (may_exist(listings, items[i].value) &&
 			add_pattern(run, plan, entry, err) < 0)
 			return -err->code;
 	}
@@ -324,16 +360,14 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 
 static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	struct plan_listing listings[2];
+	struct plan_listing listings[LISTINGS];
 	int r = 0;
 
-	listing_read(&listings[0], run->home);
-	listing_read(&listings[1], "/etc");
+	listings_init(listings, run->home);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
 		if (!plan_rules[i].agent_only || !run->is_run_verb)
 			r = add_rule(run, plan, &plan_rules[i], listings, err);
-	listing_done(&listings[0]);
-	listing_done(&listings[1]);
+	listings_done(listings);
 	return r;
 }
 

@@ -17,6 +17,8 @@
 
 /* Rationale: PATH_MAX has no room for deeper trees, and each level holds one descriptor. */
 #define WALK_DEPTH_MAX 200
+/* Rationale: one for each level lies on the stack; most directories fit. */
+#define WALK_NAMES_BYTES 4096
 /* Rationale: hidden files with several names are rare; each costs a compare for each linked file. */
 #define WALK_LINKED_MAX 256
 
@@ -38,13 +40,16 @@ struct walk {
 		ino_t ino;
 	} linked[WALK_LINKED_MAX];
 	size_t n_linked;
-	const char *rules[WALK_RULES_MAX]; /* of the policy: name rules, and patterns with "**" */
+	const char *rules[WALK_RULES_MAX]; /* names that the policy has something to say about */
 	size_t n_rules;
 };
 
 static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_AGENT_HIDE };
 
-/* The entries that can match a name at any depth, picked out once: the walk asks for every name. */
+/*
+ * The entries that can match a name at any depth, picked out once: the walk asks for every name. Of
+ * a pattern with "**" the last component: what matches further up is mounted up there.
+ */
 static int pick_rules(struct walk *w)
 {
 	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
@@ -60,7 +65,7 @@ static int pick_rules(struct walk *w)
 				return err_set(w->err, 0,
 					"%s:%u: more than %d name patterns in [files] hide and protect",
 					items[i].origin.file, items[i].origin.line, WALK_RULES_MAX);
-			w->rules[w->n_rules++] = value;
+			w->rules[w->n_rules++] = value[0] == '/' ? strrchr(value, '/') + 1 : value;
 		}
 	}
 	return 0;
@@ -99,6 +104,9 @@ static int note_linked_below(struct walk *w, int parent, const char *path, unsig
 		struct stat st;
 
 		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || e->d_name[1] == '.'))
+			continue;
+		/* Our audit has a name for each session there ever was, and holds no secret. */
+		if (strcmp(e->d_name, "audit") == 0 && strcmp(path, w->run->state_dir) == 0)
 			continue;
 		if (e->d_type == DT_DIR && depth < HIDDEN_DEPTH_MAX)
 			r = note_linked_below(w, dirfd(d), e->d_name, depth + 1);
@@ -187,9 +195,9 @@ static bool name_has_rule(const struct walk *w, const char *name)
 		const char *rule = w->rules[i];
 
 		/* The first byte settles most of them. */
-		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?' && rule[0] != '/')
+		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?')
 			continue;
-		if (rule[0] == '/' || str_glob(rule, name))
+		if (str_glob(rule, name))
 			return true;
 	}
 	return false;
@@ -234,9 +242,18 @@ static int judge_link(struct walk *w, const struct stat *st)
 
 static int walk_dir(struct walk *w, int fd, unsigned depth);
 
-/* Steps into a directory; takes fd. Object stores hold no names of a user's and are left out. */
-static int walk_into(struct walk *w, int parent, const char *name, const struct stat *st,
-	unsigned depth)
+/* Closed now; its owner, which a command is, can open it at any time: hidden as a whole. */
+static int hide_closed(struct walk *w, int parent, const char *name)
+{
+	struct stat st;
+
+	if (w->looks_for_links || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return add_here(w, MOUNT_HIDE, &st, NULL);
+}
+
+/* Steps into a directory. Object stores hold no names of a user's and are left out. */
+static int walk_into(struct walk *w, int parent, const char *name, unsigned depth)
 {
 	int fd;
 
@@ -246,9 +263,8 @@ static int walk_into(struct walk *w, int parent, const char *name, const struct 
 		return err_set(w->err, 0, "%s is nested deeper than %d directories", w->run->project,
 			WALK_DEPTH_MAX);
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	/* Closed now; its owner, which a command is, can open it at any time: hidden as a whole. */
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return w->looks_for_links ? 0 : add_here(w, MOUNT_HIDE, st, NULL);
+		return hide_closed(w, parent, name);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 			? 0
@@ -274,58 +290,75 @@ static int add_git(struct walk *w, const struct stat *st)
 	return 0;
 }
 
-static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned depth)
+/* *ret_is_dir: there is more to see below. */
+static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *ret_is_dir)
 {
-	bool is_git = strcmp(e->d_name, ".git") == 0;
-	bool is_plain = !is_git && (e->d_type == DT_REG || e->d_type == DT_LNK);
 	size_t before = w->plan->n;
 	struct stat st;
 
-	/* The common case costs no system call: a plain file whose name no rule knows. */
-	if (is_plain && !w->looks_for_links && !name_has_rule(w, e->d_name))
-		return 0;
-	if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	*ret_is_dir = false;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (w->looks_for_links) {
-		if (judge_link(w, &st) < 0)
-			return -w->err->code;
-	} else if (judge_name(w, e->d_name, &st) < 0) {
-		return -w->err->code;
+		*ret_is_dir = S_ISDIR(st.st_mode);
+		return judge_link(w, &st);
 	}
-	/* A hidden directory hides what is in it; links and sockets have nothing below. */
-	if (w->plan->n != before && !w->looks_for_links)
-		return 0;
-	if (is_git && !w->looks_for_links && w->protects_git && add_git(w, &st) < 0)
+	if (judge_name(w, name, &st) < 0)
 		return -w->err->code;
-	return S_ISDIR(st.st_mode) ? walk_into(w, dir, e->d_name, &st, depth) : 0;
+	/* A hidden directory hides what is in it; links and sockets have nothing below. */
+	if (w->plan->n != before)
+		return 0;
+	*ret_is_dir = S_ISDIR(st.st_mode);
+	return is_git && w->protects_git ? add_git(w, &st) : 0;
 }
 
+/* The common case costs no system call: a file or directory whose name no rule knows. */
+static bool is_unknown(const struct walk *w, const struct dirent *e, bool is_git)
+{
+	if (w->looks_for_links)
+		return e->d_type == DT_DIR;
+	return !is_git && (e->d_type == DT_DIR || e->d_type == DT_REG || e->d_type == DT_LNK) &&
+		!name_has_rule(w, e->d_name);
+}
+
+static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned depth)
+{
+	bool is_git = strcmp(e->d_name, ".git") == 0, is_dir = e->d_type == DT_DIR;
+
+	if (!is_unknown(w, e, is_git) && judge(w, dir, e->d_name, is_git, &is_dir) < 0)
+		return -w->err->code;
+	return is_dir ? walk_into(w, dir, e->d_name, depth) : 0;
+}
+
+/* Takes fd. */
 static int walk_dir(struct walk *w, int fd, unsigned depth)
 {
+	_Alignas(struct dirent) char names[WALK_NAMES_BYTES];
+	AUTO_CLOSE int dir = fd;
 	size_t len = w->path.len;
-	DIR *d = fdopendir(fd);
-	struct dirent *e;
-	int r = 0;
+	ssize_t n;
 
-	if (d == NULL) {
-		(void)close(fd);
-		return err_set(w->err, errno, "read %s", w->path.data);
-	}
-	while (r == 0 && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		buf_addf(&w->path, "/%s", e->d_name);
-		if (w->path.failed)
-			r = err_set(w->err, ENOMEM, "walk");
-		else
-			r = walk_entry(w, dirfd(d), e, depth);
-		if (w->path.data != NULL) {
-			w->path.len = len;
-			w->path.data[len] = '\0';
+	while ((n = getdents64(dir, names, sizeof(names))) > 0) {
+		const struct dirent *e;
+
+		for (ssize_t at = 0; at < n; at += e->d_reclen) {
+			int r;
+
+			e = (const void *)(names + at);
+			if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+				continue;
+			buf_adds(&w->path, "/");
+			buf_adds(&w->path, e->d_name);
+			if (w->path.failed)
+				return err_set(w->err, ENOMEM, "walk");
+			r = walk_entry(w, dir, e, depth);
+			w->path.data[w->path.len = len] = '\0';
+			if (r < 0)
+				return r;
 		}
 	}
-	closedir(d);
-	return r;
+	/* Removed meanwhile: it has no names. */
+	return n < 0 && errno != ENOENT ? err_set(w->err, errno, "read %s", w->path.data) : 0;
 }
 
 static int walk_once(struct walk *w)

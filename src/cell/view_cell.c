@@ -303,6 +303,9 @@ static int mount_tmp(struct view *v, struct err *err)
 	} else if (view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "tmp", 1, err) < 0) {
 		return -err->code;
 	}
+	/* `run` has neither an agent nor a second cell. */
+	if (v->request->plan->is_run_verb)
+		return 0;
 	for (int i = CELL_FD_TMP_AGENT; i <= CELL_FD_TMP_SPARE; i++) {
 		fds[i] = sys_open_tree(v->root, "tmp", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 		if (fds[i] < 0)

@@ -260,8 +260,8 @@ int keys_find(const char *section, const char *name, const struct keys_info **re
 	table = find_table(word);
 	assert(table != NULL); /* split_section() has found it */
 	for (size_t i = 0; i < table->n; i++) {
-		if (strcmp(table->rows[i].section, word) != 0 ||
-			strcmp(table->rows[i].name, name) != 0)
+		if (strcmp(table->rows[i].name, name) != 0 ||
+			strcmp(table->rows[i].section, word) != 0)
 			continue;
 		*ret = &table->rows[i];
 		*ret_key = table->rows == main_table ? (enum policy_key)i : PK_COUNT;

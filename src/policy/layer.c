@@ -200,12 +200,13 @@ static int one_entry(struct job *job, const char *value, bool is_removal, struct
 static int list(struct job *job, const char *text, struct err *err)
 {
 	AUTO_ENTRIES struct entries e = { .rest = text };
+	AUTO_BUF struct buf value = { 0 };
 	size_t n = 0;
 	int r;
 
 	while ((r = entries_next(&e, err)) > 0) {
-		AUTO_BUF struct buf value = { 0 };
-
+		if (value.data != NULL)
+			value.data[value.len = 0] = '\0';
 		n++;
 		r = check_value(job, e.text.data, &value, err);
 		if (r == 0)

@@ -86,7 +86,7 @@ static int check_breadth(const struct keys_info *info, const struct keys_places 
 int values_path(const struct keys_info *info, const struct keys_places *places, const char *text,
 	struct buf *out, struct err *err)
 {
-	AUTO_BUF struct buf path = { 0 };
+	size_t start = out->len;
 	char shown[SHOWN_BYTES];
 	int r;
 
@@ -100,22 +100,21 @@ int values_path(const struct keys_info *info, const struct keys_places *places, 
 		return err_set(err, 0, "'%s' is relative to nothing; write './%s' for the project",
 			show(text, shown), shown);
 	if (text[0] == '~')
-		r = add_components(places->home, &path, err);
+		r = add_components(places->home, out, err);
 	else
-		r = text[0] == '.' ? add_components(places->project, &path, err) : 0;
+		r = text[0] == '.' ? add_components(places->project, out, err) : 0;
 	if (r == 0)
-		r = add_components(text[0] == '~' ? text + 1 : text, &path, err);
+		r = add_components(text[0] == '~' ? text + 1 : text, out, err);
 	if (r < 0)
 		return r;
-	if (path.len == 0)
-		buf_adds(&path, "/");
-	if (path.failed)
+	if (out->len == start)
+		buf_adds(out, "/");
+	if (out->failed)
 		return err_set(err, ENOMEM, "read a path");
-	if (path.len >= PATH_MAX)
-		return err_set(err, 0, "a path of %zu bytes; %d is the most", path.len,
+	if (out->len - start >= PATH_MAX)
+		return err_set(err, 0, "a path of %zu bytes; %d is the most", out->len - start,
 			PATH_MAX - 1);
-	buf_add(out, path.data, path.len);
-	return check_breadth(info, places, path.data, err);
+	return check_breadth(info, places, out->data + start, err);
 }
 
 int values_audit_path(const struct keys_info *info, const struct keys_places *places,

@@ -159,7 +159,8 @@ bool attend_dispatch(struct attend *a, const struct pollfd *fds)
 
 void attend_signal(struct attend *a, int sig, int code, uint32_t pid)
 {
-	if (sig != SIGCHLD)
+	/* Nor a SIGPIPE of our own: of a line for a command whose reader went at that moment. */
+	if (sig != SIGCHLD && (sig != SIGPIPE || pid != (uint32_t)getpid()))
 		attach_signal(&a->attach, sig, code, pid);
 }
 

@@ -101,12 +101,13 @@ void cells_close(struct warden *w)
 
 	if (w->cell.pid <= 0)
 		return;
+	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
-	(void)waitpid(w->cell.pid, &status, 0);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
 	cleanup_close(&w->cell.jobs);
+	(void)waitpid(w->cell.pid, &status, 0);
 	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 	job_flush(w);
 }

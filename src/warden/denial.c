@@ -5,6 +5,8 @@
  */
 #include "warden/warden.h"
 
+#include "warden/tell.h"
+
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "wire/proxymsg.h"
@@ -28,11 +30,23 @@
 /* Rationale: a program that retries for ever would fill its own log; the audit has every one. */
 #define LINES_PER_SECOND 5
 
+/* Rationale: the first packet starts the proxy, which takes longer than a command that gives up. */
+#define JUST_ENDED_MS 1000
+
+/* What is looked for below the cell's first process: the owner of a socket, or a command's own. */
 struct walk {
-	unsigned long inode;
+	unsigned long inode; /* 0: looked for is cell_pid */
+	pid_t cell_pid; /* of a command, as the cell sees it */
 	unsigned budget;
 	pid_t command; /* the child of a runner that is looked below */
 	pid_t found;
+};
+
+/* Whose connection it was, as well as it can be known. */
+struct suspect {
+	const struct command *command; /* NULL: not known */
+	pid_t pid; /* to be told; 0: nobody is left */
+	bool is_guess, has_others;
 };
 
 /* Asks the cell's kernel socket table (sock_diag(7)) for the inode of one connection; 0: gone. */
@@ -92,6 +106,30 @@ static bool has_socket(pid_t pid, unsigned long inode)
 	return found;
 }
 
+/* The number a process has in the innermost namespace (NSpid of proc(5)). */
+static pid_t inner_pid(pid_t pid)
+{
+	char path[64], line[256], *last = NULL;
+	pid_t inner = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (str_starts(line, "NSpid:") && (last = strrchr(line, '\t')) != NULL)
+			inner = (pid_t)strtol(last, NULL, 10);
+	if (f != NULL)
+		fclose(f);
+	return inner;
+}
+
+static bool is_wanted(const struct walk *walk, pid_t pid, unsigned depth)
+{
+	if (walk->inode != 0)
+		return has_socket(pid, walk->inode);
+	return depth == 1 && inner_pid(pid) == walk->cell_pid;
+}
+
 /* Depth first below pid: the children as the host sees them (proc(5), /proc/PID/task/TID/children). */
 static void walk_children(struct walk *walk, pid_t pid, unsigned depth)
 {
@@ -112,30 +150,13 @@ static void walk_children(struct walk *walk, pid_t pid, unsigned depth)
 		/* 0: runners, 1: what they have started. */
 		if (depth == 1)
 			walk->command = child;
-		if (has_socket(child, walk->inode))
+		if (is_wanted(walk, child, depth))
 			walk->found = child;
-		else
+		else if (walk->inode != 0 || depth == 0)
 			walk_children(walk, child, depth + 1);
 		while (*rest == ' ')
 			rest++;
 	}
-}
-
-/* The number a process has in the innermost namespace (NSpid of proc(5)). */
-static pid_t inner_pid(pid_t pid)
-{
-	char path[64], line[256], *last = NULL;
-	pid_t inner = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (str_starts(line, "NSpid:") && (last = strrchr(line, '\t')) != NULL)
-			inner = (pid_t)strtol(last, NULL, 10);
-	if (f != NULL)
-		fclose(f);
-	return inner;
 }
 
 /* An orphan of a command that has ended belongs to none any more. */
@@ -149,63 +170,119 @@ static const struct command *command_of(const struct warden *w, pid_t pid)
 	return NULL;
 }
 
-static bool is_in_rate(void)
+int64_t denial_now_ms(void)
 {
-	static time_t second;
-	static unsigned count;
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec != second) {
-		second = now.tv_sec;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_in_rate(void)
+{
+	static int64_t second;
+	static unsigned count;
+	int64_t now = denial_now_ms() / 1000;
+
+	if (now != second) {
+		second = now;
 		count = 0;
 	}
 	return ++count <= LINES_PER_SECOND;
 }
 
-/* Borrowed for this one write: kept, it would delay the end of file of whoever reads it. */
-static void write_stderr(pid_t pid, const char *line, size_t n)
+/* The newest command that runs; where none does, the newest if it has only just ended. */
+static const struct command *newest_command(const struct warden *w, bool *ret_others)
 {
-	AUTO_CLOSE int pidfd = sys_pidfd_open(pid, 0);
-	AUTO_CLOSE int fd = pidfd < 0 ? -1 : sys_pidfd_getfd(pidfd, 2, 0);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	const struct command *newest = NULL, *ended = &w->commands[w->next_id % COMMANDS_MAX];
+	unsigned n = 0;
 
-	/* A pipe that nobody empties must not stop the warden. */
-	if (fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
-		(void)!write(fd, line, n);
+	for (size_t i = 0; i < COMMANDS_MAX; i++) {
+		const struct command *c = &w->commands[i];
+
+		n += c->cell_pid != 0;
+		if (c->cell_pid != 0 && (newest == NULL || c->id > newest->id))
+			newest = c;
+	}
+	*ret_others = n > 1;
+	if (newest == NULL && ended->ended_ms != 0 && denial_now_ms() - ended->ended_ms < JUST_ENDED_MS)
+		newest = ended;
+	return newest;
+}
+
+static bool find_owner(const struct warden *w, const struct proxymsg *msg, struct suspect *ret)
+{
+	struct walk walk = { .budget = WALK_MAX, .inode = find_inode(w, msg) };
+
+	if (walk.inode != 0)
+		walk_children(&walk, w->cell.pid, 0);
+	if (walk.found == 0)
+		return false;
+	*ret = (struct suspect){ .command = command_of(w, walk.command), .pid = walk.found };
+	return true;
+}
+
+/*
+ * A refused literal address was answered by the kernel at once: its socket is gone when we hear of
+ * it. `run` has one command only; an agent's may be several, and then it is said that it is a guess.
+ */
+static bool guess_owner(const struct warden *w, struct suspect *ret)
+{
+	struct suspect s = { .is_guess = w->attend == NULL };
+	struct walk walk = { .budget = WALK_MAX };
+
+	s.command = newest_command(w, &s.has_others);
+	if (s.command == NULL)
+		return false;
+	walk.cell_pid = s.command->cell_pid;
+	if (walk.cell_pid != 0)
+		walk_children(&walk, w->cell.pid, 0);
+	s.pid = walk.found;
+	*ret = s;
+	return true;
+}
+
+static void say(const struct warden *w, const struct suspect *s, const struct proxymsg *msg,
+	uint64_t seq)
+{
+	/* A file system that a command made itself can keep a writer waiting for ever (fuse(4)). */
+	bool may_file =
+		strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") != 0;
+	char line[1024];
+
+	denial_line(msg, s->has_others ? " (of this command or another that runs)" : "", seq, line,
+		sizeof(line));
+	if (s->pid > 0)
+		tell_stderr(s->pid, may_file, line, strlen(line));
+	else if (w->attend != NULL || w->bare > 0)
+		tell_fd(STDERR_FILENO, true, line, strlen(line)); /* the command's own was the same */
 }
 
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
 {
-	struct walk walk = { .budget = WALK_MAX };
-	const struct command *command;
-	char line[1024];
-	bool is_request = msg->type == PROXYMSG_REQUEST;
+	struct suspect s = { 0 };
+	bool is_request = msg->type == PROXYMSG_REQUEST, is_owner;
 
+	/* The connection's record names the command; its requests can come by the thousand. */
+	if (msg->family == 0 || (is_request && (!denial_is_one(msg) || !is_in_rate())))
+		return;
 	if (w->bare > 0) {
 		/* Whose socket it was cannot be told from others of the machine: the user hears it. */
-		if (denial_is_one(msg) && is_in_rate()) {
-			denial_line(msg, "", record->seq, line, sizeof(line));
-			(void)!write(STDERR_FILENO, line, strlen(line));
-		}
+		if (denial_is_one(msg) && (is_request || is_in_rate()))
+			say(w, &s, msg, record->seq);
 		return;
 	}
-	/* The connection's record names the command; its requests can come by the thousand. */
-	if (msg->family == 0 || w->cell.pid <= 0 ||
-		(is_request && (!denial_is_one(msg) || !is_in_rate())))
+	if (w->cell.pid <= 0)
 		return;
-	walk.inode = find_inode(w, msg);
-	if (walk.inode == 0)
+	is_owner = find_owner(w, msg, &s);
+	if (!is_owner && (msg->via != PROXYMSG_LITERAL || !guess_owner(w, &s)))
 		return;
-	walk_children(&walk, w->cell.pid, 0);
-	if (walk.found == 0)
-		return;
-	command = command_of(w, walk.command);
-	if (command != NULL)
-		audit_number(record, "command", command->id);
-	audit_number(record, "pid", walk.found);
-	if (!denial_is_one(msg) || (!is_request && !is_in_rate()))
-		return;
-	denial_line(msg, "", record->seq, line, sizeof(line));
-	write_stderr(walk.found, line, strlen(line));
+	if (s.command != NULL)
+		audit_number(record, "command", s.command->id);
+	if (is_owner)
+		audit_number(record, "pid", s.pid);
+	else if (s.is_guess)
+		buf_adds(&record->line, ",\"command_guess\":true");
+	if (denial_is_one(msg) && (is_request || is_in_rate()))
+		say(w, &s, msg, record->seq);
 }

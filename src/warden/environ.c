@@ -64,7 +64,7 @@ bool environ_is_loader(const char *assignment)
 	if (!copy_name(assignment, name))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(loader_names); i++)
-		if (str_glob(loader_names[i], name))
+		if (loader_names[i][0] == name[0] && str_glob(loader_names[i], name))
 			return true;
 	return false;
 }

@@ -31,6 +31,9 @@
 #define ENV_STRINGS_MAX 4096
 #define ENV_BYTES_MAX (2u << 20)
 
+/* Not on the stack: it is large, and the compiler would clear it for each exec. */
+static struct procmem exec_memory;
+
 struct exec_call {
 	const struct seccomp_notif *n;
 	pid_t pid;
@@ -58,7 +61,8 @@ static int read_call(struct exec_call *c, const struct seccomp_notif *n)
 	c->flags = c->is_at ? (int)n->data.args[4] : 0;
 	if ((c->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
 		return -EINVAL;
-	len = procmem_string(c->pid, n->data.args[c->is_at ? 1 : 0], c->path, sizeof(c->path));
+	procmem_begin(&exec_memory, c->pid);
+	len = procmem_string(&exec_memory, n->data.args[c->is_at ? 1 : 0], c->path, sizeof(c->path));
 	if (len < 0)
 		return (int)len;
 	c->path_len = (size_t)len;
@@ -160,7 +164,7 @@ static bool env_differs(const struct warden *w, const struct exec_call *c)
 	size_t n;
 	const char *s;
 
-	if (procmem_vector(c->pid, c->envp, &limits, &env, &n, &cut) < 0 || cut)
+	if (procmem_vector(&exec_memory, c->envp, &limits, &env, &n, &cut) < 0 || cut)
 		return true;
 	s = env.data;
 	for (size_t i = 0; i < n; i++, s += strlen(s) + 1) {
@@ -199,7 +203,7 @@ static void decide(struct warden *w, const struct exec_call *c, struct buf *args
 	if (stat(c->file, &st) < 0)
 		return;
 	file = program_lookup(&w->program, st.st_dev, st.st_ino);
-	if (file == NULL || procmem_vector(c->pid, c->argv, &limits, args, n_args, &cut) < 0 || cut)
+	if (file == NULL || procmem_vector(&exec_memory, c->argv, &limits, args, n_args, &cut) < 0 || cut)
 		return;
 	split_strings(args, *n_args, argv);
 	exec.file = file->path;

@@ -186,11 +186,13 @@ void kept_done(struct kept *k)
 static bool read_path(const struct seccomp_notif *n, int dirfd_arg, int path_arg,
 	char out[2 * PATH_MAX])
 {
+	static struct procmem memory;
 	char path[PATH_MAX], link[32];
 	int dirfd = dirfd_arg < 0 ? AT_FDCWD : (int)n->data.args[dirfd_arg];
 	ssize_t len;
 
-	if (procmem_string((pid_t)n->pid, n->data.args[path_arg], path, sizeof(path)) < 0)
+	procmem_begin(&memory, (pid_t)n->pid);
+	if (procmem_string(&memory, n->data.args[path_arg], path, sizeof(path)) < 0)
 		return false;
 	if (path[0] == '/') {
 		memcpy(out, path, strlen(path) + 1);

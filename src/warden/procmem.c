@@ -30,122 +30,129 @@ int procmem_read(pid_t pid, uint64_t addr, void *out, size_t n)
 	return (size_t)r == n ? 0 : -EFAULT;
 }
 
-ssize_t procmem_string(pid_t pid, uint64_t addr, char *out, size_t size)
+void procmem_begin(struct procmem *m, pid_t pid)
 {
-	size_t have = 0;
-
-	/* Up to the end of a page at a time: a string may end right before an unmapped one. */
-	while (have < size) {
-		size_t n = PAGE - (size_t)((addr + have) % PAGE);
-		ssize_t r;
-		char *end;
-
-		if (n > size - have)
-			n = size - have;
-		r = read_some(pid, addr + have, out + have, n);
-		if (r <= 0)
-			return r < 0 ? r : -EFAULT;
-		end = memchr(out + have, '\0', (size_t)r);
-		if (end != NULL)
-			return end - out;
-		have += (size_t)r;
-	}
-	return -ENAMETOOLONG;
+	m->pid = pid;
+	m->next = 0;
+	for (unsigned i = 0; i < PROCMEM_WINDOWS; i++)
+		m->windows[i].len = 0;
 }
 
-/* ---- vectors: most of their strings lie side by side, so they are read in large pieces ---- */
-
-#define POINTERS_AT_ONCE 64
-#define WINDOW_BYTES (4 * PAGE)
-
-struct window {
-	pid_t pid;
-	uint64_t start;
-	size_t len;
-	char bytes[WINDOW_BYTES];
-};
-
-/* Up to n pointers, not beyond the page: how many, 0: none, -errno. */
-static ssize_t read_pointers(pid_t pid, uint64_t addr, unsigned bytes, uint64_t out[POINTERS_AT_ONCE])
+/* What of m holds addr: as many bytes as *ret_n says. NULL: nothing yet. */
+static const char *find_window(const struct procmem *m, uint64_t addr, size_t *ret_n)
 {
-	uint64_t raw[POINTERS_AT_ONCE];
-	const uint32_t *narrow = (const uint32_t *)raw;
-	size_t n = PAGE - (size_t)(addr % PAGE);
-	ssize_t got;
+	for (unsigned i = 0; i < PROCMEM_WINDOWS; i++) {
+		const struct procmem_window *w = &m->windows[i];
 
-	if (n > (size_t)bytes * POINTERS_AT_ONCE)
-		n = (size_t)bytes * POINTERS_AT_ONCE;
-	if (n < bytes)
-		n = bytes; /* one pointer across two pages */
-	got = read_some(pid, addr, raw, n);
-	if (got < 0)
-		return got;
-	got /= bytes;
-	for (ssize_t i = 0; i < got; i++)
-		out[i] = bytes == 8 ? raw[i] : narrow[i];
-	return got;
-}
-
-/* The string at addr inside the window, filled anew where it is not: NULL with *ret_error. */
-static const char *string_at(struct window *w, uint64_t addr, size_t *ret_len, int *ret_error)
-{
-	for (unsigned attempt = 0; attempt < 2; attempt++) {
 		if (addr >= w->start && addr - w->start < w->len) {
-			const char *s = w->bytes + (addr - w->start);
-			const char *end = memchr(s, '\0', w->len - (size_t)(addr - w->start));
-
-			if (end != NULL) {
-				*ret_len = (size_t)(end - s);
-				return s;
-			}
-		}
-		if (attempt == 0) {
-			ssize_t n = read_some(w->pid, addr, w->bytes, sizeof(w->bytes));
-
-			w->start = addr;
-			w->len = n > 0 ? (size_t)n : 0;
-			*ret_error = n < 0 ? (int)n : -EFAULT;
+			*ret_n = w->len - (size_t)(addr - w->start);
+			return w->bytes + (addr - w->start);
 		}
 	}
-	if (w->len == sizeof(w->bytes))
-		*ret_error = -ENAMETOOLONG;
 	return NULL;
 }
 
-static int add_string(struct window *w, uint64_t addr, struct buf *out, bool *ret_cut)
+/* Reads on from the page that addr stands in, in place of the oldest window. Or NULL. */
+static const char *read_window(struct procmem *m, uint64_t addr, size_t *ret_n, int *ret_error)
+{
+	struct procmem_window *w = &m->windows[m->next++ % PROCMEM_WINDOWS];
+	uint64_t start = addr - addr % PAGE;
+	ssize_t n = read_some(m->pid, start, w->bytes, sizeof(w->bytes));
+
+	w->start = start;
+	w->len = n > 0 ? (size_t)n : 0;
+	*ret_error = n < 0 ? (int)n : -EFAULT;
+	if (addr - start >= w->len)
+		return NULL;
+	*ret_n = w->len - (size_t)(addr - start);
+	return w->bytes + (addr - start);
+}
+
+/* The string at addr: NULL with *ret_error; -ENAMETOOLONG with the *ret_len bytes that were read. */
+static const char *string_at(struct procmem *m, uint64_t addr, size_t *ret_len, int *ret_error)
+{
+	size_t n = 0;
+	const char *s = find_window(m, addr, &n);
+	const char *end = s != NULL ? memchr(s, '\0', n) : NULL;
+
+	*ret_error = 0;
+	if (end == NULL) {
+		s = read_window(m, addr, &n, ret_error);
+		if (s == NULL)
+			return NULL;
+		end = memchr(s, '\0', n);
+		*ret_error = end != NULL ? 0 : n + PAGE > PROCMEM_WINDOW_BYTES ? -ENAMETOOLONG : -EFAULT;
+	}
+	*ret_len = end != NULL ? (size_t)(end - s) : n;
+	return s;
+}
+
+ssize_t procmem_string(struct procmem *m, uint64_t addr, char *out, size_t size)
 {
 	size_t len = 0;
-	int error = 0;
-	const char *s = string_at(w, addr, &len, &error);
+	int error;
+	const char *s = string_at(m, addr, &len, &error);
 
-	if (s == NULL && error == -ENAMETOOLONG) {
-		*ret_cut = true;
-		buf_add(out, w->bytes, sizeof(w->bytes) - 1);
-		buf_add(out, "", 1);
-		return 0;
-	}
-	if (s == NULL)
+	if (s == NULL || error == -EFAULT)
 		return error;
-	buf_add(out, s, len + 1);
+	if (error < 0 || len >= size)
+		return -ENAMETOOLONG;
+	memcpy(out, s, len + 1);
+	return (ssize_t)len;
+}
+
+/* ---- vectors ---- */
+
+#define POINTERS_AT_ONCE 64
+
+/* Up to POINTERS_AT_ONCE pointers: how many, at least one, or -errno. */
+static ssize_t read_pointers(struct procmem *m, uint64_t addr, unsigned bytes,
+	uint64_t out[POINTERS_AT_ONCE])
+{
+	size_t n = 0;
+	int error = -EFAULT;
+	const char *p = find_window(m, addr, &n);
+
+	if (p == NULL || n < bytes)
+		p = read_window(m, addr, &n, &error);
+	if (p == NULL || n < bytes)
+		return error;
+	n = n / bytes < POINTERS_AT_ONCE ? n / bytes : POINTERS_AT_ONCE;
+	for (size_t i = 0; i < n; i++) {
+		out[i] = 0;
+		memcpy(&out[i], p + i * bytes, bytes); /* little endian, as all that has two sizes */
+	}
+	return (ssize_t)n;
+}
+
+static int add_string(struct procmem *m, uint64_t addr, struct buf *out, bool *ret_cut)
+{
+	size_t len = 0;
+	int error;
+	const char *s = string_at(m, addr, &len, &error);
+
+	if (s == NULL || error == -EFAULT)
+		return error;
+	if (error < 0)
+		*ret_cut = true;
+	buf_add(out, s, len);
+	buf_add(out, "", 1);
 	return 0;
 }
 
-int procmem_vector(pid_t pid, uint64_t addr, const struct procmem_limits *limits, struct buf *out,
-	size_t *ret_n, bool *ret_cut)
+int procmem_vector(struct procmem *m, uint64_t addr, const struct procmem_limits *limits,
+	struct buf *out, size_t *ret_n, bool *ret_cut)
 {
-	struct window window; /* large: not all of it is to be cleared */
 	uint64_t pointers[POINTERS_AT_ONCE];
 	size_t n = 0, start = out->len;
 
-	window.pid = pid;
-	window.start = window.len = 0;
 	*ret_cut = false;
 	*ret_n = 0;
 	while (addr != 0) {
-		ssize_t got = read_pointers(pid, addr, limits->pointer_bytes, pointers);
+		ssize_t got = read_pointers(m, addr, limits->pointer_bytes, pointers);
 
-		if (got <= 0)
-			return got < 0 ? (int)got : -EFAULT;
+		if (got < 0)
+			return (int)got;
 		for (ssize_t i = 0; i < got; i++) {
 			int r;
 
@@ -156,7 +163,7 @@ int procmem_vector(pid_t pid, uint64_t addr, const struct procmem_limits *limits
 				*ret_cut = true;
 				return 0;
 			}
-			r = add_string(&window, pointers[i], out, ret_cut);
+			r = add_string(m, pointers[i], out, ret_cut);
 			if (r < 0)
 				return r;
 			*ret_n = ++n;

@@ -14,6 +14,7 @@
 #include "wire/proxymsg.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,8 @@
 #define PROXY_FAILURES_MAX 3
 /* Rationale: messages read in one turn of the loop, so that execs do not wait behind a flood. */
 #define PROXY_BATCH 64
+/* Rationale: ten times what a proxy needs to start; a session's end must not hang on it. */
+#define DRAIN_MS 200
 
 _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 	"the cell's sockets stand in the proxy's order");
@@ -163,6 +166,8 @@ static void lost(struct warden *w)
 	cleanup_close(&w->proxy.sock);
 	w->proxy.pid = 0;
 	w->proxy.failures++;
+	if (w->has_ended)
+		return;
 	if (w->proxy.failures >= PROXY_FAILURES_MAX)
 		log_warn("the proxy ended %u times (status 0x%x): commands have no network any more",
 			w->proxy.failures, (unsigned)status);
@@ -192,5 +197,37 @@ void proxyctl_read(struct warden *w)
 		/* The proxy resets the connection now: see await_warden() there. */
 		if (msg.type == PROXYMSG_DENIED)
 			(void)send(w->proxy.sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+static bool is_readable(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) > 0 && (p.revents & POLLIN) != 0;
+}
+
+/*
+ * A command that was refused and gave up is over before the proxy that its packet wakes has begun:
+ * the audit has it all the same. What the kernel has queued is read first, then the proxy ends by
+ * the end of file and what it said until then is read.
+ */
+void proxyctl_drain(struct warden *w)
+{
+	int64_t end = denial_now_ms() + DRAIN_MS;
+	int refused = w->cell.fds[CELL_FD_NFLOG];
+	bool is_last = false;
+
+	if (w->cell.pid <= 0 || !w->has_ended)
+		return;
+	if (w->proxy.pid == 0 && w->proxy.failures < PROXY_FAILURES_MAX && is_readable(refused, 0))
+		proxyctl_start(w);
+	while (w->proxy.pid > 0 && denial_now_ms() < end) {
+		if (!is_last && !is_readable(refused, 0)) {
+			is_last = true;
+			(void)shutdown(w->proxy.sock, SHUT_WR);
+		}
+		if (is_readable(w->proxy.sock, is_last ? DRAIN_MS : 1))
+			proxyctl_read(w);
 	}
 }

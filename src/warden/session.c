@@ -134,8 +134,10 @@ static void record_exit(struct warden *w, const struct cell_msg *msg)
 	int status = (int)msg->value;
 	struct audit_record r;
 
-	if (command->id == msg->id)
+	if (command->id == msg->id) {
 		command->cell_pid = 0;
+		command->ended_ms = denial_now_ms();
+	}
 	audit_begin(&w->audit, &r, "exit");
 	audit_number(&r, "command", msg->id);
 	if (WIFSIGNALED(status))
@@ -406,7 +408,7 @@ static int prepare_bare(struct warden *w, struct err *err)
 		w->cell.fds[i] = -1;
 	if (block_signals(w, err) < 0 || keeperctl_init(w, &w->keepers, err) < 0 ||
 		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0 ||
-		trust_init(&w->trust, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
+		open_audit(w, err) < 0)
 		return -err->code;
 	return bare_start(w, err);
 }
@@ -438,6 +440,7 @@ static void tear_down(struct warden *w)
 	if (w->cell.ctl >= 0)
 		read_cell(w);
 	bare_stop(w);
+	proxyctl_drain(w);
 	proxyctl_stop(w);
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
@@ -488,24 +491,16 @@ static int run_bare(const struct run_plan *plan, struct err *err)
 
 int session_run(const struct run_plan *plan, const struct role_starters *start, struct err *err)
 {
-	static struct warden w; /* large tables; one session a process */
+	static struct warden w; /* large tables, not to be touched before use; one session a process */
 	int r;
 
 	if (plan->mode == RUN_NONE)
 		return run_bare(plan, err);
-	w = (struct warden){ .plan = plan,
-		.start = start,
-		.cell = { .ctl = -1, .jobs = -1 },
-		.agent = { .ctl = -1 },
-		.proxy = { .sock = -1 },
-		.trust = TRUST_NONE,
-		.audit = { .fd = -1 },
-		.listener = -1,
-		.shim = -1,
-		.signals = -1,
-		.tmp_spare = -1,
-		.login = -1,
-		.terminal = { .fd = -1 } };
+	w.plan = plan;
+	w.start = start;
+	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;
+	w.listener = w.shim = w.signals = w.tmp_spare = w.login = -1;
+	w.trust = (struct trust)TRUST_NONE;
 	w.queue_end = &w.queue;
 	r = run(&w, err);
 	tear_down(&w);

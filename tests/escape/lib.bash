@@ -37,7 +37,9 @@ furnish() {
 	done
 	echo 'alias ll="ls -l"' >"$home/.bashrc"
 	printf '[user]\n\tname = Test\n\temail = test@example.org\n' >"$home/.gitconfig"
-	for file in .env .env.local sub/.env; do
+	mkdir -p "$project/sub/"{.streamlit,config/credentials}
+	for file in .env .env.local sub/.env sub/.streamlit/secrets.toml \
+		sub/config/credentials/production.key; do
 		printf 'PASSWORD=%s\n' "$canary" >"$project/$file"
 	done
 	echo 'PASSWORD=' >"$project/.env.example"

@@ -97,6 +97,15 @@ quick curl -s --max-time 30 'http://[2001:db8::1]/' && exit 1
 exit 0
 end
 
+cell 'a refused address is told on the standard error of the command' curl <<'end'
+exec 2>err
+curl -s http://192.0.2.1/ && exit 1
+sleep 0.3
+curl -s http://192.0.2.1:81/ && exit 1
+sleep 0.3
+grep -q '^agentjail: connect 192.0.2.1:81 denied by .egress.; see: agentjail why [0-9]*$' err
+end
+
 cell 'ping fails at once' ping <<'end'
 quick ping -c 1 -w 20 192.0.2.1 && exit 1; exit 0
 end

@@ -10,18 +10,28 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static char folded(char c)
+/* Takes the next byte that counts; '\0' at the end. */
+static char next_folded(struct keepmsg_text *t)
 {
-	return c == '_' || c == '.' ? '-' : lower(c);
+	while (t->n > 0 && (t->at[0] == '-' || t->at[0] == '_' || t->at[0] == '.')) {
+		t->at++;
+		t->n--;
+	}
+	if (t->n == 0)
+		return '\0';
+	t->n--;
+	return lower(*t->at++);
 }
 
 bool field_is_same(struct keepmsg_text a, struct keepmsg_text b)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (folded(a.at[i]) != folded(b.at[i]))
+	char c;
+
+	do {
+		c = next_folded(&a);
+		if (c != next_folded(&b))
 			return false;
+	} while (c != '\0');
 	return true;
 }
 

@@ -4,7 +4,7 @@
 
 #include "wire/keepmsg.h"
 
-/* Equal when case is folded and '_' and '.' count as '-': gateways make one variable of them. */
+/* Equal but for case, '-', '_' and '.': gateways make one variable of such names. */
 bool field_is(struct keepmsg_text name, const char *folded);
 bool field_is_same(struct keepmsg_text a, struct keepmsg_text b);
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "keeper/field.h"
 #include "keeper/memory.h"
+#include "wire/fieldname.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,6 +118,13 @@ static void add_text(struct writer *w, struct keepmsg_text text)
 	add(w, text.at, text.n);
 }
 
+static void add_name(struct writer *w, struct keepmsg_text name)
+{
+	add_text(w, name);
+	if (w->at != NULL)
+		fieldname_spell(w->at + w->n - name.n, name.n);
+}
+
 static bool wants_length(const struct inject_request *request)
 {
 	static const char *const methods[] = { "POST", "PUT", "PATCH" };
@@ -133,16 +141,16 @@ static void write_framing(struct writer *w, const struct inject_request *request
 	char line[64];
 
 	if (request->framing == KEEPMSG_UNKNOWN)
-		adds(w, "transfer-encoding: chunked\r\n");
+		adds(w, "Transfer-Encoding: chunked\r\n");
 	else if (request->framing == KEEPMSG_LENGTH || wants_length(request)) {
-		(void)snprintf(line, sizeof(line), "content-length: %llu\r\n",
+		(void)snprintf(line, sizeof(line), "Content-Length: %llu\r\n",
 			(unsigned long long)request->length);
 		adds(w, line);
 	}
 	if ((request->flags & KEEPMSG_CONTINUE) != 0)
-		adds(w, "expect: 100-continue\r\n");
+		adds(w, "Expect: 100-continue\r\n");
 	if ((request->flags & KEEPMSG_UPGRADE) != 0)
-		adds(w, "connection: Upgrade\r\nupgrade: websocket\r\n");
+		adds(w, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
 }
 
 static void write_head(struct writer *w, const struct inject_request *request)
@@ -154,13 +162,13 @@ static void write_head(struct writer *w, const struct inject_request *request)
 		adds(w, "?");
 		add_text(w, request->query);
 	}
-	adds(w, " HTTP/1.1\r\nhost: ");
+	adds(w, " HTTP/1.1\r\nHost: ");
 	adds(w, request->host);
 	adds(w, "\r\n");
 	for (size_t i = 0; i < request->n_fields; i++) {
 		if (field_is(request->fields[i].name, "te"))
 			continue;
-		add_text(w, request->fields[i].name);
+		add_name(w, request->fields[i].name);
 		adds(w, ": ");
 		add_text(w, request->fields[i].value);
 		adds(w, "\r\n");

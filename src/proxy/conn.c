@@ -97,7 +97,8 @@ static void drain(struct conn *c)
 
 void conn_refuse(struct conn *c, const char *reason, const void *reply, size_t reply_bytes)
 {
-	report(c, PROXYMSG_DENIED, reason);
+	if (reason != NULL)
+		report(c, PROXYMSG_DENIED, reason);
 	if (reply_bytes == 0) {
 		die(c, true);
 		return;

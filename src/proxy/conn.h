@@ -71,7 +71,10 @@ void front_answer(struct conn *c, enum dial_outcome outcome, const char *reason)
 /* c->target is known now: judges and dials; c->front holds what the client sent behind it. */
 void conn_dial(struct conn *c);
 
-/* Nothing goes on any more: the client reads `reply` (may be empty) and then the end. */
+/*
+ * Nothing goes on any more: the client reads `reply` (may be empty) and then the end. reason, for
+ * the audit: NULL: it was no refusal.
+ */
 void conn_refuse(struct conn *c, const char *reason, const void *reply, size_t reply_bytes);
 
 #endif

@@ -109,6 +109,17 @@ static bool is_known(const struct conn *c, const struct http1_head *head)
 	return found != NULL && found->n == n && CRYPTO_memcmp(found->at, c->proxy->basic, n) == 0;
 }
 
+static void ask_login(struct conn *c)
+{
+	char reply[512];
+	size_t n = gate_http_reply(reply, sizeof(reply),
+		"407 Proxy Authentication Required\r\n"
+		"Proxy-Authenticate: Basic realm=\"agentjail\"",
+		"this proxy serves its own session alone");
+
+	conn_refuse(c, NULL, reply, n);
+}
+
 static void step_http(struct conn *c)
 {
 	struct http1_head head;
@@ -123,10 +134,7 @@ static void step_http(struct conn *c)
 		break;
 	}
 	if (!is_known(c, &head))
-		refuse_http(c,
-			"407 Proxy Authentication Required\r\n"
-			"Proxy-Authenticate: Basic realm=\"agentjail\"",
-			"this proxy serves its own session alone");
+		ask_login(c);
 	else if (is_connect(&head))
 		start_connect(c, &head);
 	else

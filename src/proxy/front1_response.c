@@ -4,6 +4,8 @@
  */
 #include "proxy/front1_private.h"
 
+#include "wire/fieldname.h"
+
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -54,6 +56,8 @@ static void add_fields(struct buf *out, const struct keepmsg_head *head)
 		if (is_hidden(f->name))
 			continue;
 		buf_add(out, f->name.at, f->name.n);
+		if (!out->failed)
+			fieldname_spell(out->data + out->len - f->name.n, f->name.n);
 		buf_add(out, ": ", 2);
 		buf_add(out, f->value.at, f->value.n);
 		buf_add(out, "\r\n", 2);
@@ -71,7 +75,7 @@ static void begin_opaque(struct front1 *f, const struct keepmsg_head *head)
 {
 	add_status(f, head->status);
 	add_fields(&f->out, head);
-	buf_adds(&f->out, "upgrade: websocket\r\nconnection: Upgrade\r\n\r\n");
+	buf_adds(&f->out, "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
 	f->state = FRONT1_OPAQUE;
 	f->keeps_alive = false;
 	f->end = FRONT1_END_CLOSE;
@@ -96,13 +100,13 @@ static void add_framing(struct front1 *f, const struct keepmsg_head *head)
 			  (head->framing == KEEPMSG_NO_BODY && f->end == FRONT1_END_LENGTH);
 
 	if (has_length && head->status != 204)
-		buf_addf(&f->out, "content-length: %llu\r\n", (unsigned long long)head->length);
+		buf_addf(&f->out, "Content-Length: %llu\r\n", (unsigned long long)head->length);
 	if (f->end == FRONT1_END_CHUNK)
-		buf_adds(&f->out, "transfer-encoding: chunked\r\n");
+		buf_adds(&f->out, "Transfer-Encoding: chunked\r\n");
 	if (!f->keeps_alive)
-		buf_adds(&f->out, "connection: close\r\n");
+		buf_adds(&f->out, "Connection: close\r\n");
 	else if (f->is_http10)
-		buf_adds(&f->out, "connection: keep-alive\r\n");
+		buf_adds(&f->out, "Connection: keep-alive\r\n");
 }
 
 static void on_head(void *arg, const struct keepmsg_head *head)
@@ -184,13 +188,13 @@ void front1_refuse(struct front1 *f, unsigned status, const char *reason, bool c
 
 	f->keeps_alive = f->keeps_alive && !closes;
 	add_status(f, status);
-	buf_addf(&f->out, "content-type: text/plain\r\ncontent-length: %zu\r\n", n);
+	buf_addf(&f->out, "Content-Type: text/plain\r\nContent-Length: %zu\r\n", n);
 	if (status == 405)
-		buf_adds(&f->out, "allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
+		buf_adds(&f->out, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
 	if (!f->keeps_alive)
-		buf_adds(&f->out, "connection: close\r\n");
+		buf_adds(&f->out, "Connection: close\r\n");
 	else if (f->is_http10)
-		buf_adds(&f->out, "connection: keep-alive\r\n");
+		buf_adds(&f->out, "Connection: keep-alive\r\n");
 	buf_adds(&f->out, "\r\n");
 	if (!f->is_head)
 		buf_addf(&f->out, "agentjail: %s\n", reason);

@@ -171,8 +171,7 @@ static const char *read_host(struct http1_head *head, struct http1_text value)
 /* A field that is named here is for the next hop alone: it must not be one that we judge by. */
 static const char *read_connection(struct http1_head *head, struct http1_text value)
 {
-	static const char *const needed[] = { "host", "content-length", "transfer-encoding",
-		"authorization" };
+	static const char *const needed[] = { "host", "content-length", "transfer-encoding" };
 	struct http1_text element;
 
 	while (next_element(&value, &element)) {

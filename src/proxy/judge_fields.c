@@ -1,6 +1,7 @@
 /*
  * The fields of requests to hosts with rules. Runs in the proxy; hostile input: names and values.
- * Names are compared folded, '_' as '-', because many servers read them so (RFC 3875, 4.1.18).
+ * Names are compared by their letters and digits alone: what gateways make variables of loses its
+ * case and its '-', '_' and '.' on the way (RFC 3875, 4.1.18).
  */
 #include "proxy/judge_fields.h"
 
@@ -23,31 +24,44 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static char folded(char c)
+/* Takes the next byte that counts; '\0' at the end. */
+static char next_folded(struct keepmsg_text *t)
 {
-	return c == '_' ? '-' : lower(c);
-}
-
-/* Equal but for case and '_'; want, lower case without '_', may end in '*'. */
-static bool is_folded(struct keepmsg_text t, const char *want)
-{
-	size_t i;
-
-	for (i = 0; i < t.n && want[i] != '\0' && want[i] != '*'; i++) {
-		if (folded(t.at[i]) != want[i])
-			return false;
+	while (t->n > 0 && (t->at[0] == '-' || t->at[0] == '_' || t->at[0] == '.')) {
+		t->at++;
+		t->n--;
 	}
-	return want[i] == '*' || (i == t.n && want[i] == '\0');
+	if (t->n == 0)
+		return '\0';
+	t->n--;
+	return lower(*t->at++);
 }
 
 static bool is_same_folded(struct keepmsg_text a, struct keepmsg_text b)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++) {
-		if (folded(a.at[i]) != folded(b.at[i]))
+	char c;
+
+	do {
+		c = next_folded(&a);
+		if (c != next_folded(&b))
 			return false;
-	}
+	} while (c != '\0');
+	return true;
+}
+
+/* want, lower case, may end in '*'. */
+static bool is_folded(struct keepmsg_text t, const char *want)
+{
+	struct keepmsg_text w = { want, strlen(want) };
+	char c;
+
+	do {
+		c = next_folded(&w);
+		if (c == '*')
+			return true;
+		if (c != next_folded(&t))
+			return false;
+	} while (c != '\0');
 	return true;
 }
 

@@ -118,8 +118,7 @@ static int write_trust(struct warden *w, struct err *err)
 {
 	if (!w->trust.is_wanted)
 		return 0;
-	if (trust_start(&w->trust, w->plan, &w->old_mask, err) < 0 || trust_await(&w->trust, err) < 0 ||
-		make_dir(w, err) < 0)
+	if (trust_await(&w->trust, err) < 0 || make_dir(w, err) < 0)
 		return -err->code;
 	if (join(&trusted.bundle, trusted.dir, "bundle.pem") < 0 ||
 		join(&trusted.cert, trusted.dir, "session.pem") < 0)

@@ -406,7 +406,8 @@ static int prepare_bare(struct warden *w, struct err *err)
 {
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		w->cell.fds[i] = -1;
-	if (block_signals(w, err) < 0 || keeperctl_init(w, &w->keepers, err) < 0 ||
+	if (block_signals(w, err) < 0 || trust_start(&w->trust, w->plan, &w->old_mask, err) < 0 ||
+		keeperctl_init(w, &w->keepers, err) < 0 ||
 		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0 ||
 		open_audit(w, err) < 0)
 		return -err->code;

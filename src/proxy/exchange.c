@@ -157,7 +157,7 @@ static void send_head(struct exchange *x)
 
 	if (x->state != EXCHANGE_SENDING)
 		return;
-	r = channel_send_request(x->link->fd, &x->request, with_end, &sent);
+	r = keep_send_request(x->link->fd, &x->request, with_end, &sent);
 	if (sent > 0)
 		x->state = EXCHANGE_OPEN;
 	if (sent == 2)
@@ -180,7 +180,7 @@ void exchange_send_end_due(struct exchange *x)
 
 	if (x->state != EXCHANGE_OPEN || !x->wants_end || x->is_ended)
 		return;
-	r = channel_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0);
+	r = keep_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0);
 	if (r == 0)
 		x->is_ended = true;
 	else if (r == -EAGAIN)
@@ -222,7 +222,7 @@ size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 	while (x->state == EXCHANGE_OPEN && done < n) {
 		size_t part = n - done < KEEPMSG_DATA_MAX ? n - done : KEEPMSG_DATA_MAX;
 
-		r = channel_send(x->link->fd, KEEPMSG_BODY, bytes + done, part);
+		r = keep_send(x->link->fd, KEEPMSG_BODY, bytes + done, part);
 		if (r == -EAGAIN)
 			break;
 		/* The channel is gone: its event tells, and the bytes have no use. */
@@ -259,7 +259,7 @@ static void hand_over(struct exchange *x, int server)
 	struct exchange_peer *peer = x->peer;
 	size_t rule = rules_index(x->rule);
 	struct exchange_link *link;
-	int fd = channel_open(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
+	int fd = keep_open(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
 
 	if (fd < 0) {
 		no_keeper(x);

@@ -2,7 +2,7 @@
 #ifndef PROXY_EXCHANGE_PRIVATE_H
 #define PROXY_EXCHANGE_PRIVATE_H
 
-#include "proxy/channel.h"
+#include "proxy/keep.h"
 #include "proxy/dial.h"
 #include "proxy/exchange.h"
 #include "wire/proxymsg.h"
@@ -106,7 +106,7 @@ void exchange_copy_text(char *out, size_t out_bytes, const char *at, size_t n);
 
 /* ---- exchange_response.c; from the event loop alone: x->ops are called, x may be gone ---- */
 
-void exchange_take_message(struct exchange *x, const struct channel_message *message);
+void exchange_take_message(struct exchange *x, const struct keep_message *message);
 void exchange_lost_channel(struct exchange *x, const char *reason);
 
 /* ---- exchange_link.c ---- */

@@ -33,7 +33,17 @@ void exchange_report(struct exchange *x, unsigned status, bool is_denied, const 
 	msg->status = (uint16_t)status;
 	msg->is_denied = is_denied;
 	exchange_copy_text(msg->reason, sizeof(msg->reason), reason, strlen(reason));
-	report_send(x->peer->proxy->report, msg);
+	/* The client's bytes go first: waking the warden takes as long as they do. */
+	x->is_report_due = true;
+	event_active(&x->later, 0, 0);
+}
+
+static void send_report(struct exchange *x)
+{
+	if (!x->is_report_due)
+		return;
+	x->is_report_due = false;
+	report_send(x->peer->proxy->report, &x->msg);
 }
 
 void exchange_refused(struct exchange_peer *peer, unsigned status, const char *reason)
@@ -78,6 +88,7 @@ void exchange_detach(struct exchange *x)
 
 void exchange_free(struct exchange *x)
 {
+	send_report(x);
 	buf_done(&x->request);
 	buf_done(&x->trailers);
 	free(x);
@@ -85,7 +96,9 @@ void exchange_free(struct exchange *x)
 
 void exchange_cancel(struct exchange *x)
 {
-	if (!x->has_head && x->state != EXCHANGE_REFUSED)
+	if (x->state == EXCHANGE_REFUSED)
+		exchange_report(x, x->status, x->is_denied, x->reason);
+	else if (!x->has_head)
 		exchange_report(x, 0, false, "the client went away");
 	exchange_detach(x);
 	exchange_free(x);
@@ -107,7 +120,9 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	exchange_fail(x, x->status, x->reason);
+	send_report(x);
+	if (x->state == EXCHANGE_REFUSED)
+		exchange_fail(x, x->status, x->reason);
 }
 
 static void fail_later(struct exchange *x, unsigned status, const char *reason)
@@ -157,7 +172,7 @@ static void send_head(struct exchange *x)
 
 	if (x->state != EXCHANGE_SENDING)
 		return;
-	r = channel_send_request(x->link->fd, &x->request, with_end, &sent);
+	r = keep_send_request(x->link->fd, &x->request, with_end, &sent);
 	if (sent > 0)
 		x->state = EXCHANGE_OPEN;
 	if (sent == 2)
@@ -180,7 +195,7 @@ void exchange_send_end_due(struct exchange *x)
 
 	if (x->state != EXCHANGE_OPEN || !x->wants_end || x->is_ended)
 		return;
-	r = channel_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0);
+	r = keep_send(x->link->fd, KEEPMSG_BODY_END, NULL, 0);
 	if (r == 0)
 		x->is_ended = true;
 	else if (r == -EAGAIN)
@@ -222,7 +237,7 @@ size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 	while (x->state == EXCHANGE_OPEN && done < n) {
 		size_t part = n - done < KEEPMSG_DATA_MAX ? n - done : KEEPMSG_DATA_MAX;
 
-		r = channel_send(x->link->fd, KEEPMSG_BODY, bytes + done, part);
+		r = keep_send(x->link->fd, KEEPMSG_BODY, bytes + done, part);
 		if (r == -EAGAIN)
 			break;
 		/* The channel is gone: its event tells, and the bytes have no use. */
@@ -259,7 +274,7 @@ static void hand_over(struct exchange *x, int server)
 	struct exchange_peer *peer = x->peer;
 	size_t rule = rules_index(x->rule);
 	struct exchange_link *link;
-	int fd = channel_make(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
+	int fd = keep_open(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
 
 	if (fd < 0) {
 		no_keeper(x);

@@ -72,12 +72,12 @@ static void lost(struct exchange_link *link, const char *reason)
  */
 static bool step(struct exchange_link *link)
 {
-	struct channel_message message;
+	struct keep_message message;
 	int r;
 
 	if (link->x != NULL && !link->x->is_reading)
 		return false;
-	r = channel_recv(link->fd, &message);
+	r = keep_recv(link->fd, &message);
 	if (r == -EAGAIN)
 		return false;
 	if (r == 1 && link->x != NULL) {

@@ -2,7 +2,7 @@
 #ifndef PROXY_EXCHANGE_PRIVATE_H
 #define PROXY_EXCHANGE_PRIVATE_H
 
-#include "proxy/channel.h"
+#include "proxy/keep.h"
 #include "proxy/dial.h"
 #include "proxy/exchange.h"
 #include "wire/proxymsg.h"
@@ -52,7 +52,8 @@ struct exchange {
 	unsigned status;
 	bool is_denied;
 	char reason[KEEPMSG_REASON_MAX];
-	struct proxymsg msg; /* what its report says */
+	struct proxymsg msg; /* what its report says; type is 0: nothing yet */
+	bool is_report_due;
 };
 
 struct exchange_link {
@@ -94,7 +95,7 @@ bool exchange_retry(struct exchange *x);
 void exchange_can_send(struct exchange *x);
 void exchange_send_end_due(struct exchange *x);
 
-/* Reports it, once. */
+/* Reports it, once, when the client has its bytes. */
 void exchange_report(struct exchange *x, unsigned status, bool is_denied, const char *reason);
 
 /* Nothing reaches it any more; then its memory. */
@@ -106,7 +107,7 @@ void exchange_copy_text(char *out, size_t out_bytes, const char *at, size_t n);
 
 /* ---- exchange_response.c; from the event loop alone: x->ops are called, x may be gone ---- */
 
-void exchange_take_message(struct exchange *x, const struct channel_message *message);
+void exchange_take_message(struct exchange *x, const struct keep_message *message);
 void exchange_lost_channel(struct exchange *x, const char *reason);
 
 /* ---- exchange_link.c ---- */

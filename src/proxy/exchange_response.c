@@ -23,7 +23,7 @@ static bool is_bodiless(const struct exchange *x, unsigned status)
 	return x->is_head || status == 204 || status == 304;
 }
 
-static void take_head(struct exchange *x, const struct channel_message *message)
+static void take_head(struct exchange *x, const struct keep_message *message)
 {
 	struct keepmsg_head head;
 
@@ -55,7 +55,7 @@ static void take_head(struct exchange *x, const struct channel_message *message)
 	x->ops->head(x->arg, &head);
 }
 
-static void take_data(struct exchange *x, const struct channel_message *message)
+static void take_data(struct exchange *x, const struct keep_message *message)
 {
 	bool fits = x->has_head && (x->is_opaque || x->framing == KEEPMSG_UNKNOWN ||
 					   (x->framing == KEEPMSG_LENGTH && message->n <= x->left));
@@ -71,7 +71,7 @@ static void take_data(struct exchange *x, const struct channel_message *message)
 		x->ops->data(x->arg, message->bytes, message->n);
 }
 
-static void take_trailers(struct exchange *x, const struct channel_message *message)
+static void take_trailers(struct exchange *x, const struct keep_message *message)
 {
 	struct keepmsg_head head;
 
@@ -83,7 +83,7 @@ static void take_trailers(struct exchange *x, const struct channel_message *mess
 	buf_add(&x->trailers, message->bytes, message->n);
 }
 
-static void take_end(struct exchange *x, const struct channel_message *message)
+static void take_end(struct exchange *x, const struct keep_message *message)
 {
 	struct exchange_link *link = x->link;
 	struct keepmsg_head trailers;
@@ -107,7 +107,7 @@ static void take_end(struct exchange *x, const struct channel_message *message)
 	exchange_free(x);
 }
 
-static void take_failure(struct exchange *x, const struct channel_message *message)
+static void take_failure(struct exchange *x, const struct keep_message *message)
 {
 	char reason[KEEPMSG_REASON_MAX + 1];
 	uint32_t status;
@@ -126,7 +126,7 @@ static void take_failure(struct exchange *x, const struct channel_message *messa
 	exchange_fail(x, status >= 400 && status <= 599 ? status : 502, reason);
 }
 
-void exchange_take_message(struct exchange *x, const struct channel_message *message)
+void exchange_take_message(struct exchange *x, const struct keep_message *message)
 {
 	switch (message->type) {
 	case KEEPMSG_RESPONSE:

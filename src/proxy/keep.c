@@ -2,7 +2,7 @@
  * Messages to and from keepers. Runs in the proxy; hostile input: what a keeper sends, since it
  * parses what the server sends.
  */
-#include "proxy/channel.h"
+#include "proxy/keep.h"
 
 #include "base/cleanup.h"
 #include "wire/fdpass.h"
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-int channel_make(int rule_sock, const struct target *target, bool is_plain, int server)
+int keep_open(int rule_sock, const struct target *target, bool is_plain, int server)
 {
 	struct keepmsg_open open = {
 		.version = KEEPMSG_OPEN_VERSION, .port = target->port, .is_plain = is_plain
@@ -34,7 +34,7 @@ int channel_make(int rule_sock, const struct target *target, bool is_plain, int 
 	return pair[0];
 }
 
-int channel_send_request(int fd, const struct buf *request, bool with_end, unsigned *ret_sent)
+int keep_send_request(int fd, const struct buf *request, bool with_end, unsigned *ret_sent)
 {
 	uint32_t end = KEEPMSG_BODY_END;
 	struct iovec first = { .iov_base = request->data, .iov_len = request->len },
@@ -54,7 +54,7 @@ int channel_send_request(int fd, const struct buf *request, bool with_end, unsig
 	return *ret_sent == wanted ? 0 : -EAGAIN;
 }
 
-int channel_send(int fd, enum keepmsg_type type, const void *bytes, size_t n)
+int keep_send(int fd, enum keepmsg_type type, const void *bytes, size_t n)
 {
 	uint32_t word = (uint32_t)type;
 	struct iovec iov[2] = { { .iov_base = &word, .iov_len = sizeof(word) },
@@ -86,7 +86,7 @@ static size_t size_max(uint32_t type)
 	}
 }
 
-int channel_recv(int fd, struct channel_message *ret)
+int keep_recv(int fd, struct keep_message *ret)
 {
 	static char message[KEEPMSG_MAX];
 	uint32_t word;

@@ -342,6 +342,13 @@ static int take_message(struct channel *c)
 	return 1;
 }
 
+/* Is another message likely? Behind a request's end there is none before the answer. */
+static bool expects_message(const struct channel *c)
+{
+	return request_has_room(c) &&
+	       !(c->state == CHANNEL_BUSY && c->is_body_over && !c->reply.asked_upgrade);
+}
+
 static void on_reads(evutil_socket_t fd, short what, void *arg)
 {
 	struct channel *c = arg;
@@ -349,7 +356,7 @@ static void on_reads(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (unsigned i = 0; i < TURNS_MAX && r == 1 && request_has_room(c); i++) {
+	for (unsigned i = 0; i < TURNS_MAX && r == 1 && (i == 0 || expects_message(c)); i++) {
 		r = take_message(c);
 		if (c->state == CHANNEL_HANDSHAKE)
 			shake_hands(c);

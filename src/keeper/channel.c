@@ -119,7 +119,7 @@ static bool is_body_sent(const struct channel *c)
 void channel_end_exchange(struct channel *c)
 {
 	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) &&
-			   !c->reply.asked_upgrade && !c->keeper->is_expired;
+			   !c->reply.is_opaque && !c->keeper->is_expired;
 
 	if (is_reusable && !c->is_body_over && is_body_sent(c)) {
 		channel_enter(c, CHANNEL_ANSWERED);
@@ -346,7 +346,7 @@ static int take_message(struct channel *c)
 static bool expects_message(const struct channel *c)
 {
 	return request_has_room(c) &&
-	       !(c->state == CHANNEL_BUSY && c->is_body_over && !c->reply.asked_upgrade);
+	       !(c->state == CHANNEL_BUSY && c->is_body_over && !c->reply.is_opaque);
 }
 
 static void on_reads(evutil_socket_t fd, short what, void *arg)

@@ -75,8 +75,7 @@ static void send_head(struct channel *c, const struct keepmsg_head *head, const 
 			(head->flags & KEEPMSG_UPGRADE) != 0);
 		c->framing = head->framing;
 		c->left = head->length;
-		c->is_body_over = c->reply.asked_upgrade;
-		c->is_shut = false;
+		c->is_body_over = c->is_shut = false;
 		channel_enter(c, CHANNEL_BUSY);
 		check(c, c->is_h2 ? h2_request(&c->h2, request) : h1_request(&c->h1, request));
 	} else {
@@ -236,7 +235,7 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 		channel_fail(c, 429, why);
 		return;
 	}
-	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && !c->is_shut) {
+	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
 		check(c, h1_opaque(&c->h1, bytes, n));
 		return;
 	}
@@ -254,11 +253,10 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 
 static void take_body_end(struct channel *c)
 {
-	/* Of an upgrade's request there may be one too; what counts is that of the connection. */
-	if (c->state == CHANNEL_BUSY && c->reply.asked_upgrade && !c->is_shut) {
-		c->is_shut = c->reply.is_opaque;
-		if (c->is_shut)
-			link_shut(&c->link);
+	/* The request had its end; this is that of the connection which it became. */
+	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
+		c->is_shut = true;
+		link_shut(&c->link);
 		return;
 	}
 	if (c->state == CHANNEL_ANSWERED) {

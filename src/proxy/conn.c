@@ -9,6 +9,7 @@
 #include "proxy/names.h"
 #include "proxy/report.h"
 #include "proxy/serve.h"
+#include "proxy/terminate.h"
 
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -29,12 +30,17 @@ static void die(struct conn *c, bool reset)
 	c->is_reset = reset;
 }
 
-static void report(struct conn *c, enum proxymsg_type type, const char *reason)
+static void describe(struct conn *c)
 {
-	c->msg.type = type;
 	c->msg.via = c->via;
 	memcpy(c->msg.host, c->target.host, sizeof(c->target.host));
 	c->msg.port = c->target.port;
+}
+
+static void report(struct conn *c, enum proxymsg_type type, const char *reason)
+{
+	describe(c);
+	c->msg.type = type;
 	(void)snprintf(c->msg.reason, sizeof(c->msg.reason), "%s", reason);
 	c->msg.bytes_out = c->up.bytes;
 	c->msg.bytes_in = c->down.bytes;
@@ -409,6 +415,30 @@ static void on_dialled(void *arg, const struct dial_result *result)
 	run(c);
 }
 
+/*
+ * A host with rules is not dialled for a connection but for requests, and what the client says to it
+ * is read. The connection is the other's from here on.
+ */
+static void terminate(struct conn *c)
+{
+	struct terminate_request request = { .client = c->client,
+		.early = &c->front,
+		.greeting = &c->down.out,
+		.target = c->target,
+		.msg = &c->msg,
+		.held_name = c->held_name };
+
+	describe(c);
+	if (c->via != PROXYMSG_TRANSPARENT && c->via != PROXYMSG_LOCALHOST)
+		front_answer(c, DIAL_CONNECTED, "");
+	(void)event_del(&c->client_event);
+	if (terminate_start(c->proxy, &request) == 0) {
+		c->client = -1;
+		c->held_name = 0;
+	}
+	die(c, true);
+}
+
 void conn_dial(struct conn *c)
 {
 	struct policy_answer answer;
@@ -425,6 +455,10 @@ void conn_dial(struct conn *c)
 		return;
 	}
 	proxy_rule_text(&answer, c->msg.rule, sizeof(c->msg.rule));
+	if (terminate_covers(c->proxy, &c->target)) {
+		terminate(c);
+		return;
+	}
 	/* The name means the host's own loopback, whatever a name server would say. */
 	request.is_localhost = strcmp(c->target.host, "localhost") == 0;
 	c->dial = dial_start(c->proxy, &request);

@@ -19,7 +19,8 @@ struct proxymsg;
 
 /* Called from the event loop, never from within exchange_*(). */
 struct exchange_ops {
-	/* A response head; may come several times while its status is 1xx. Valid during the call. */
+	/* A response head; may come several times while its status is 1xx. Valid during the call.
+	 */
 	void (*head)(void *arg, const struct keepmsg_head *head);
 	/* Body bytes, at most KEEPMSG_DATA_MAX; all of them are the receiver's now. */
 	void (*data)(void *arg, const char *bytes, size_t n);
@@ -46,14 +47,26 @@ void exchange_peer_free(struct exchange_peer *peer); /* cancels what runs; NULL 
 struct exchange *exchange_start(struct exchange_peer *peer, const struct judge_request *request,
 	const struct exchange_ops *ops, void *arg);
 
+/*
+ * Is the request judged, its server reached and its keeper told? Only then is a client that waits
+ * for 100 (Continue) told to send. False: ops->writable is called when it is, unless it fails.
+ */
+bool exchange_wants_body(struct exchange *x);
+
 /* Takes body bytes; returns how many, less than n (0 too): wait for ops->writable. */
 size_t exchange_send(struct exchange *x, const char *bytes, size_t n);
-void exchange_send_end(struct exchange *x);
+void exchange_send_end(struct exchange *x); /* of the body, or behind 101 of the connection */
 
 /* Back-pressure: while off, ops->data is not called and nothing more is read from the keeper. */
 void exchange_read(struct exchange *x, bool on);
 
 /* The client has gone: ops are not called any more; the channel is closed. */
 void exchange_cancel(struct exchange *x);
+
+/*
+ * Reports a request that a parser could not even read, so that no exchange was started: what the
+ * client was answered and why.
+ */
+void exchange_refused(struct exchange_peer *peer, unsigned status, const char *reason);
 
 #endif

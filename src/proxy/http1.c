@@ -178,6 +178,8 @@ static const char *read_connection(struct http1_head *head, struct http1_text va
 	while (next_element(&value, &element)) {
 		if (is_text(element, "close"))
 			head->says_close = true;
+		if (is_text(element, "keep-alive"))
+			head->says_keep_alive = true;
 		if (is_text(element, "upgrade"))
 			head->has_upgrade = true;
 		for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
@@ -195,7 +197,18 @@ static const char *read_upgrade(struct http1_head *head, struct http1_text value
 	while (next_element(&value, &element)) {
 		if (element.n >= 2 && strncasecmp(element.at, "h2", 2) == 0)
 			head->is_upgrade_h2c = true;
+		if (is_text(element, "websocket"))
+			head->is_websocket = true;
 	}
+	return NULL;
+}
+
+static const char *read_expect(struct http1_head *head, struct http1_text value)
+{
+	if (is_text(value, "100-continue"))
+		head->expects_continue = true;
+	else
+		head->expects_other = true;
 	return NULL;
 }
 
@@ -208,6 +221,7 @@ static const struct {
 	{ "host", read_host },
 	{ "connection", read_connection },
 	{ "upgrade", read_upgrade },
+	{ "expect", read_expect },
 };
 
 static const char *read_special(struct http1_head *head, const struct http1_field *field)

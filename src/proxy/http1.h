@@ -16,6 +16,8 @@
 #define HTTP1_FIELDS_MAX 128u
 /* Rationale: chunk extensions have no known user; a line with one must end somewhere. */
 #define HTTP1_CHUNK_LINE_MAX 256u
+/* Rationale: nobody is known to send any; they are read to be forgotten. */
+#define HTTP1_TRAILERS_MAX (8u << 10)
 
 enum http1_result { HTTP1_MORE, HTTP1_OK, HTTP1_BAD };
 enum http1_framing { HTTP1_NO_BODY, HTTP1_LENGTH, HTTP1_CHUNKED };
@@ -45,7 +47,10 @@ struct http1_head {
 	uint64_t length;
 	bool has_upgrade;    /* an Upgrade field that Connection names */
 	bool is_upgrade_h2c; /* to HTTP/2, whose requests would go by unread */
-	bool says_close;
+	bool is_websocket;   /* to WebSocket */
+	bool says_close, says_keep_alive;
+	bool expects_continue;
+	bool expects_other; /* something that nobody knows */
 	const char *why; /* HTTP1_BAD: static text */
 };
 
@@ -65,9 +70,10 @@ void http1_write_head(const struct http1_head *head, unsigned flags, struct buf 
 /* Where in a request's body the connection is; starts with http1_body_init(). */
 struct http1_body {
 	enum http1_framing framing;
+	bool skips_trailers; /* else they are refused */
 	uint64_t left; /* of the body or of the chunk */
 	unsigned state;
-	size_t line_bytes; /* of the chunk's line so far */
+	size_t line_bytes; /* of the chunk's line, or of the trailers, so far */
 	unsigned n_digits;
 };
 
@@ -79,6 +85,17 @@ void http1_body_init(struct http1_body *body, const struct http1_head *head);
  */
 enum http1_result http1_body_feed(
 	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n);
+
+/*
+ * Reading a body without its framing: how many of n bytes are framing (*ret_n), up to the next data.
+ * OK: the body ends behind them; MORE: data or more framing follows; BAD: the framing is broken.
+ */
+enum http1_result http1_body_frame(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n);
+
+/* How many of the next n bytes are data; and some of them have been used. */
+size_t http1_body_data(const struct http1_body *body, size_t n);
+void http1_body_used(struct http1_body *body, size_t n);
 
 /*
  * Could these first bytes of a stream be an HTTP/1 request to a lenient server? MORE: not known

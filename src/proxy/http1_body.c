@@ -13,8 +13,10 @@ enum chunk_state {
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
 	CHUNK_DATA_LF,
-	CHUNK_LAST_CR, /* the empty line behind the last chunk; trailers are refused */
+	CHUNK_LAST_CR, /* the empty line behind the last chunk, or a trailer */
 	CHUNK_LAST_LF,
+	CHUNK_TRAILER, /* in a line of the trailers */
+	CHUNK_TRAILER_LF,
 	CHUNK_END,
 	CHUNK_BROKEN,
 };
@@ -67,6 +69,26 @@ static enum chunk_state line_end(struct http1_body *body, char c)
 	return body->left > 0 ? CHUNK_DATA : CHUNK_LAST_CR;
 }
 
+/* The first byte behind the last chunk, or behind a trailer's line. */
+static enum chunk_state last_byte(struct http1_body *body, char c)
+{
+	if (c == '\r')
+		return CHUNK_LAST_LF;
+	if (!body->skips_trailers || (unsigned char)c <= 0x20)
+		return CHUNK_BROKEN;
+	body->line_bytes++;
+	return CHUNK_TRAILER;
+}
+
+static enum chunk_state trailer_byte(struct http1_body *body, char c)
+{
+	if (++body->line_bytes > HTTP1_TRAILERS_MAX)
+		return CHUNK_BROKEN;
+	if (c == '\r')
+		return CHUNK_TRAILER_LF;
+	return (unsigned char)c < 0x20 && c != '\t' ? CHUNK_BROKEN : CHUNK_TRAILER;
+}
+
 /* One byte that is not chunk data. */
 static enum chunk_state frame_byte(struct http1_body *body, char c)
 {
@@ -83,7 +105,11 @@ static enum chunk_state frame_byte(struct http1_body *body, char c)
 	case CHUNK_DATA_LF:
 		return c == '\n' ? CHUNK_SIZE : CHUNK_BROKEN;
 	case CHUNK_LAST_CR:
-		return c == '\r' ? CHUNK_LAST_LF : CHUNK_BROKEN;
+		return last_byte(body, c);
+	case CHUNK_TRAILER:
+		return trailer_byte(body, c);
+	case CHUNK_TRAILER_LF:
+		return c == '\n' ? CHUNK_LAST_CR : CHUNK_BROKEN;
 	case CHUNK_LAST_LF:
 		return c == '\n' ? CHUNK_END : CHUNK_BROKEN;
 	case CHUNK_DATA:
@@ -131,4 +157,41 @@ enum http1_result http1_body_feed(
 		return feed_chunked(body, bytes, n, ret_n);
 	*ret_n = skip_data(body, n);
 	return body->left == 0 ? HTTP1_OK : HTTP1_MORE;
+}
+
+static enum http1_result frame_chunked(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n)
+{
+	size_t i = 0;
+
+	while (i < n && body->state != CHUNK_DATA && body->state != CHUNK_END) {
+		body->state = frame_byte(body, bytes[i++]);
+		if (body->state == CHUNK_BROKEN)
+			return HTTP1_BAD;
+	}
+	*ret_n = i;
+	return body->state == CHUNK_END ? HTTP1_OK : HTTP1_MORE;
+}
+
+enum http1_result http1_body_frame(
+	struct http1_body *body, const char *bytes, size_t n, size_t *ret_n)
+{
+	if (body->framing == HTTP1_CHUNKED)
+		return frame_chunked(body, bytes, n, ret_n);
+	*ret_n = 0;
+	return body->left == 0 ? HTTP1_OK : HTTP1_MORE;
+}
+
+size_t http1_body_data(const struct http1_body *body, size_t n)
+{
+	if (body->framing == HTTP1_CHUNKED && body->state != CHUNK_DATA)
+		return 0;
+	return body->left < n ? (size_t)body->left : n;
+}
+
+void http1_body_used(struct http1_body *body, size_t n)
+{
+	body->left -= n;
+	if (body->framing == HTTP1_CHUNKED && body->left == 0)
+		body->state = CHUNK_DATA_CR;
 }

@@ -42,6 +42,8 @@ static const int allowed[] = {
 	SYS_accept4, SYS_connect, SYS_getpeername, SYS_getsockname, SYS_getsockopt, SYS_setsockopt,
 	SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_shutdown, SYS_splice, SYS_pipe2,
 	SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_close, SYS_fcntl,
+	/* channels to keepers: both ends are ours, one is given away */
+	SYS_socketpair, SYS_sendmmsg,
 	/* the event loop */
 	SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll,
 	/* reading the files that Landlock leaves */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "policy/policy.h"
+#include "policy/rules.h"
 #include "proxy/dnsd.h"
 #include "proxy/lockdown.h"
 #include "proxy/names.h"
@@ -17,6 +18,7 @@
 #include "proxy/report.h"
 #include "proxy/resolver.h"
 #include "proxy/serve.h"
+#include "proxy/tls.h"
 #include "wire/proxymsg.h"
 
 #include <event2/event.h>
@@ -28,6 +30,9 @@
 
 /* Rationale: two for each localhost port; SERVE_LISTENERS_MAX has room for the others beside. */
 #define LOCALHOST_MAX 40u
+/* Rationale: as many as a policy may have. */
+#define RULES_MAX 256u
+#define FDS_MAX (PROXY_FD_LOCALHOST + LOCALHOST_MAX + RULES_MAX)
 
 /* Everything that lives as long as the process. */
 struct role {
@@ -35,21 +40,29 @@ struct role {
 	struct dnsd *dnsd;
 	struct nflog *nflog;
 	struct policy *policy;
-	int fds[PROXY_FD_LOCALHOST + LOCALHOST_MAX]; /* by number; -1: was not inherited */
-	size_t n_fds;
+	int fds[FDS_MAX]; /* by number; -1: was not inherited */
+	size_t n_fds, n_localhost, n_rules;
+};
+
+/* What comes behind the role's name on its command line. */
+struct counts {
+	const char *localhost, *rules;
 };
 
 /*
  * Which descriptors are there, before any other is opened and takes a number that is free. All of
  * them become non-blocking and close-on-exec; what is above them is closed.
  */
-static int take_descriptors(struct role *role, const char *n_localhost, struct err *err)
+static int take_descriptors(struct role *role, const struct counts *counts, struct err *err)
 {
-	unsigned long n;
+	unsigned long n_localhost, n_rules;
 
-	if (!str_to_ulong(n_localhost, LOCALHOST_MAX, &n))
+	if (!str_to_ulong(counts->localhost, LOCALHOST_MAX, &n_localhost) ||
+		!str_to_ulong(counts->rules, RULES_MAX, &n_rules))
 		return err_set(err, 0, "not a number of descriptors");
-	role->n_fds = PROXY_FD_LOCALHOST + n;
+	role->n_localhost = n_localhost;
+	role->n_rules = n_rules;
+	role->n_fds = PROXY_FD_LOCALHOST + n_localhost + n_rules;
 	for (size_t fd = 0; fd < role->n_fds; fd++) {
 		int flags = fcntl((int)fd, F_GETFL);
 
@@ -90,6 +103,24 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* Keepers by rule, and TLS if the session has an authority; without one rules have no TLS. */
+static int make_rules(struct role *role, struct err *err)
+{
+	struct proxy *proxy = &role->proxy;
+	size_t n;
+	int r = 0;
+
+	(void)rules_all(role->policy, &n);
+	if (role->n_rules != n && role->n_rules != 0)
+		return err_set(err, 0, "%zu sockets for %zu rules", role->n_rules, n);
+	proxy->rules = role->fds + PROXY_FD_LOCALHOST + role->n_localhost;
+	proxy->n_rules = role->n_rules;
+	if (role->fds[PROXY_FD_AUTHORITY] >= 0)
+		r = tls_new(role->fds[PROXY_FD_AUTHORITY], proxy->h2 != NULL, &proxy->tls, err);
+	cleanup_close(&role->fds[PROXY_FD_AUTHORITY]);
+	return r;
+}
+
 static int make_parts(struct role *role, struct err *err)
 {
 	struct proxy *proxy = &role->proxy;
@@ -106,11 +137,12 @@ static int make_parts(struct role *role, struct err *err)
 	if (role->dnsd == NULL || proxy->names == NULL || proxy->report == NULL ||
 		proxy->resolver == NULL || proxy->serve == NULL)
 		return err_set(err, 0, "cannot set up the event loop or the resolver");
-	return 0;
+	return make_rules(role, err);
 }
 
 static void free_parts(struct role *role)
 {
+	tls_free(role->proxy.tls);
 	nflog_free(role->nflog);
 	dnsd_free(role->dnsd);
 	serve_free(role->proxy.serve);
@@ -159,15 +191,17 @@ static int serve_all(struct role *role, struct err *err)
 
 	for (unsigned i = PROXY_FD_TCP4; i < PROXY_FD_LOCALHOST && r == 0; i++)
 		r = add_listener(role, (enum proxy_fd)i);
-	for (size_t i = PROXY_FD_LOCALHOST; i < role->n_fds && r == 0; i++)
-		r = role->fds[i] < 0 ? 0
-				     : serve_add(role->proxy.serve, role->fds[i], SERVE_LOCALHOST);
+	for (size_t i = 0; i < role->n_localhost && r == 0; i++) {
+		int fd = role->fds[PROXY_FD_LOCALHOST + i];
+
+		r = fd < 0 ? 0 : serve_add(role->proxy.serve, fd, SERVE_LOCALHOST);
+	}
 	return r < 0 ? err_set(err, -r, "serve the cell's listeners") : 0;
 }
 
-static int run(struct role *role, const char *n_localhost, struct err *err)
+static int run(struct role *role, const struct counts *counts, struct err *err)
 {
-	int r = take_descriptors(role, n_localhost, err);
+	int r = take_descriptors(role, counts, err);
 
 	if (r < 0)
 		return r;
@@ -192,11 +226,17 @@ int proxy_main(int argc, char **argv)
 {
 	struct role role = { .proxy = { .base = NULL } };
 	struct err err = { 0 };
+	struct counts counts = { .rules = "0" };
 	int r;
 
 	log_init("proxy", LOG_WARN);
-	r = argc == 3 ? run(&role, argv[2], &err)
-		      : err_set(&err, 0, "this role is started by agentjail itself");
+	if (argc >= 3)
+		counts.localhost = argv[2];
+	if (argc >= 4)
+		counts.rules = argv[3];
+	r = argc == 3 || argc == 4
+		? run(&role, &counts, &err)
+		: err_set(&err, 0, "this role is started by agentjail itself");
 	if (r < 0)
 		log_error("%s", err.text);
 	/* The connections that still live go with the process. */

@@ -1,4 +1,4 @@
-/* The proxy role: `agentjail @proxy N_LOCALHOST`, descriptors as in wire/proxymsg.h. */
+/* The proxy role: `agentjail @proxy N_LOCALHOST [N_RULES]`, descriptors as in wire/proxymsg.h. */
 #ifndef PROXY_MAIN_H
 #define PROXY_MAIN_H
 

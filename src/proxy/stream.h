@@ -42,6 +42,12 @@ ssize_t stream_read(struct stream *s, void *bytes, size_t n);
  */
 ssize_t stream_write(struct stream *s, const void *bytes, size_t n);
 
+/* Cleartext: the requests are judged with is_plain. */
+bool stream_is_plain(const struct stream *s);
+
+/* One request alone: the client of an explicit proxy may want another host next. */
+bool stream_is_single(const struct stream *s);
+
 /* ready() is called once more, from the event loop. */
 void stream_kick(struct stream *s);
 

@@ -55,7 +55,7 @@ static void close_link(struct channel *c)
 	h2_done(&c->h2);
 	link_close(&c->link);
 	reply_done(&c->reply);
-	memory_done(&c->body);
+	request_drop_body(c);
 	memory_done(&c->held);
 }
 

@@ -123,8 +123,18 @@ static void gather(struct channel *c, const char *bytes, size_t n)
 {
 	if (c->body.len + n > SIGN_BODY_MAX)
 		channel_fail(c, 413, "a body that has to be signed is too long");
+	else if (c->keeper->gathered_bytes + n > KEEPER_GATHERED_MAX)
+		channel_fail(c, 503, "too many bodies that have to be signed at once");
 	else if (memory_add(&c->body, bytes, n) < 0)
 		channel_fail(c, 502, "out of memory");
+	else
+		c->keeper->gathered_bytes += n;
+}
+
+void request_drop_body(struct channel *c)
+{
+	c->keeper->gathered_bytes -= c->body.len;
+	memory_done(&c->body);
 }
 
 /* Head and body now go as if they had come like this. */
@@ -154,7 +164,7 @@ static void end_gathering(struct channel *c)
 	}
 	if (c->state == CHANNEL_BUSY)
 		send_body_end(c);
-	memory_done(&c->body);
+	request_drop_body(c);
 	memory_forget(&c->held);
 }
 

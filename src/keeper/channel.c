@@ -55,7 +55,7 @@ static void close_link(struct channel *c)
 	h2_done(&c->h2);
 	link_close(&c->link);
 	reply_done(&c->reply);
-	memory_done(&c->body);
+	request_drop_body(c);
 	memory_done(&c->held);
 }
 
@@ -119,7 +119,7 @@ static bool is_body_sent(const struct channel *c)
 void channel_end_exchange(struct channel *c)
 {
 	bool is_reusable = (c->is_h2 ? c->h2.is_reusable : c->h1.is_reusable) &&
-			   !c->reply.asked_upgrade && !c->keeper->is_expired;
+			   !c->reply.is_opaque && !c->keeper->is_expired;
 
 	if (is_reusable && !c->is_body_over && is_body_sent(c)) {
 		channel_enter(c, CHANNEL_ANSWERED);
@@ -342,6 +342,13 @@ static int take_message(struct channel *c)
 	return 1;
 }
 
+/* Is another message likely? Behind a request's end there is none before the answer. */
+static bool expects_message(const struct channel *c)
+{
+	return request_has_room(c) &&
+	       !(c->state == CHANNEL_BUSY && c->is_body_over && !c->reply.is_opaque);
+}
+
 static void on_reads(evutil_socket_t fd, short what, void *arg)
 {
 	struct channel *c = arg;
@@ -349,7 +356,7 @@ static void on_reads(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (unsigned i = 0; i < TURNS_MAX && r == 1 && request_has_room(c); i++) {
+	for (unsigned i = 0; i < TURNS_MAX && r == 1 && (i == 0 || expects_message(c)); i++) {
 		r = take_message(c);
 		if (c->state == CHANNEL_HANDSHAKE)
 			shake_hands(c);

@@ -15,6 +15,9 @@
 /* Rationale: two hundred busy clients of a cell, each with the few connections it keeps open. */
 #define KEEPER_CHANNELS_MAX 1024u
 
+/* Rationale: of bodies that are read whole (sign.h), a few of the largest; memory is the user's. */
+#define KEEPER_GATHERED_MAX (64u << 20)
+
 struct channel;
 
 struct keeper {
@@ -30,6 +33,7 @@ struct keeper {
 	struct event *door_event, *ttl_event;
 	struct channel *channels;
 	size_t n_channels;
+	size_t gathered_bytes; /* of bodies that are being read whole */
 	bool is_expired;
 	/* Between a message and what becomes of it nothing else runs: one of each is enough. */
 	struct inject_request request;

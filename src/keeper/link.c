@@ -35,6 +35,9 @@ static bool expect_host(SSL *ssl, const char *host)
 		       (void *)(size_t)host) == 1; /* the macro's cast drops const */
 }
 
+/* What is offered (RFC 7301): the whole of it, or from the second entry on. */
+static const unsigned char both[] = "\x02h2\x08http/1.1";
+
 int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct err *err)
 {
 	int flags = fcntl(fd, F_GETFL), on = 1;
@@ -47,7 +50,8 @@ int link_open(struct link *link, int fd, SSL_CTX *ctx, const char *host, struct 
 	if (ctx == NULL)
 		return 0;
 	link->ssl = SSL_new(ctx);
-	if (link->ssl == NULL || SSL_set_fd(link->ssl, fd) != 1 || !expect_host(link->ssl, host))
+	if (link->ssl == NULL || SSL_set_fd(link->ssl, fd) != 1 ||
+		!expect_host(link->ssl, host) || SSL_set_alpn_protos(link->ssl, both + 3, 9) != 0)
 		return err_set(err, ENOMEM, "TLS");
 	SSL_set_connect_state(link->ssl);
 	return 0;
@@ -66,8 +70,6 @@ void link_close(struct link *link)
 
 void link_offer_h2(struct link *link)
 {
-	static const unsigned char both[] = "\x02h2\x08http/1.1";
-
 	if (link->ssl != NULL)
 		(void)SSL_set_alpn_protos(link->ssl, both, sizeof(both) - 1);
 }

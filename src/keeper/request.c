@@ -75,8 +75,7 @@ static void send_head(struct channel *c, const struct keepmsg_head *head, const 
 			(head->flags & KEEPMSG_UPGRADE) != 0);
 		c->framing = head->framing;
 		c->left = head->length;
-		c->is_body_over = c->reply.asked_upgrade;
-		c->is_shut = false;
+		c->is_body_over = c->is_shut = false;
 		channel_enter(c, CHANNEL_BUSY);
 		check(c, c->is_h2 ? h2_request(&c->h2, request) : h1_request(&c->h1, request));
 	} else {
@@ -124,8 +123,18 @@ static void gather(struct channel *c, const char *bytes, size_t n)
 {
 	if (c->body.len + n > SIGN_BODY_MAX)
 		channel_fail(c, 413, "a body that has to be signed is too long");
+	else if (c->keeper->gathered_bytes + n > KEEPER_GATHERED_MAX)
+		channel_fail(c, 503, "too many bodies that have to be signed at once");
 	else if (memory_add(&c->body, bytes, n) < 0)
 		channel_fail(c, 502, "out of memory");
+	else
+		c->keeper->gathered_bytes += n;
+}
+
+void request_drop_body(struct channel *c)
+{
+	c->keeper->gathered_bytes -= c->body.len;
+	memory_done(&c->body);
 }
 
 /* Head and body now go as if they had come like this. */
@@ -155,7 +164,7 @@ static void end_gathering(struct channel *c)
 	}
 	if (c->state == CHANNEL_BUSY)
 		send_body_end(c);
-	memory_done(&c->body);
+	request_drop_body(c);
 	memory_forget(&c->held);
 }
 
@@ -236,7 +245,7 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 		channel_fail(c, 429, why);
 		return;
 	}
-	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && !c->is_shut) {
+	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
 		check(c, h1_opaque(&c->h1, bytes, n));
 		return;
 	}
@@ -254,11 +263,10 @@ static void take_body(struct channel *c, char *bytes, size_t n)
 
 static void take_body_end(struct channel *c)
 {
-	/* Of an upgrade's request there may be one too; what counts is that of the connection. */
-	if (c->state == CHANNEL_BUSY && c->reply.asked_upgrade && !c->is_shut) {
-		c->is_shut = c->reply.is_opaque;
-		if (c->is_shut)
-			link_shut(&c->link);
+	/* The request had its end; this is that of the connection which it became. */
+	if (c->state == CHANNEL_BUSY && c->reply.is_opaque && c->is_body_over && !c->is_shut) {
+		c->is_shut = true;
+		link_shut(&c->link);
 		return;
 	}
 	if (c->state == CHANNEL_ANSWERED) {

@@ -14,6 +14,9 @@ void request_take(struct channel *channel, char *message, size_t n);
 /* The connection is ready for the request that was held. */
 void request_start_held(struct channel *channel);
 
+/* Forgets what was read of a body that is signed. */
+void request_drop_body(struct channel *channel);
+
 /* May another message be taken now? */
 bool request_has_room(const struct channel *channel);
 

@@ -143,6 +143,14 @@ static void upgrade(int door)
 	tap_ok(strstr(got, "<***") != NULL && strstr(got, secret) == NULL && strstr(got, "END 0") != NULL,
 		"bytes from the host, redacted, and the other direction's end");
 	conn_close(&c);
+	c = conn_open_to(door, "api.test", 443, false);
+	send_request(&c, "GET /ws", "", (struct keepmsg_head){ .flags = KEEPMSG_UPGRADE });
+	send_end(&c);
+	(void)conn_accept(&c, ctx);
+	(void)server_receive(&c, "\r\n\r\n");
+	server_send(&c, "HTTP/1.1 400 B\r\nContent-Length: 2\r\n\r\nno");
+	tap_is(whole_answer(&c), "400 length:2\nno\nEND 1", "a handshake that is declined");
+	conn_close(&c);
 }
 
 /* An event comes as soon as it is sent, and so does one that ends like a value begins. */

@@ -18,14 +18,18 @@ static void injection(int door, SSL_CTX *ctx, const char *secret)
 {
 	struct conn c = conn_open_to(door, "api.test", 443, false);
 	char want[128];
+	const unsigned char *protocol = NULL;
+	unsigned protocol_n = 0;
 	const char *got;
 
 	send_get(&c, "/v1/a?x=1",
 		"accept: */*\nauthorization: Bearer ATTACKER\nx-api-key: ATTACKER\n"
 		"cookie: s=ATTACKER\nx_version: 6\nx-debug: 1\naccept-encoding: gzip\n");
 	tap_ok(conn_accept(&c, ctx), "the handshake succeeds");
+	SSL_get0_alpn_selected(c.ssl, &protocol, &protocol_n);
+	tap_ok(protocol_n == 8 && memcmp(protocol, "http/1.1", 8) == 0, "HTTP/1.1 is what it offers");
+	tap_is(SSL_get_servername(c.ssl, TLSEXT_NAMETYPE_host_name), "api.test", "and the name");
 	got = server_receive(&c, "\r\n\r\n");
-	printf("# %.60s...\n", got);
 	(void)snprintf(want, sizeof(want), "\r\nauthorization: Bearer %s\r\n", secret);
 	tap_ok(strncmp(got, "GET /v1/a?x=1 HTTP/1.1\r\nhost: api.test\r\n", 40) == 0,
 		"the request goes out with the host that was verified");

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "policy/entries.h"
+#include "policy/profilefile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +111,7 @@ static int check_owner(const char *path, struct err *err)
 
 	if (stat(path, &st) < 0)
 		return err_set(err, errno, "stat");
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH) != 0)
+	if (!profilefile_is_owner(st.st_uid) || (st.st_mode & S_IWOTH) != 0)
 		return err_set(err, EPERM, "others than you can write the program");
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "keeper/source.h"
 
 #include "base/cleanup.h"
+#include "policy/profilefile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@ static int check_stat(const struct stat *st, struct err *err)
 
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, 0, "it is no regular file");
-	if (st->st_uid != 0 && st->st_uid != geteuid())
+	if (!profilefile_is_owner(st->st_uid))
 		return err_set(err, 0,
 			"the file belongs to user %u, who could change it; chown it "
 			"to you",

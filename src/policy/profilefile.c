@@ -32,6 +32,11 @@ static bool is_roots_elsewhere(uid_t uid)
 	return !has_root;
 }
 
+bool profilefile_is_owner(uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || is_roots_elsewhere(uid);
+}
+
 static int check_stat(const struct stat *st, struct err *err)
 {
 	/*
@@ -42,7 +47,7 @@ static int check_stat(const struct stat *st, struct err *err)
 
 	if (!S_ISREG(st->st_mode))
 		return err_set(err, 0, "is no regular file; replace it or delete it");
-	if (st->st_uid != 0 && st->st_uid != geteuid() && !is_roots_elsewhere(st->st_uid))
+	if (!profilefile_is_owner(st->st_uid))
 		return err_set(err, 0,
 			"belongs to user %u, who could change it; chown it to you", st->st_uid);
 	if ((st->st_mode & others) != 0)

@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Rationale: fifty times the largest installed profile. */
 #define PROFILEFILE_MAX (256 * 1024)
@@ -22,5 +23,8 @@ int profilefile_read(const char *path, bool no_link, struct buf *out, struct err
  * policy_free_strings(). NULL when there are none, or no memory.
  */
 char **profilefile_names(const char *dir);
+
+/* May the user trust what that user owns? Root's, the user's own; also root's in a user namespace. */
+bool profilefile_is_owner(uid_t uid);
 
 #endif

@@ -464,6 +464,28 @@ static void run_bench(int depth)
 	close_client(&c);
 }
 
+/* As many clients at once, with a connection each. */
+static void run_bench_of(int clients)
+{
+	double start = now(), cpu = cpu_of(proxy_pid);
+
+	for (int i = 0; i < clients; i++) {
+		if (fork() == 0) {
+			struct client c = connect_to("api.test");
+
+			for (int n = 0; n < 40000 / clients; n++) {
+				client_say(&c, GET("/v1/short"));
+				(void)client_read(&c, "ok");
+			}
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < clients; i++)
+		(void)wait(NULL);
+	printf("# %d clients: %.0f a second, the proxy uses %.1f us for each\n", clients,
+		40000 / (now() - start), (cpu_of(proxy_pid) - cpu) * 1e6 / 40000);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "@proxy") == 0)
@@ -472,6 +494,7 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		run_bench(1);
 		run_bench(16);
+		run_bench_of(8);
 		return 0;
 	}
 	test_bodies();

@@ -166,6 +166,10 @@ static void test_refused_authority(void)
 	close_client(&c);
 	tap_is(next_report(PROXYMSG_DENIED)->reason,
 		"client refused the session's certificate authority", "and that is reported");
+	c = connect_to("api.test");
+	close_client(&c);
+	tap_ok(has(next_report(PROXYMSG_FAILED)->reason, "client left before its first request"),
+		"one that only goes away is reported as well");
 }
 
 static void test_versions(void)

@@ -1,7 +1,8 @@
 /*
  * Proves how bodies and responses go between a client and a keeper through the proxy: framing in both
  * directions, early and interim responses, streams, WebSocket, channels that are used again, limits of
- * memory and time, and what a keeper may not do. `proxy_responses bench` says how fast it is.
+ * memory and time, and what a keeper may not do. `proxy_responses bench` says how fast it is;
+ * tests/fuzz/front1.c cuts streams of requests in every way.
  */
 #include "proxy_world.h"
 

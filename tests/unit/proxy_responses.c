@@ -465,6 +465,19 @@ static void run_bench(int depth)
 	close_client(&c);
 }
 
+static void run_bench_of_handshakes(void)
+{
+	double start = now(), cpu = cpu_of(proxy_pid);
+
+	for (int i = 0; i < 1000; i++) {
+		struct client c = connect_to("api.test");
+
+		close_client(&c);
+	}
+	printf("# %.0f handshakes a second, the proxy uses %.0f us for each\n", 1000 / (now() - start),
+		(cpu_of(proxy_pid) - cpu) * 1e6 / 1000);
+}
+
 /* As many clients at once, with a connection each. */
 static void run_bench_of(int clients)
 {
@@ -496,6 +509,7 @@ int main(int argc, char **argv)
 		run_bench(1);
 		run_bench(16);
 		run_bench_of(8);
+		run_bench_of_handshakes();
 		return 0;
 	}
 	test_bodies();

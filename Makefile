@@ -239,16 +239,18 @@ BASH_DIR := $(DATADIR)/bash-completion/completions
 ZSH_DIR := $(DATADIR)/zsh/site-functions
 FISH_DIR := $(DATADIR)/fish/vendor_completions.d
 PROFILES := $(wildcard profiles/*.ini)
+PRESETS := $(wildcard profiles/inject/*.ini)
 
 install: all ## install into PREFIX (DESTDIR is put in front)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASH_DIR) \
-		$(DESTDIR)$(ZSH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(DATADIR)/agentjail/profiles
+		$(DESTDIR)$(ZSH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(DATADIR)/agentjail/profiles/inject
 	$(INSTALL) -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/agentjail
 	$(INSTALL) -m 644 agentjail.1 $(DESTDIR)$(MANDIR)/man1/agentjail.1
 	$(INSTALL) -m 644 completions/agentjail.bash $(DESTDIR)$(BASH_DIR)/agentjail
 	$(INSTALL) -m 644 completions/_agentjail $(DESTDIR)$(ZSH_DIR)/_agentjail
 	$(INSTALL) -m 644 completions/agentjail.fish $(DESTDIR)$(FISH_DIR)/agentjail.fish
 	$(INSTALL) -m 644 $(PROFILES) $(DESTDIR)$(DATADIR)/agentjail/profiles
+	$(INSTALL) -m 644 $(PRESETS) $(DESTDIR)$(DATADIR)/agentjail/profiles/inject
 
 # Our own directories go, and of the shared ones below share/ those that are empty then. A staging
 # directory is emptied.

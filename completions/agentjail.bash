@@ -1,12 +1,13 @@
 # bash completion for agentjail(1)
 # shellcheck shell=bash
 
+# usage: _agentjail_profiles [/inject]: names of profiles, or of rules
 _agentjail_profiles() {
 	local exe dir file
 	exe=$(command -v agentjail) || return
 	for dir in "${exe%/bin/*}/share/agentjail/profiles" /usr/share/agentjail/profiles \
 		/usr/local/share/agentjail/profiles "${XDG_CONFIG_HOME:-$HOME/.config}/agentjail/profiles"; do
-		for file in "$dir"/*.ini; do
+		for file in "$dir$1"/*.ini; do
 			[ -e "$file" ] || continue
 			file=${file##*/}
 			printf '%s\n' "${file%.ini}"
@@ -25,7 +26,7 @@ _agentjail_rest() {
 
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
-		--env --set --explain --json --quiet --verbose --help --version'
+		--inject --env --set --explain --json --quiet --verbose --help --version'
 	local verbs='run doctor show check demo help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
@@ -34,7 +35,7 @@ _agentjail() {
 		case ${COMP_WORDS[i]} in
 		--) _agentjail_rest $((i + 1)) && return ;;
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
-			--overlay | --env | --set) i=$((i + 1)) ;;
+			--overlay | --inject | --env | --set) i=$((i + 1)) ;;
 		-*) ;;
 		run | doctor | show | check | demo | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
@@ -54,6 +55,7 @@ _agentjail() {
 	--hide | --read | --write | --protect | --overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word") && return
 		;;
+	--inject) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles /inject)" -- "$word") && return ;;
 	--env) mapfile -t COMPREPLY < <(compgen -e -- "$word") && return ;;
 	--allow | --set) return ;;
 	esac

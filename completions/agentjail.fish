@@ -4,7 +4,7 @@ function __agentjail_first
     # True while neither a verb nor an agent has been written.
     set -l words (commandline -opc)
     set -e words[1]
-    set -l takes -p --profile --project --mode --allow --hide --read --write --protect --overlay --env --set
+    set -l takes -p --profile --project --mode --allow --hide --read --write --protect --overlay --inject --env --set
     set -l skip no
     for word in $words
         if test $skip = yes
@@ -27,6 +27,15 @@ function __agentjail_profiles
     end
 end
 
+function __agentjail_rules
+    set -l config $HOME/.config
+    set -q XDG_CONFIG_HOME; and set config $XDG_CONFIG_HOME
+    for file in /usr/share/agentjail/profiles/inject/*.ini /usr/local/share/agentjail/profiles/inject/*.ini \
+            $config/agentjail/profiles/inject/*.ini
+        string replace -r '.*/(.*)\.ini$' '$1' $file
+    end
+end
+
 complete -c agentjail -f
 complete -c agentjail -n __agentjail_first -s p -l profile -r -F -a '(__agentjail_profiles)' -d 'Use this profile'
 complete -c agentjail -n __agentjail_first -l project -r -a '(__fish_complete_directories)' -d 'The project'
@@ -37,6 +46,7 @@ complete -c agentjail -n __agentjail_first -l read -r -F -d 'Read-only for comma
 complete -c agentjail -n __agentjail_first -l write -r -F -d 'Writable for commands'
 complete -c agentjail -n __agentjail_first -l protect -r -F -d 'Readable and not to be changed'
 complete -c agentjail -n __agentjail_first -l overlay -r -F -d 'Copy-on-write, dropped at the end'
+complete -c agentjail -n __agentjail_first -l inject -x -a '(__agentjail_rules)' -d 'Switch a rule on'
 complete -c agentjail -n __agentjail_first -l env -x -a '(set -nx)' -d 'Pass a variable on or set it'
 complete -c agentjail -n __agentjail_first -l set -x -d 'One more line of profile'
 complete -c agentjail -n __agentjail_first -l explain -d 'Print the plan and run nothing'

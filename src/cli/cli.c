@@ -98,5 +98,7 @@ int cli_options_main(int argc, char **argv)
 		printf("key\t%s\t%s\n", policy_key_name((enum policy_key)i),
 			(keys_get((enum policy_key)i)->flags & KEYS_UNSUPPORTED) != 0 ? "later"
 										      : "now");
+	for (size_t i = 0; i < RULES_KEY_COUNT; i++)
+		printf("key\tinject.%s\tnow\n", rules_key_name((enum rules_key)i));
 	return fflush(stdout) != 0;
 }

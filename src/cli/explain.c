@@ -32,23 +32,31 @@ static const struct group {
 			     PK_AGENT_TMP, PK_COUNT } },
 };
 
-static void note_layer(enum policy_key key, const struct policy_item *item, void *context)
+static void note_file(struct layers *layers, const char *file)
 {
-	struct layers *layers = context;
-
-	(void)key;
 	for (size_t i = 0; i < layers->n; i++)
-		if (strcmp(layers->files[i], item->origin.file) == 0)
+		if (strcmp(layers->files[i], file) == 0)
 			return;
 	if (layers->n < LAYERS_MAX)
-		layers->files[layers->n++] = item->origin.file;
+		layers->files[layers->n++] = file;
+}
+
+static void note_layer(enum policy_key key, const struct policy_item *item, void *context)
+{
+	(void)key;
+	note_file(context, item->origin.file);
 }
 
 static void add_layers(const struct policy *policy, struct buf *out)
 {
 	struct layers layers = { 0 };
 
+	size_t n = 0;
+	const struct rules_rule *const *rules = rules_all(policy, &n);
+
 	listing_walk(policy, note_layer, &layers);
+	for (size_t i = 0; i < n; i++)
+		note_file(&layers, rules_origin(rules[i]).file);
 	buf_adds(out, "profile layers with a say\n");
 	for (size_t i = 0; i < layers.n; i++) {
 		buf_adds(out, "  ");
@@ -111,6 +119,18 @@ static void add_group(const struct run_plan *plan, const struct group *group, st
 		buf_adds(out, "  none\n");
 }
 
+/* Rules of one host are tried in this order. */
+static void add_rules(const struct run_plan *plan, struct buf *out)
+{
+	AUTO_BUF struct buf rules = { 0 };
+
+	buf_adds(out, "\nsecrets put into requests (of the rules of one host the first that matches)\n");
+	if (!listing_add_rules(plan->policy, &rules))
+		buf_adds(&rules, "  none\n");
+	buf_add(out, rules.data, rules.len);
+	out->failed |= rules.failed;
+}
+
 int explain_verb(struct launch *launch, struct err *err)
 {
 	const struct run_plan *plan = &launch->plan;
@@ -120,5 +140,7 @@ int explain_verb(struct launch *launch, struct err *err)
 	add_layers(plan->policy, &out);
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
 		add_group(plan, &groups[i], &out);
+	if (plan->mode != RUN_NONE)
+		add_rules(plan, &out);
 	return listing_print(&out, err);
 }

@@ -4,9 +4,11 @@
  */
 #include "cli/launch.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/which.h"
+#include "policy/rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +47,8 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 	request.config_dir = p->config_dir;
 	request.profiles_dir = p->profiles_dir;
 	request.system_file = p->system_file;
+	request.rules = o->rules;
+	request.n_rules = o->n_rules;
 	request.overrides = (const char *const *)o->overrides;
 	request.n_overrides = o->n_overrides;
 	r = policy_load(&request, &launch->policy, err);
@@ -90,6 +94,30 @@ static int say_missing(const struct options *o, const char *name, int error)
 	return EXIT_NOT_FOUND;
 }
 
+/* --env NAME hands on what a rule is there to keep back. */
+static int check_env(const struct options *o, const struct policy *policy, struct err *err)
+{
+	static const enum rules_key keys[] = { RULES_SECRET, RULES_CLIENT_KEY,
+		RULES_SESSION_TOKEN };
+	size_t n = 0;
+	const struct rules_rule *const *rules = rules_all(policy, &n);
+
+	for (size_t i = 0; i < n * ARRAY_LEN(keys); i++) {
+		const struct rules_rule *rule = rules[i / ARRAY_LEN(keys)];
+		const struct policy_item *item = rules_value(rule, keys[i % ARRAY_LEN(keys)]);
+
+		if (item == NULL || !str_starts(item->value, "env:"))
+			continue;
+		for (size_t k = 0; k < o->n_env; k++)
+			if (strcmp(item->value + strlen("env:"), o->env[k]) == 0)
+				return err_set(err, 0,
+					"--env %s would show commands the secret of [inject %s]; "
+					"take it out",
+					o->env[k], rules_name(rule));
+	}
+	return 0;
+}
+
 int launch_prepare(struct launch *launch, struct err *err)
 {
 	const struct options *o = &launch->options;
@@ -105,6 +133,9 @@ int launch_prepare(struct launch *launch, struct err *err)
 	if (r < 0)
 		return say_missing(o, o->operands[0], r);
 	r = launch_load(launch, is_run ? NULL : agent_name(o->operands[0]), err);
+	if (r < 0)
+		return r;
+	r = check_env(o, launch->policy, err);
 	if (r < 0)
 		return r;
 	launch->plan.argv = (const char *const *)o->operands;

@@ -44,7 +44,7 @@ static void add_origin(struct buf *out, const struct policy_origin *origin)
 		buf_addf(out, ":%u", origin->line);
 }
 
-static void add_line(struct buf *out, const char *name, const struct policy_item *item)
+void listing_add_line(struct buf *out, const char *name, const struct policy_item *item)
 {
 	size_t start = out->len;
 
@@ -68,12 +68,12 @@ bool listing_add_key(const struct policy *policy, enum policy_key key, struct bu
 		items = policy_value(policy, key);
 		if (items->value[0] == '\0')
 			return false;
-		add_line(out, name, items);
+		listing_add_line(out, name, items);
 		return true;
 	}
 	items = policy_list(policy, key, &n);
 	for (size_t i = 0; i < n; i++)
-		add_line(out, name, &items[i]);
+		listing_add_line(out, name, &items[i]);
 	return n > 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "policy/policy.h"
+#include "policy/rules.h"
 
 #include <stdbool.h>
 
@@ -13,6 +14,19 @@ void listing_walk(const struct policy *policy, listing_each *each, void *context
 
 /* Appends the items of one key, one line each: "  NAME = VALUE   FILE:LINE". False: it has none. */
 bool listing_add_key(const struct policy *policy, enum policy_key key, struct buf *out);
+
+/*
+ * Appends every rule, in order: "[inject NAME]" and its lines as above. Of a text that would be
+ * sent as it is, without {secret}, only the name is shown, of a command only the program: whoever
+ * wrote it may have written a secret. False: there are none.
+ */
+bool listing_add_rules(const struct policy *policy, struct buf *out);
+
+/* Appends the rules as a JSON array. */
+void listing_add_rules_json(const struct policy *policy, struct buf *out);
+
+/* Appends "  NAME = VALUE   FILE:LINE". */
+void listing_add_line(struct buf *out, const char *name, const struct policy_item *item);
 
 /* Appends foreign text fit for a terminal (log_quote()). */
 void listing_add_quoted(struct buf *out, const char *text);

@@ -188,8 +188,10 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	*ret = (struct options){ .verb = VERB_AGENT, .mode = RUN_SPLIT };
 	ret->overrides = calloc(room, sizeof(*ret->overrides));
 	ret->env = calloc(room, sizeof(*ret->env));
+	ret->rules = calloc(room, sizeof(*ret->rules));
 	ret->operands = calloc(room, sizeof(*ret->operands));
-	if (ret->overrides == NULL || ret->env == NULL || ret->operands == NULL)
+	if (ret->overrides == NULL || ret->env == NULL || ret->rules == NULL ||
+		ret->operands == NULL)
 		return err_set(err, ENOMEM, "command line");
 	r = walk_words(&w, ret, err);
 	if (r < 0 || ret->verb == VERB_LATER)
@@ -203,6 +205,7 @@ void options_done(struct options *o)
 		free(o->overrides[i]);
 	free(o->overrides);
 	free(o->env);
+	free(o->rules);
 	free(o->operands);
 	*o = (struct options){ 0 };
 }

@@ -38,6 +38,8 @@ struct options {
 	bool explain, quiet, verbose, json, want_help, want_version;
 	char **overrides; /* SECTION.KEY=VALUE, in order, owned */
 	size_t n_overrides;
+	const char **rules; /* --inject NAME, borrowed from argv */
+	size_t n_rules;
 	const char **env; /* NAME or NAME=VALUE, NULL-terminated, borrowed from argv */
 	size_t n_env;
 	char **operands; /* NULL-terminated, borrowed from argv */

@@ -138,6 +138,16 @@ static int on_env(
 	return 0;
 }
 
+static int on_inject(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	if (value[0] == '\0' || strchr(value, '=') != NULL)
+		return err_set(err, 0, "--%s: a rule's name is needed, and never a secret",
+			option->name);
+	o->rules[o->n_rules++] = value; /* room for argc of them */
+	return 0;
+}
+
 #define FLAG_HANDLER(member)                                                                       \
 	static int on_##member(struct options *o, const struct option *option, const char *value,  \
 		struct err *err)                                                                   \
@@ -178,6 +188,8 @@ const struct option options_table[] = {
 		"PATH is readable and cannot be changed", on_path },
 	{ "overlay", 0, false, "PATH", FOR_POLICY, "files.overlay",
 		"PATH is copy-on-write, changes are dropped at the end", on_path },
+	{ "inject", 0, false, "RULE", FOR_POLICY, NULL,
+		"switch a rule on that comes with agentjail: github, npm, openai ...", on_inject },
 	{ "env", 0, false, "NAME[=VALUE]", FOR_RUNNING, NULL,
 		"pass a variable on to commands, or set it", on_env },
 	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY, NULL,
@@ -190,7 +202,6 @@ const struct option options_table[] = {
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
 	{ "version", 0, false, NULL, FOR_ALL, NULL, "print the version and exit", on_want_version },
 	{ "fresh", 0, true, NULL, FOR_RUNNING, NULL, "a new cell for every command", NULL },
-	{ "inject", 0, true, "RULE", FOR_RUNNING, NULL, "switch an [inject RULE] on", NULL },
 	{ "publish", 0, true, "PORT", FOR_RUNNING, NULL, "let the host reach PORT of the cell",
 		NULL },
 };

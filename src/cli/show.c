@@ -71,7 +71,9 @@ static void add_json(const struct launch *launch, struct buf *out)
 	buf_adds(out, ",\n  \"items\": [\n");
 	listing_walk(launch->policy, add_json_item, &items);
 	buf_add(out, items.data, items.len);
-	buf_adds(out, "\n  ]\n}\n");
+	buf_adds(out, "\n  ],\n  \"rules\": ");
+	listing_add_rules_json(launch->policy, out);
+	buf_adds(out, "\n}\n");
 	out->failed |= items.failed;
 }
 
@@ -86,9 +88,11 @@ int show_verb(struct launch *launch, struct err *err)
 	r = launch_load(launch, o->operands[0], err);
 	if (r < 0)
 		return r;
-	if (o->json)
+	if (o->json) {
 		add_json(launch, &out);
-	else
+	} else {
 		add_text(launch->policy, &out);
+		(void)listing_add_rules(launch->policy, &out);
+	}
 	return listing_print(&out, err);
 }

@@ -44,6 +44,10 @@ void decide_inject(const struct policy *policy, const struct policy_question *qu
 		if (passing == NULL && rules_says(rule, RULES_ELSE, "pass"))
 			passing = rule;
 	}
+	if (has_rule && !rules_may_serve(question->method)) {
+		ret->reason = "a method that is never served";
+		return;
+	}
 	ret->reason = has_rule ? "no rule of this host has this method and path"
 			       : "no rule has this host and port";
 	if (passing == NULL)

@@ -264,6 +264,33 @@ bool hostmatch_covers(const struct hostmatch *entry, const char *host, uint16_t 
 	return covers_port(entry, port, any_port) && covers_host(entry, host);
 }
 
+static bool is_wildcard(const struct hostmatch *entry)
+{
+	return entry->kind == HOSTMATCH_BELOW || entry->kind == HOSTMATCH_WITHIN;
+}
+
+bool hostmatch_contains(const struct hostmatch *a, const struct hostmatch *b)
+{
+	if (b->kind == HOSTMATCH_LITERAL)
+		return a->kind == HOSTMATCH_LITERAL && hostmatch_equal(&a->literal, &b->literal);
+	if (b->kind == HOSTMATCH_NAME || a->kind == HOSTMATCH_ANY)
+		return b->kind == HOSTMATCH_ANY || covers_host(a, b->name);
+	if (!is_wildcard(a) || !is_wildcard(b))
+		return false;
+	if (strcmp(a->name, b->name) == 0)
+		return a->kind == HOSTMATCH_WITHIN || b->kind == HOSTMATCH_BELOW;
+	return is_below(b->name, a->name);
+}
+
+bool hostmatch_overlap(const struct hostmatch *a, const struct hostmatch *b)
+{
+	if (hostmatch_contains(a, b) || hostmatch_contains(b, a))
+		return true;
+	/* "*.x" and "**.x" have been answered; of others one suffix has to be below the other. */
+	return is_wildcard(a) && is_wildcard(b) &&
+		(is_below(a->name, b->name) || is_below(b->name, a->name));
+}
+
 bool policy_host_matches(const char *pattern, const char *host, uint16_t port)
 {
 	struct hostmatch entry;

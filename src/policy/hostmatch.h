@@ -61,4 +61,10 @@ bool hostmatch_equal(const struct hostmatch_literal *a, const struct hostmatch_l
 bool hostmatch_covers(const struct hostmatch *entry, const char *host, uint16_t port,
 	bool any_port);
 
+/* May one name match both? Ports do not count here. */
+bool hostmatch_overlap(const struct hostmatch *a, const struct hostmatch *b);
+
+/* Does a match every name that b matches? */
+bool hostmatch_contains(const struct hostmatch *a, const struct hostmatch *b);
+
 #endif

@@ -32,8 +32,8 @@ static const struct keys_word words_sign[] = { { "none", false }, { "aws", false
 static const struct keys_info main_table[] = {
 	[PK_PROFILE_NAME] = { "profile", "name", KEYS_SINGLE, values_name, KEYS_NO_OVERRIDE, NULL,
 		"" },
-	[PK_PROFILE_INHERIT] = { "profile", "inherit", KEYS_SINGLE, values_name, KEYS_NO_OVERRIDE,
-		NULL, "" },
+	[PK_PROFILE_INHERIT] = { "profile", "inherit", KEYS_LIST, values_profile, KEYS_NO_OVERRIDE,
+		NULL, NULL },
 	[PK_PROFILE_DESCRIPTION] = { "profile", "description", KEYS_SINGLE, values_text,
 		KEYS_NO_OVERRIDE, NULL, "" },
 	[PK_AGENT_KEEP] = { "agent", "keep", KEYS_LIST, values_path, WRITES, NULL, NULL },

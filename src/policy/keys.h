@@ -62,6 +62,9 @@ struct keys_info {
 /* The entry of the main table. */
 const struct keys_info *keys_get(enum policy_key key);
 
+/* The folder of rules that are ready for use, below the one of profiles. */
+#define KEYS_PRESETS "inject"
+
 /* As an entry of [locked] key: no layer below may add a rule or change one. */
 #define KEYS_EVERY_RULE "inject.*"
 

@@ -147,7 +147,7 @@ static int no_such_entry(const struct job *job, const char *value, struct err *e
 	char shown[100], other[100];
 	const char *best;
 
-	for (size_t i = 0; i < list->n; i++)
+	for (size_t i = 0; list != NULL && i < list->n; i++)
 		nearest_try(&nearest, list->items[i].value);
 	(void)log_quote(value, strlen(value), shown, sizeof(shown));
 	best = nearest_best(&nearest);
@@ -192,7 +192,7 @@ static int one_entry(struct job *job, const char *value, bool is_removal, struct
 			(struct policy_item){ .value = value, .origin = origin_of(job) }, err);
 	/* An installed profile cannot know what the administrator took away before it. */
 	if (store_remove_at(layer->policy, list_of(job), value) == 0 && layer->kind != LAYER_CHECK &&
-		layer->kind != LAYER_INSTALLED)
+		layer->kind != LAYER_INSTALLED && layer->kind != LAYER_PRESET)
 		return no_such_entry(job, value, err);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 enum layer_kind {
 	LAYER_INSTALLED, /* came with the program; no lock holds for it */
+	LAYER_PRESET, /* so too, but asked for by a layer: the locks hold */
 	LAYER_SYSTEM, /* the administrator's; may lock keys */
 	LAYER_USER, /* the user's, and what -p names */
 	LAYER_PROJECT, /* of a project that nobody has trusted: may tighten, no more */

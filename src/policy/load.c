@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/entries.h"
 #include "policy/layer.h"
+#include "policy/nearest.h"
 #include "policy/profilefile.h"
 #include "policy/rulecheck.h"
 #include "policy/values.h"
@@ -32,19 +34,6 @@ struct load {
 
 static int read_named(struct load *load, const char *name, struct err *err);
 
-/* The line of [profile] inherit in a file, or NULL. */
-static const struct lines_entry *inherit_of(const struct lines *lines)
-{
-	for (size_t i = 0; i < lines->n; i++) {
-		const struct lines_entry *e = &lines->entries[i];
-
-		if (e->key != NULL && strcmp(e->section, "profile") == 0 &&
-			strcmp(e->key, "inherit") == 0)
-			return e;
-	}
-	return NULL;
-}
-
 static bool is_done(const struct load *load, const char *name)
 {
 	AUTO_BUF struct buf line = { 0 };
@@ -64,7 +53,7 @@ static void set_done(struct load *load, const char *name)
 static int check_parent(const struct load *load, const char *name, struct err *err)
 {
 	AUTO_BUF struct buf ignored = { 0 };
-	int r = values_name(NULL, NULL, name, &ignored, err);
+	int r = values_profile(NULL, NULL, name, &ignored, err);
 
 	if (r < 0)
 		return r;
@@ -77,36 +66,65 @@ static int check_parent(const struct load *load, const char *name, struct err *e
 }
 
 /* Errors of the parent's own lines carry their own file and line, all others get this one's. */
-static int inherit(struct load *load, const struct layer *layer, const struct lines_entry *line,
-	struct err *err)
+static int inherit_one(struct load *load, const struct layer *layer, unsigned line,
+	const char *name, struct err *err)
 {
 	size_t found = load->n_found;
 	int r;
 
-	if (is_done(load, line->value))
+	if (is_done(load, name))
 		return 0;
-	r = check_parent(load, line->value, err);
+	r = check_parent(load, name, err);
 	if (r == 0) {
-		r = read_named(load, line->value, err);
+		r = read_named(load, name, err);
 		if (r < 0 || load->n_found > found)
 			return r;
-		r = err_set(err, 0, "there is no profile '%s'; look into %s", line->value,
+		r = err_set(err, 0, "there is no profile '%s'; look into %s", name,
 			load->request->profiles_dir != NULL ? load->request->profiles_dir
 							    : "agentjail(1)");
 	}
 	(void)err_prefix(err, "[profile] inherit");
-	(void)lines_at(err, layer->file, line->line);
+	(void)lines_at(err, layer->file, line);
 	return r;
+}
+
+/* One line of [profile] inherit. */
+static int inherit(struct load *load, const struct layer *layer, const struct lines_entry *line,
+	struct err *err)
+{
+	AUTO_ENTRIES struct entries e = { .rest = line->value };
+	int r;
+
+	while ((r = entries_next(&e, err)) > 0) {
+		if (e.is_removal) {
+			r = err_set(err, 0, "'!' takes nothing back that was read; delete it");
+			break;
+		}
+		r = inherit_one(load, layer, line->line, e.text.data, err);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		return 0;
+	(void)err_prefix(err, "[profile] inherit");
+	return lines_at(err, layer->file, line->line);
+}
+
+static bool is_inherit(const struct lines_entry *e)
+{
+	return e->key != NULL && strcmp(e->section, "profile") == 0 &&
+		strcmp(e->key, "inherit") == 0;
 }
 
 static int apply_lines(struct load *load, struct layer *layer, const struct lines *lines,
 	struct err *err)
 {
-	const struct lines_entry *parent = inherit_of(lines);
+	bool inherits = layer->kind != LAYER_PROJECT && layer->kind != LAYER_CHECK;
 	int r = 0;
 
-	if (parent != NULL && layer->kind != LAYER_PROJECT && layer->kind != LAYER_CHECK)
-		r = inherit(load, layer, parent, err);
+	for (size_t i = 0; i < lines->n && r == 0 && inherits; i++)
+		if (is_inherit(&lines->entries[i]))
+			r = inherit(load, layer, &lines->entries[i], err);
 	for (size_t i = 0; i < lines->n && r == 0; i++)
 		r = layer_line(layer, &lines->entries[i], err);
 	return r < 0 ? r : layer_end(layer, err);
@@ -143,7 +161,7 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 	layer.file = store_keep(load->policy, path);
 	if (layer.file == NULL)
 		return err_set(err, ENOMEM, "%s", path);
-	layer.places.is_installed = kind == LAYER_INSTALLED;
+	layer.places.is_installed = kind == LAYER_INSTALLED || kind == LAYER_PRESET;
 	layer.rank = load->n_opened++;
 	layer.group = load->group;
 	r = lines_parse(&lines, path, text.data, text.len, err);
@@ -182,7 +200,8 @@ static int read_named(struct load *load, const char *name, struct err *err)
 	if (installed.failed || own.failed)
 		return err_set(err, ENOMEM, "%s", name);
 	load->chain[load->depth++] = name;
-	r = read_from(load, load->request->profiles_dir, installed.data, LAYER_INSTALLED, err);
+	r = read_from(load, load->request->profiles_dir, installed.data,
+		str_starts(name, KEYS_PRESETS "/") ? LAYER_PRESET : LAYER_INSTALLED, err);
 	if (r > 0)
 		load->n_found++;
 	if (r >= 0)
@@ -249,10 +268,80 @@ static int read_default(struct load *load, struct err *err)
 		load->request->profiles_dir);
 }
 
+static int no_rule(const struct load *load, const char *name, struct err *err)
+{
+	struct nearest nearest = { .word = name };
+	AUTO_BUF struct buf dir = { 0 };
+	char shown[100];
+	char **presets = NULL;
+	int r;
+
+	if (load->request->profiles_dir != NULL)
+		buf_addf(&dir, "%s/" KEYS_PRESETS, load->request->profiles_dir);
+	presets = dir.data != NULL ? profilefile_names(dir.data) : NULL;
+	for (size_t i = 0; presets != NULL && presets[i] != NULL; i++)
+		nearest_try(&nearest, presets[i]);
+	for (size_t i = 0; i < load->policy->n_rules; i++)
+		nearest_try(&nearest, load->policy->rules[i]->name);
+	(void)log_quote(name, strlen(name), shown, sizeof(shown));
+	if (nearest_best(&nearest) != NULL)
+		r = err_set(err, 0,
+			"--inject %s: there is no such rule or preset; did you mean '%s'?", shown,
+			nearest_best(&nearest));
+	else
+		r = err_set(err, 0, "--inject %s: there is no such rule or preset; look into %s",
+			shown, dir.data != NULL ? dir.data : "agentjail(1)");
+	policy_free_strings(presets);
+	return r;
+}
+
+/* --inject NAME: a rule that is there is on already, else the preset is read. */
+static int read_rule(struct load *load, const char *name, struct err *err)
+{
+	AUTO_BUF struct buf preset = { 0 };
+	AUTO_BUF struct buf ignored = { 0 };
+	size_t found = load->n_found;
+	int r;
+
+	if (values_name(NULL, NULL, name, &ignored, err) < 0)
+		return err_prefix(err, "--inject");
+	buf_addf(&preset, KEYS_PRESETS "/%s", name);
+	if (preset.failed)
+		return err_set(err, ENOMEM, "--inject %s", name);
+	if (store_rule_find(load->policy, name) != NULL || is_done(load, preset.data))
+		return 0;
+	r = read_named(load, preset.data, err);
+	if (r < 0)
+		return err_prefix(err, "--inject %s", name);
+	return load->n_found > found ? 0 : no_rule(load, name, err);
+}
+
+static int read_rules(struct load *load, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < load->request->n_rules && r == 0; i++)
+		r = read_rule(load, load->request->rules[i], err);
+	return r;
+}
+
+/* The dot between section and key; rules' names may have dots too: "inject NAME.KEY". */
+static const char *dot_of(const char *text, const char *equals)
+{
+	const char *dot = strchr(text, '.');
+
+	if (equals == NULL || (!str_starts(text, "inject ") && !str_starts(text, "tool ")))
+		return dot;
+	for (const char *s = text; s < equals; s++)
+		if (*s == '.')
+			dot = s;
+	return dot;
+}
+
 /* "SECTION.KEY=VALUE" as a layer of one line. */
 static int apply_override(struct layer *layer, const char *text, struct err *err)
 {
-	const char *equals = strchr(text, '='), *dot = strchr(text, '.');
+	const char *equals = strchr(text, '='), *dot = dot_of(text, equals);
 	AUTO_FREE char *section = NULL;
 	AUTO_FREE char *key = NULL;
 	AUTO_FREE char *value = NULL;
@@ -310,11 +399,13 @@ static int read_all(struct load *load, struct err *err)
 		r = read_from(load, request->project, ".agentjail.ini", LAYER_PROJECT, err);
 	load->group++;
 	if (r >= 0)
+		r = read_rules(load, err);
+	if (r >= 0)
 		r = apply_overrides(load, err);
 	if (r < 0)
 		return r;
 	store_sort_rules(load->policy);
-	return rulecheck_all(load->policy, err);
+	return rulecheck_all(load->policy, false, err);
 }
 
 static int check_places(const struct policy_request *request, struct err *err)
@@ -347,7 +438,7 @@ int policy_load(const struct policy_request *request, struct policy **ret, struc
 	return 0;
 }
 
-int policy_check_file(const char *path, struct err *err)
+int policy_check_file(const char *path, struct policy **ret, struct err *err)
 {
 	const char *home = getenv("HOME");
 	struct policy_request request = { .home = home != NULL && home[0] == '/' ? home : "/home",
@@ -360,8 +451,15 @@ int policy_check_file(const char *path, struct err *err)
 	if (load.policy == NULL)
 		return err_set(err, ENOMEM, "%s", path);
 	r = read_layer(&load, path, LAYER_CHECK, err);
-	policy_free(load.policy);
+	store_sort_rules(load.policy);
+	if (r > 0 && rulecheck_all(load.policy, true, err) < 0)
+		r = -err->code;
 	if (r == 0)
-		return err_set(err, ENOENT, "%s", path);
-	return r < 0 ? r : 0;
+		r = err_set(err, ENOENT, "%s", path);
+	if (r < 0) {
+		policy_free(load.policy);
+		return r;
+	}
+	*ret = load.policy;
+	return 0;
 }

@@ -18,7 +18,7 @@
 /* Every key but those of [inject NAME] and [tool NAME]; the table is policy_keys in keys.c. */
 enum policy_key {
 	PK_PROFILE_NAME,
-	PK_PROFILE_INHERIT,
+	PK_PROFILE_INHERIT, /* list of profiles, or inject/NAME; read before the file itself */
 	PK_PROFILE_DESCRIPTION,
 	PK_AGENT_KEEP, /* list of paths: the agent's own state, writable for it, not in the cell */
 	PK_AGENT_KEEP_ENV, /* list of name globs: variables of the agent alone */
@@ -83,6 +83,12 @@ struct policy_request {
 	const char *config_dir; /* ~/.config/agentjail */
 	const char *profiles_dir; /* the installed profiles (or the build tree's) */
 	const char *system_file; /* /etc/agentjail/agentjail.ini */
+	/*
+	 * Command line: rules by name. One that the layers have is on already; else the preset
+	 * profiles_dir/inject/NAME.ini (and the user's own of that name) is read.
+	 */
+	const char *const *rules;
+	size_t n_rules;
 	const char *const *overrides; /* command line: "SECTION.KEY=VALUE", in order */
 	size_t n_overrides;
 };
@@ -95,8 +101,11 @@ struct policy_request {
 int policy_load(const struct policy_request *request, struct policy **ret, struct err *err);
 void policy_free(struct policy *policy); /* NULL is fine */
 
-/* Parses one file as a layer of its own, for `agentjail check`. 0 or -errno with err. */
-int policy_check_file(const char *path, struct err *err);
+/*
+ * Parses one file as a layer of its own, for `agentjail check`. *ret is what it says alone, the
+ * caller's. 0 or -errno with err.
+ */
+int policy_check_file(const char *path, struct policy **ret, struct err *err);
 
 /* True when the agent's own profile was found; false: `default` alone stands in for it. */
 bool policy_has_agent_profile(const struct policy *policy);
@@ -177,7 +186,8 @@ struct policy_answer {
 	enum policy_key key; /* the key that decided; PK_COUNT: the default, no line */
 	const struct policy_item *item; /* the line that decided, or NULL */
 	const char *reason; /* static text, for people */
-	const struct rules_rule *rule; /* INJECT: ALLOWED: whose secret; PASSED: which lets it pass */
+	/* INJECT: ALLOWED: whose secret; PASSED: which lets it pass. CONNECT: which allows the host */
+	const struct rules_rule *rule;
 };
 
 /*
@@ -203,7 +213,8 @@ struct policy_answer {
  * CONNECT. See below.
  *
  * INJECT. Of the rules that cover host and port, in order, the first that matches method and path:
- * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. TOOL is always denied yet.
+ * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. [egress] deny wins, and
+ * TRACE, TRACK and CONNECT are never served. TOOL is always denied yet.
  */
 void policy_decide(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);
@@ -233,7 +244,8 @@ int policy_localhost_ports(const struct policy *policy, uint16_t *out, size_t ma
  * CONNECT asks twice: once with address NULL when a name is looked up or dialled (allow, deny,
  * port), once with the resolved address (private and metadata ranges, RFC 6890). Both must allow.
  * host is in normal form (policy_host_normal()) or a literal address, an IPv6 one with or without
- * brackets; anything else is denied. Entries of `deny` and `private` without a port mean every one.
+ * brackets; anything else is denied. A rule allows its host on its ports (answer.rule, where no
+ * line of `allow` does; key is PK_COUNT, item the rule's host). Entries of `deny` and `private` without a port mean every one.
  * The host's own addresses are not known here: the proxy has to refuse them.
  */
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,4 +88,28 @@ int profilefile_read(const char *path, bool no_link, struct buf *out, struct err
 	if (r < 0)
 		return err_prefix(err, "%s", log_quote(path, strlen(path), shown, sizeof(shown)));
 	return r;
+}
+
+/* Rationale: ten times what is installed; it is for a message. */
+#define NAMES_MAX 256
+
+char **profilefile_names(const char *dir)
+{
+	static const char end[] = ".ini";
+	char **names = calloc(NAMES_MAX + 1, sizeof(*names));
+	const struct dirent *entry;
+	size_t n = 0;
+	DIR *d = opendir(dir);
+
+	while (names != NULL && d != NULL && n < NAMES_MAX && (entry = readdir(d)) != NULL) {
+		if (!str_ends(entry->d_name, end))
+			continue;
+		names[n] = strndup(entry->d_name, strlen(entry->d_name) - strlen(end));
+		if (names[n] == NULL)
+			break;
+		n++;
+	}
+	if (d != NULL)
+		closedir(d);
+	return names;
 }

@@ -17,4 +17,10 @@
  */
 int profilefile_read(const char *path, bool no_link, struct buf *out, struct err *err);
 
+/*
+ * Names of the profiles in a directory ("NAME.ini" without the end), for messages. Ends with NULL;
+ * policy_free_strings(). NULL when there are none, or no memory.
+ */
+char **profilefile_names(const char *dir);
+
 #endif

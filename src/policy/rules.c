@@ -62,7 +62,7 @@ static bool has(const struct store_list *list, const char *text)
 	return false;
 }
 
-static bool covers_port(const struct rules_rule *rule, uint16_t port, bool plain)
+bool rules_covers_port(const struct rules_rule *rule, uint16_t port, bool plain)
 {
 	const struct store_list *ports = &rule->lists[RULES_PORT];
 	char text[8];
@@ -79,7 +79,7 @@ bool rules_covers(const struct rules_rule *rule, const char *host, uint16_t port
 {
 	struct hostmatch entry;
 
-	if (rule->values[RULES_HOST].value == NULL || !covers_port(rule, port, plain) ||
+	if (rule->values[RULES_HOST].value == NULL || !rules_covers_port(rule, port, plain) ||
 		hostmatch_parse(rule->values[RULES_HOST].value, &entry) != HOSTMATCH_OK)
 		return false;
 	entry.port = port;
@@ -94,8 +94,7 @@ bool rules_cover(const struct policy *policy, const char *host, uint16_t port, b
 	return false;
 }
 
-/* What echoes a request or opens a tunnel never carries a secret, whatever a rule says. */
-static bool is_servable(const char *method)
+bool rules_may_serve(const char *method)
 {
 	return strcmp(method, "TRACE") != 0 && strcmp(method, "TRACK") != 0 &&
 		strcmp(method, "CONNECT") != 0;
@@ -106,7 +105,7 @@ bool rules_match(const struct rules_rule *rule, const char *method, const char *
 	const struct store_list *methods = &rule->lists[RULES_METHOD];
 	const struct store_list *paths = &rule->lists[RULES_PATH];
 
-	if (!is_servable(method) ||
+	if (!rules_may_serve(method) ||
 		(methods->n > 0 && !has(methods, method) && !has(methods, "*")))
 		return false;
 	for (size_t i = 0; i < paths->n; i++)

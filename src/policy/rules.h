@@ -1,6 +1,6 @@
 /*
- * The rules: [inject NAME] sections, in the order of their first lines over all layers. A rule is
- * immutable after policy_load() and lives as long as the policy.
+ * The rules: [inject NAME] sections, in the order of their first lines over all layers; a file comes
+ * before what it inherits. A rule is immutable after policy_load() and lives as long as the policy.
  *
  * A later layer's section of the same name adds to the earlier one: single values are replaced,
  * lists append, `!ENTRY` takes away, as everywhere. An untrusted project's file adds none.
@@ -19,7 +19,7 @@ enum rules_key {
 	RULES_HEADER, /* lines "Name: text with {secret}" */
 	RULES_REMOVE, /* list of header names that the cell's request loses */
 	RULES_QUERY, /* lines "name=text with {secret}" */
-	RULES_BASIC, /* "user:{secret}": Authorization: Basic */
+	RULES_BASIC, /* "user:{secret}", "{secret}" (user and password): Authorization: Basic */
 	RULES_SECRET, /* env: file: command: keyring: */
 	RULES_TTL, /* seconds after which a secret is fetched anew */
 	RULES_CA, /* file with the only authorities that may vouch for the host */
@@ -32,7 +32,7 @@ enum rules_key {
 	RULES_ENV, /* list of variables that get a shaped fake in the cell */
 	RULES_REDACT, /* yes | no */
 	RULES_STRIP_RESPONSE, /* list of header names that responses lose */
-	RULES_LIMITS, /* list: N/minute or N-BYTES/day, see rules_limit() */
+	RULES_LIMITS, /* list: "60/minute" requests, "200M/day" bytes, see rules_limit() */
 	RULES_ELSE, /* refuse | pass: a request that no rule of this host matches */
 	RULES_KEY_COUNT
 };
@@ -62,6 +62,8 @@ const struct policy_item *rules_value(const struct rules_rule *rule, enum rules_
 
 bool rules_says(const struct rules_rule *rule, enum rules_key key, const char *word);
 
+bool rules_covers_port(const struct rules_rule *rule, uint16_t port, bool plain);
+
 /* Does the rule speak of this host and port? plain: a connection without TLS. */
 bool rules_covers(const struct rules_rule *rule, const char *host, uint16_t port, bool plain);
 
@@ -72,6 +74,12 @@ bool rules_cover(const struct policy *policy, const char *host, uint16_t port, b
  * Does the rule match a request to a host that it covers? path in normal form (policy/urlpath.h).
  */
 bool rules_match(const struct rules_rule *rule, const char *method, const char *path);
+
+/*
+ * What echoes a request (TRACE, TRACK) or opens a tunnel (CONNECT) is refused for every host that
+ * has a rule, whatever the rule says.
+ */
+bool rules_may_serve(const char *method);
 
 enum rules_unit { RULES_REQUESTS_A_MINUTE, RULES_BYTES_A_DAY };
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "policy/urlglob.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_unreserved(unsigned char c)
@@ -69,8 +70,6 @@ static const char *add_encoding(struct buf *out, const char *s, size_t n, int *r
 	*ret_byte = c;
 	if (c < 0)
 		return "a malformed percent-encoding";
-	if (c == '/')
-		return "an encoded '/'";
 	if (c == '\\')
 		return "an encoded backslash";
 	if (c < 0x20 || c == 0x7f)
@@ -136,10 +135,27 @@ static const char *check_segment(const char *s, size_t n, bool is_last)
 	return NULL;
 }
 
-static const char *check_segments(const char *s, size_t n)
+/* The text as a server reads it that takes an encoded slash for a slash. */
+static void add_with_slashes(struct buf *out, const char *s, size_t n)
 {
-	const char *end = s + n, *start = s + 1, *fault = NULL;
+	static const char slash[] = "%2F";
 
+	for (size_t i = 0; i < n; i++)
+		if (n - i >= 3 && memcmp(s + i, slash, 3) == 0) {
+			buf_adds(out, "/");
+			i += 2;
+		} else {
+			buf_add(out, s + i, 1);
+		}
+}
+
+static const char *check_segments(const struct buf *path)
+{
+	const char *end, *start, *fault = NULL;
+
+	assert(path->data != NULL); /* it has a first slash */
+	end = path->data + path->len;
+	start = path->data + 1;
 	while (fault == NULL && start <= end) {
 		const char *slash = memchr(start, '/', (size_t)(end - start));
 		const char *stop = slash != NULL ? slash : end;
@@ -186,6 +202,7 @@ const char *urlpath_normal(const char *target, size_t n, struct buf *ret_path,
 	const char *mark = n > 0 ? memchr(target, '?', n) : NULL;
 	size_t path_bytes = mark != NULL ? (size_t)(mark - target) : n, start = ret_path->len;
 	AUTO_BUF struct buf path = { 0 };
+	AUTO_BUF struct buf decoded = { 0 };
 	const char *fault = NULL;
 
 	if (n == 0 || target[0] != '/')
@@ -195,19 +212,50 @@ const char *urlpath_normal(const char *target, size_t n, struct buf *ret_path,
 	if (fault == NULL)
 		fault = add_path(&path, target, path_bytes);
 	if (fault == NULL && !path.failed)
-		fault = check_segments(path.data, path.len);
+		add_with_slashes(&decoded, path.data, path.len);
+	if (fault == NULL && !path.failed && !decoded.failed)
+		fault = check_segments(&path);
+	if (fault == NULL && !path.failed && !decoded.failed)
+		fault = check_segments(&decoded);
 	if (fault != NULL)
 		return fault;
-	if (!path.failed)
+	if (!path.failed && !decoded.failed)
 		buf_add(ret_path, path.data, path.len);
-	if (path.failed || ret_path->failed || ret_path->len != start + path.len)
+	if (path.failed || decoded.failed || ret_path->failed || ret_path->len != start + path.len)
 		return "no memory";
 	*ret_query = mark != NULL ? mark + 1 : NULL;
 	*ret_query_n = mark != NULL ? n - path_bytes - 1 : 0;
 	return NULL;
 }
 
+bool urlpath_contains(const char *a, const char *b)
+{
+	AUTO_BUF struct buf other_a = { 0 };
+	AUTO_BUF struct buf other_b = { 0 };
+
+	if (!urlglob_contains(a, b))
+		return false;
+	add_with_slashes(&other_a, a, strlen(a));
+	add_with_slashes(&other_b, b, strlen(b));
+	return !other_a.failed && !other_b.failed && urlglob_contains(other_a.data, other_b.data);
+}
+
+bool urlpath_overlap(const char *a, const char *b)
+{
+	return urlglob_overlap(a, b);
+}
+
 bool urlpath_matches(const char *pattern, const char *path)
 {
-	return urlglob_matches(pattern, path);
+	AUTO_BUF struct buf other_pattern = { 0 };
+	AUTO_BUF struct buf other_path = { 0 };
+
+	if (!urlglob_matches(pattern, path))
+		return false;
+	if (strstr(path, "%2F") == NULL)
+		return true;
+	add_with_slashes(&other_pattern, pattern, strlen(pattern));
+	add_with_slashes(&other_path, path, strlen(path));
+	return !other_pattern.failed && !other_path.failed &&
+		urlglob_matches(other_pattern.data, other_path.data);
 }

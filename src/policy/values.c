@@ -50,6 +50,18 @@ int values_name(const struct keys_info *info, const struct keys_places *places, 
 	return 0;
 }
 
+int values_profile(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	bool is_preset = str_starts(text, KEYS_PRESETS "/");
+
+	if (is_preset) {
+		buf_adds(out, KEYS_PRESETS "/");
+		text += strlen(KEYS_PRESETS "/");
+	}
+	return values_name(info, places, text, out, err);
+}
+
 int values_word(const struct keys_info *info, const struct keys_places *places, const char *text,
 	struct buf *out, struct err *err)
 {

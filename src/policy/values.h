@@ -10,6 +10,7 @@
 
 keys_check values_text; /* anything but nothing */
 keys_check values_name; /* profile, rule and tool names; info may be NULL */
+keys_check values_profile; /* a profile's name, or inject/NAME of a preset; info may be NULL */
 keys_check values_word; /* one of info->words */
 keys_check values_path; /* a path pattern, or a name rule where info allows it */
 keys_check values_audit_path;
@@ -29,7 +30,7 @@ keys_check values_header; /* "NAME: TEXT with {secret}" */
 keys_check values_header_name; /* of a header that a rule may set or remove */
 keys_check values_token; /* of a header of responses */
 keys_check values_query; /* "NAME=TEXT with {secret}" */
-keys_check values_basic; /* "USER:PASSWORD with {secret}" */
+keys_check values_basic; /* "USER:PASSWORD with {secret}", or "{secret}" alone: it is both */
 keys_check values_secret; /* where a secret comes from; paths become absolute */
 keys_check values_seconds; /* N, Ns, Nm or Nh; the normal form is N in seconds */
 keys_check values_file; /* one file, absolute or ~/ */

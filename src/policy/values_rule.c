@@ -242,7 +242,9 @@ int values_basic(const struct keys_info *info, const struct keys_places *places,
 {
 	(void)info;
 	(void)places;
-	if (strchr(text, ':') == NULL || strstr(text, SECRET) == NULL)
+	/* A secret alone is USER:PASSWORD itself. */
+	if ((strchr(text, ':') == NULL && strcmp(text, SECRET) != 0) ||
+		strstr(text, SECRET) == NULL)
 		return err_set(err, 0,
 			"no USER:PASSWORD with " SECRET "; write basic = x-access-token:" SECRET);
 	buf_adds(out, text);

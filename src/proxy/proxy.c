@@ -2,6 +2,7 @@
 #include "proxy/proxy.h"
 
 #include "policy/policy.h"
+#include "policy/rules.h"
 
 #include <stdio.h>
 
@@ -25,4 +26,8 @@ void proxy_rule_text(const struct policy_answer *answer, char *rule, size_t rule
 		(void)snprintf(rule, rule_bytes, "%s:%u %s %s", answer->item->origin.file,
 			answer->item->origin.line, policy_key_name(answer->key),
 			answer->item->value);
+	else if (answer->rule != NULL)
+		(void)snprintf(rule, rule_bytes, "%s:%u [inject %s]",
+			rules_origin(answer->rule).file, rules_origin(answer->rule).line,
+			rules_name(answer->rule));
 }

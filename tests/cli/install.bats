@@ -19,6 +19,7 @@ list() { (cd "$1" && find . ! -type d | sort); }
 		echo ./usr/local/share/man/man1/agentjail.1
 		echo ./usr/local/share/zsh/site-functions/_agentjail
 		(cd "$top/profiles" && printf './usr/local/share/agentjail/profiles/%s\n' ./*.ini | sed 's/\.\/\([^/]*\)$/\1/')
+		(cd "$top/profiles" && printf './usr/local/share/agentjail/profiles/%s\n' inject/*.ini)
 	} | sort >"$root/want"
 	diff -u "$root/want" <(list "$root/stage")
 	[ -x "$root/stage/usr/local/bin/agentjail" ]

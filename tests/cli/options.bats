@@ -36,7 +36,7 @@ setup() { new_home; }
 	for verb in try log why review learn report selftest import status cache trust alias; do
 		fails 125 "$verb is not supported yet" "$agentjail" $verb
 	done
-	for option in --fresh --inject=x --publish=1 --mode=inject --mode=shared; do
+	for option in --fresh --publish=1 --mode=inject --mode=shared; do
 		fails 125 "not supported yet" "$agentjail" "$option" true
 	done
 }

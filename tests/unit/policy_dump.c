@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "policy/policy.h"
+#include "policy/rules.h"
 #include "tap.h"
 
 #include <stdlib.h>
@@ -13,7 +14,12 @@
 
 static const char *const overrides[] = { "files.read=\"/a b\" ~/x", "env.set=A=\"x\"y",
 	"env.set=B=", "agent.trusted={agent} argv0=rg *", "egress.allow=[::1]:80 1.2.3.4 **.a.test",
-	"sandbox.home=open", "audit.path=~/audit", "egress.private=db.a.test", "files.hide=.env" };
+	"sandbox.home=open", "audit.path=~/audit", "egress.private=db.a.test", "files.hide=.env",
+	"inject own.1.host=**.own.test", "inject own.1.header=X-A: {\"a\"} {secret}",
+	"inject own.1.secret=command:\"/opt/a b\" \"c d\" e", "inject own.1.limits=5/minute 2G/day",
+	"inject own.1.ttl=5m", "inject own.1.path=/a%2fb/** /{x}", "inject own.1.query=k={secret}" };
+
+static const char *const rules[] = { "github", "github-push", "aws", "npm", "docker" };
 
 static struct policy *load(void)
 {
@@ -21,6 +27,8 @@ static struct policy *load(void)
 		.project = "/w/a,b",
 		.home = "/opt/h",
 		.profiles_dir = "profiles",
+		.rules = rules,
+		.n_rules = sizeof(rules) / sizeof(rules[0]),
 		.overrides = overrides,
 		.n_overrides = sizeof(overrides) / sizeof(overrides[0]) };
 	struct policy *policy = NULL;
@@ -35,6 +43,38 @@ static bool same_item(const struct policy_item *a, const struct policy_item *b)
 {
 	return strcmp(a->value, b->value) == 0 && strcmp(a->origin.file, b->origin.file) == 0 &&
 	       a->origin.line == b->origin.line;
+}
+
+static bool same_rule(const struct rules_rule *a, const struct rules_rule *b)
+{
+	bool ok = strcmp(rules_name(a), rules_name(b)) == 0 && rules_index(a) == rules_index(b) &&
+		  rules_origin(a).line == rules_origin(b).line &&
+		  strcmp(rules_origin(a).file, rules_origin(b).file) == 0;
+
+	for (size_t k = 0; k < RULES_KEY_COUNT && ok; k++) {
+		enum rules_key key = (enum rules_key)k;
+		size_t n = 0, m = 0;
+		const struct policy_item *x = rules_list(a, key, &n), *y = rules_list(b, key, &m);
+
+		ok = n == m;
+		for (size_t i = 0; ok && i < n; i++)
+			ok = same_item(&x[i], &y[i]);
+		x = rules_value(a, key);
+		y = rules_value(b, key);
+		ok = ok && (x == NULL) == (y == NULL) && (x == NULL || same_item(x, y));
+	}
+	return ok;
+}
+
+static bool same_rules(const struct policy *a, const struct policy *b)
+{
+	size_t n = 0, m = 0;
+	const struct rules_rule *const *x = rules_all(a, &n), *const *y = rules_all(b, &m);
+	bool ok = n == m && n > 8;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = same_rule(x[i], y[i]);
+	return ok;
 }
 
 static bool same(const struct policy *a, const struct policy *b)
@@ -107,13 +147,26 @@ static void check_texts(void)
 		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nitem sandbox.home 1 "
 		"1:a,3:opn,\n"
 		"end\n",
+		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nsays host 1 "
+		"1:a,6:b.test,\nend\n",
+		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nrule 1:x, 1 1:a,\n"
+		"says host 1 1:a,1:*,\nend\n",
+		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nrule 1:x, 1 1:a,\n"
+		"says nothing 1 1:a,1:x,\nend\n",
+		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nrule 1:x, 1 1:a,\n"
+		"rule 1:x, 1 1:a,\nend\n",
+		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nrule 3:../, 1 "
+		"1:a,\nend\n",
 		"agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\nend\nx" };
 	static const char good[] = "agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\n"
 				   "item files.read 1 1:a,2:/a,\nend\n";
+	static const char rule[] = "agentjail-policy 1\nproject 2:/a,\nhome 2:/h,\nagent 2:no,\n"
+				   "rule 1:x, 1 1:a,\nsays host 1 1:a,6:b.test,\nend\n";
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		tap_ok(!reads(bad[i], strlen(bad[i])), "no dump %zu", i);
 	tap_ok(reads(good, strlen(good)), "a dump");
+	tap_ok(reads(rule, strlen(rule)), "a dump with a rule");
 }
 
 int main(void)
@@ -128,7 +181,7 @@ int main(void)
 	tap_ok(policy_dump(policy, fd, &err) == 0, "dumps %s", err.text);
 	tap_ok(policy_undump(fd, &copy, &err) == 0, "reads it again %s", err.text);
 	if (copy != NULL)
-		tap_ok(same(policy, copy), "and it is the same");
+		tap_ok(same(policy, copy) && same_rules(policy, copy), "and it is the same");
 	policy_free(copy);
 	policy_free(policy);
 	(void)lseek(fd, 0, SEEK_SET);

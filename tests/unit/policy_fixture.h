@@ -76,6 +76,24 @@ __attribute__((unused)) static void clear(void)
 	puts_at("profiles/default.ini", "[files]\nwrite = .\n");
 }
 
+/* The user's file with this text, and nothing else. */
+__attribute__((unused)) static void user(const char *text)
+{
+	clear();
+	puts_at("config/agentjail.ini", text);
+}
+
+/* NULL: a failure, and why. */
+__attribute__((unused)) static struct policy *loaded(void)
+{
+	struct err err;
+	struct policy *policy = load(request_of("a"), &err);
+
+	if (policy == NULL)
+		tap_ok(false, "loads: %s", err.text);
+	return policy;
+}
+
 /* Joined values of a list, for comparisons. */
 __attribute__((unused)) static const char *joined(const struct policy *policy, enum policy_key key)
 {

@@ -3,6 +3,7 @@
  * they say; no address of the host's own network is reached through an allowed name.
  */
 #include "base/log.h"
+#include "policy/hostmatch.h"
 #include "policy/policy.h"
 #include "tap.h"
 
@@ -291,11 +292,43 @@ static void check_localhost(void)
 	policy_free(policy);
 }
 
+/* What is said of two entries is what their matches with a set of names say. */
+static void check_pairs(void)
+{
+	static const char *const entries[] = { "*", "*.b.c", "**.b.c", "*.a.b.c", "**.a.b.c", "b.c",
+		"a.b.c", "x.a.b.c", "*.d.e", "d.e" };
+	static const char *const hosts[] = { "b.c", "a.b.c", "x.b.c", "x.a.b.c", "y.x.a.b.c",
+		"d.e", "x.d.e", "ab.c", "q.r" };
+	size_t n = sizeof(entries) / sizeof(entries[0]), wrong = 0;
+
+	for (size_t i = 0; i < n * n; i++) {
+		bool meets = false, contains = true;
+		struct hostmatch a, b;
+
+		if (hostmatch_parse(entries[i / n], &a) != HOSTMATCH_OK ||
+			hostmatch_parse(entries[i % n], &b) != HOSTMATCH_OK)
+			wrong++;
+		for (size_t k = 0; k < sizeof(hosts) / sizeof(hosts[0]); k++) {
+			bool by_a = hostmatch_covers(&a, hosts[k], 443, true);
+			bool by_b = hostmatch_covers(&b, hosts[k], 443, true);
+
+			meets = meets || (by_a && by_b);
+			contains = contains && (by_a || !by_b);
+		}
+		if (hostmatch_overlap(&a, &b) != meets || hostmatch_contains(&a, &b) != contains) {
+			wrong++;
+			printf("# %s %s\n", entries[i / n], entries[i % n]);
+		}
+	}
+	tap_ok(wrong == 0, "%zu pairs of entries", n * n);
+}
+
 int main(void)
 {
 	check_normal();
 	check_matches();
 	check_questions();
 	check_localhost();
+	check_pairs();
 	return tap_done();
 }

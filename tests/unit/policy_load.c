@@ -350,15 +350,19 @@ static void check_overrides(void)
 
 static void check_check_file(void)
 {
+	struct policy *checked = NULL;
 	struct err err = { 0 };
 
 	puts_at("x.ini", "[files]\nread = !/not-known-here /a\n[profile]\ninherit = nobody\n"
 			 "[locked]\nkey = files.hide\n");
-	tap_ok(policy_check_file(at("x.ini"), &err) == 0, "check stands alone %s", err.text);
+	tap_ok(policy_check_file(at("x.ini"), &checked, &err) == 0, "check stands alone %s",
+		err.text);
+	policy_free(checked);
 	puts_at("x.ini", "[files]\nread = a/b\n");
-	tap_ok(policy_check_file(at("x.ini"), &err) < 0 && strstr(err.text, "x.ini:2:") != NULL,
+	tap_ok(policy_check_file(at("x.ini"), &checked, &err) < 0 &&
+			strstr(err.text, "x.ini:2:") != NULL,
 		"check finds errors");
-	tap_ok(policy_check_file(at("nope.ini"), &err) < 0, "check needs a file");
+	tap_ok(policy_check_file(at("nope.ini"), &checked, &err) < 0, "check needs a file");
 }
 
 static void check_keys(void)

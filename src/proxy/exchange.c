@@ -53,6 +53,7 @@ void exchange_refused(struct exchange_peer *peer, unsigned status, const char *r
 	msg.type = PROXYMSG_REQUEST;
 	msg.status = (uint16_t)status;
 	msg.is_denied = true;
+	peer->is_used = true;
 	msg.rule[0] = '\0';
 	exchange_copy_text(msg.reason, sizeof(msg.reason), reason, strlen(reason));
 	report_send(peer->proxy->report, &msg);
@@ -404,6 +405,7 @@ struct exchange *exchange_start(struct exchange_peer *peer, const struct judge_r
 	struct judge_result judged;
 	struct exchange *x;
 
+	peer->is_used = true;
 	if (peer->n_exchanges == EXCHANGE_CHANNELS_MAX)
 		return NULL;
 	x = calloc(1, sizeof(*x));
@@ -436,6 +438,11 @@ struct exchange_peer *exchange_peer_new(
 	peer->msg = *msg;
 	peer->is_plain = is_plain;
 	return peer;
+}
+
+bool exchange_peer_is_unused(const struct exchange_peer *peer)
+{
+	return !peer->is_used;
 }
 
 void exchange_peer_free(struct exchange_peer *peer)

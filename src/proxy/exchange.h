@@ -40,6 +40,9 @@ struct exchange_peer *exchange_peer_new(struct proxy *proxy, const struct target
 	const struct proxymsg *msg, bool is_plain);
 void exchange_peer_free(struct exchange_peer *peer); /* cancels what runs; NULL is fine */
 
+/* Has the client not asked for anything yet? */
+bool exchange_peer_is_unused(const struct exchange_peer *peer);
+
 /*
  * Judges the request and starts it; a refusal comes through ops->failed, later. NULL: no memory or
  * too many at once.

@@ -77,7 +77,7 @@ struct exchange_peer {
 	struct proxy *proxy;
 	struct target target;
 	struct proxymsg msg;
-	bool is_plain, is_reported;
+	bool is_plain, is_reported, is_used;
 	struct exchange *exchanges;
 	struct exchange_link *links;
 	size_t n_exchanges, n_links;

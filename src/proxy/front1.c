@@ -126,7 +126,7 @@ static void start_request(struct front1 *f, const struct http1_head *head)
 	f->keeps_alive = !head->says_close && !stream_is_single(f->stream) &&
 			 (!f->is_http10 || head->says_keep_alive);
 	f->waits_for_100 = head->expects_continue && !f->is_http10 && q.framing != KEEPMSG_NO_BODY;
-	f->has_head = false;
+	f->has_head = f->is_answered = false;
 	f->end = FRONT1_END_NONE;
 	f->state = q.framing != KEEPMSG_NO_BODY ? FRONT1_BODY : FRONT1_WAIT;
 	http1_body_init(&f->body, head);
@@ -269,7 +269,7 @@ static void at_eof(struct front1 *f)
 static bool has_given_up(const struct front1 *f)
 {
 	return f->is_eof && !stream_is_plain(f->stream) &&
-		(f->state == FRONT1_WAIT || f->state == FRONT1_BODY);
+	       (f->state == FRONT1_WAIT || f->state == FRONT1_BODY);
 }
 
 /* ---- turns ---- */
@@ -300,6 +300,11 @@ void front1_run(struct front1 *f)
 			break;
 		if (f->is_over || f->in.failed || f->out.failed)
 			break;
+		if (f->is_answered && f->x != NULL) {
+			exchange_cancel(f->x);
+			f->x = NULL;
+			f->state = FRONT1_CLOSING;
+		}
 		if (f->state == FRONT1_CLOSING) {
 			f->is_over = true;
 			stream_finish(f->stream, f->is_reset);

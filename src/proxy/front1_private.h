@@ -50,6 +50,10 @@ struct front1 {
 	/* of the response */
 	bool has_head;
 	enum front1_end end;
+	uint64_t left;    /* of END_LENGTH */
+	bool is_error;    /* status 400 or above: the server does not want the rest of the body */
+	bool is_answered; /* with an error, while the body is still coming: over, see front1_run()
+			   */
 };
 
 /* ---- front1.c ---- */

@@ -109,6 +109,16 @@ static void add_framing(struct front1 *f, const struct keepmsg_head *head)
 		buf_adds(&f->out, "Connection: keep-alive\r\n");
 }
 
+/* The client has all that its response will ever have, and may wait for our end with its own. */
+static void check_answered(struct front1 *f)
+{
+	bool is_whole = f->end == FRONT1_END_NONE || (f->end == FRONT1_END_LENGTH && f->left == 0);
+
+	f->is_answered = f->state == FRONT1_BODY && f->is_error && is_whole;
+	if (f->is_answered)
+		stream_kick(f->stream);
+}
+
 static void on_head(void *arg, const struct keepmsg_head *head)
 {
 	struct front1 *f = arg;
@@ -130,6 +140,8 @@ static void on_head(void *arg, const struct keepmsg_head *head)
 		return;
 	}
 	f->end = choose_end(f, head);
+	f->is_error = head->status >= 400;
+	f->left = f->end == FRONT1_END_LENGTH ? head->length : 0;
 	/* A body that is still to come would have to be read before the next request. */
 	if (f->state == FRONT1_BODY || f->end == FRONT1_END_CLOSE)
 		f->keeps_alive = false;
@@ -140,6 +152,7 @@ static void on_head(void *arg, const struct keepmsg_head *head)
 	/* A small body comes at once, and then both go together. */
 	if (f->end != FRONT1_END_LENGTH || head->length > FRONT1_SMALL_BYTES)
 		stream_kick(f->stream);
+	check_answered(f);
 }
 
 static void on_data(void *arg, const char *bytes, size_t n)
@@ -155,6 +168,9 @@ static void on_data(void *arg, const char *bytes, size_t n)
 		f->is_paused = true;
 		exchange_read(f->x, false);
 	}
+	if (f->end == FRONT1_END_LENGTH)
+		f->left -= n;
+	check_answered(f);
 	stream_kick(f->stream);
 }
 

@@ -58,10 +58,29 @@ static void die(struct terminate *t, bool is_reset)
 	t->stream.is_reset = is_reset;
 }
 
+static void report(struct terminate *t, enum proxymsg_type type, const char *reason)
+{
+	struct proxymsg msg = t->msg;
+
+	msg.type = type;
+	(void)snprintf(msg.reason, sizeof(msg.reason), "%s", reason);
+	report_send(t->proxy->report, &msg);
+}
+
+/* Some clients (node) refuse a certificate without an alert: they only go away. */
+static void report_unused(struct terminate *t)
+{
+	if (t->peer != NULL && t->stream.ssl != NULL && exchange_peer_is_unused(t->peer))
+		report(t, PROXYMSG_FAILED,
+			"client left before its first request: does it know the session's "
+			"certificate authority?");
+}
+
 static void free_terminate(struct terminate *t)
 {
 	struct proxy *proxy = t->proxy;
 
+	report_unused(t);
 	if (t->front_arg != NULL)
 		t->front->free(t->front_arg);
 	exchange_peer_free(t->peer);
@@ -74,23 +93,14 @@ static void free_terminate(struct terminate *t)
 	serve_resume(proxy->serve);
 }
 
-static void report(struct terminate *t, enum proxymsg_type type, const char *reason)
-{
-	struct proxymsg msg = t->msg;
-
-	msg.type = type;
-	(void)snprintf(msg.reason, sizeof(msg.reason), "%s", reason);
-	report_send(t->proxy->report, &msg);
-}
-
 /* ---- first bytes ---- */
 
 /* False: not all of it goes now. */
 static bool flush_words(struct terminate *t)
 {
 	while (t->words_at < t->words.len) {
-		ssize_t n = stream_send(&t->stream, t->words.data + t->words_at,
-			t->words.len - t->words_at);
+		ssize_t n = stream_send(
+			&t->stream, t->words.data + t->words_at, t->words.len - t->words_at);
 
 		if (n == -EAGAIN)
 			return false;
@@ -125,8 +135,7 @@ static void refuse_plain(struct terminate *t)
 
 	(void)snprintf(reason, sizeof(reason), "%.60s has rules, and none for cleartext: use https",
 		t->target.host);
-	refuse(t, reason, reply,
-		gate_http_reply(reply, sizeof(reply), "403 Forbidden", reason));
+	refuse(t, reason, reply, gate_http_reply(reply, sizeof(reply), "403 Forbidden", reason));
 }
 
 static void open_front(struct terminate *t)
@@ -135,7 +144,7 @@ static void open_front(struct terminate *t)
 
 	t->peer = exchange_peer_new(t->proxy, &t->target, &t->msg, t->stream.ssl == NULL);
 	if (t->peer != NULL)
-		t->front_arg = front->new(t->proxy, &t->stream, t->peer);
+		t->front_arg = front->new (t->proxy, &t->stream, t->peer);
 	if (t->front_arg == NULL) {
 		die(t, true);
 		return;
@@ -263,7 +272,7 @@ static void run_open(struct terminate *t)
 
 static void run(struct terminate *t)
 {
-	static void (*const steps[])(struct terminate *t) = { [FIRST] = run_first,
+	static void (*const steps[])(struct terminate * t) = { [FIRST] = run_first,
 		[HANDSHAKE] = run_handshake,
 		[OPEN] = run_open,
 		[ENDING] = run_ending,
@@ -312,7 +321,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 bool terminate_covers(const struct proxy *proxy, const struct target *target)
 {
 	return rules_cover(proxy->policy, target->host, target->port, false) ||
-		rules_cover(proxy->policy, target->host, target->port, true);
+	       rules_cover(proxy->policy, target->host, target->port, true);
 }
 
 int terminate_start(struct proxy *proxy, const struct terminate_request *request)

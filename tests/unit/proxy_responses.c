@@ -1,7 +1,8 @@
 /*
  * Proves how bodies and responses go between a client and a keeper through the proxy: framing in both
  * directions, early and interim responses, streams, WebSocket, channels that are used again, limits of
- * memory and time, and what a keeper may not do. `proxy_responses bench` says how fast it is.
+ * memory and time, and what a keeper may not do. `proxy_responses bench` says how fast it is;
+ * tests/fuzz/front1.c cuts streams of requests in every way.
  */
 #include "proxy_world.h"
 
@@ -464,6 +465,41 @@ static void run_bench(int depth)
 	close_client(&c);
 }
 
+static void run_bench_of_handshakes(void)
+{
+	double start = now(), cpu = cpu_of(proxy_pid);
+
+	for (int i = 0; i < 1000; i++) {
+		struct client c = connect_to("api.test");
+
+		close_client(&c);
+	}
+	printf("# %.0f handshakes a second, the proxy uses %.0f us for each\n", 1000 / (now() - start),
+		(cpu_of(proxy_pid) - cpu) * 1e6 / 1000);
+}
+
+/* As many clients at once, with a connection each. */
+static void run_bench_of(int clients)
+{
+	double start = now(), cpu = cpu_of(proxy_pid);
+
+	for (int i = 0; i < clients; i++) {
+		if (fork() == 0) {
+			struct client c = connect_to("api.test");
+
+			for (int n = 0; n < 40000 / clients; n++) {
+				client_say(&c, GET("/v1/short"));
+				(void)client_read(&c, "ok");
+			}
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < clients; i++)
+		(void)wait(NULL);
+	printf("# %d clients: %.0f a second, the proxy uses %.1f us for each\n", clients,
+		40000 / (now() - start), (cpu_of(proxy_pid) - cpu) * 1e6 / 40000);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "@proxy") == 0)
@@ -472,6 +508,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		run_bench(1);
 		run_bench(16);
+		run_bench_of(8);
+		run_bench_of_handshakes();
 		return 0;
 	}
 	test_bodies();

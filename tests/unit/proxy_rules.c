@@ -156,6 +156,33 @@ static void test_odd_hellos(void)
 	(void)close(fd);
 }
 
+/* What is sent behind CONNECT before it is answered belongs to TLS. */
+static void test_early_hello(void)
+{
+	BIO *network = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
+	SSL_CTX *ctx = client_ctx(true);
+	SSL *ssl = SSL_new(ctx);
+	struct client c = { .fd = dial_proxy() };
+	AUTO_BUF struct buf text = { 0 };
+	const char *r;
+	char *hello;
+	long n;
+
+	set_name(ssl, "api.test");
+	SSL_set_bio(ssl, in, network);
+	(void)SSL_connect(ssl);
+	n = BIO_get_mem_data(network, &hello);
+	buf_adds(&text, "CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n");
+	buf_add(&text, hello, (size_t)n);
+	(void)write_all(c.fd, text.data, text.len);
+	r = client_read(&c, "\r\n\r\n\x16\x03\x03");
+	OK(is_status(r, "200") && has(r, "\r\n\r\n\x16\x03\x03"), r,
+		"a hello right behind CONNECT is answered");
+	cleanup_close(&c.fd);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
 static void test_refused_authority(void)
 {
 	struct client c;
@@ -166,6 +193,10 @@ static void test_refused_authority(void)
 	close_client(&c);
 	tap_is(next_report(PROXYMSG_DENIED)->reason,
 		"client refused the session's certificate authority", "and that is reported");
+	c = connect_to("api.test");
+	close_client(&c);
+	tap_ok(has(next_report(PROXYMSG_FAILED)->reason, "client left before its first request"),
+		"one that only goes away is reported as well");
 }
 
 static void test_versions(void)
@@ -408,7 +439,10 @@ static const struct {
 	{ "GET /v1/%2E./admin", "400", NULL },
 	{ "GET //v1/a", "400", NULL },
 	{ "GET /v1//a", "400", NULL },
-	{ "GET /v1/a%2fb", "400", NULL },
+	{ "GET /v1/a%2fb", "200", "<GET /v1/a%2Fb " },
+	{ "GET /v1/a%2f..%2fb", "400", NULL },
+	{ "GET /v1/%252e%252e/b", "400", NULL },
+	{ "GET /v1%2fa", "403", NULL },
 	{ "GET /v1/a%5cb", "400", NULL },
 	{ "GET /v1\\admin", "400", NULL },
 	{ "GET /v1/..;/admin", "400", NULL },
@@ -466,6 +500,7 @@ int main(int argc, char **argv)
 	test_later_host();
 	test_server_names();
 	test_odd_hellos();
+	test_early_hello();
 	test_refused_authority();
 	test_versions();
 	test_two_names();

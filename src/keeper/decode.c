@@ -15,6 +15,7 @@
 /* Rationale: between two stages; a round of the outer one, small beside the windows. */
 #define PIPE_BYTES (16u << 10)
 #define ZSTD_WINDOW_LOG 23
+#define ZSTD_HEADER_BYTES 18u /* RFC 8878, 3.1.1: magic number and the longest header */
 
 enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_BROTLI, CODING_ZSTD };
 
@@ -25,6 +26,7 @@ struct stage {
 	bool is_begun;      /* has seen a byte */
 	bool is_closed;     /* brotli: nothing may follow */
 	bool has_more;      /* zstd: filled all the room it had */
+	unsigned n_header;  /* zstd: bytes of this frame that were given one by one */
 	uint8_t sniffed[2]; /* deflate: the bytes that tell zlib's header from raw */
 	unsigned n_sniffed;
 	z_stream zlib;
@@ -291,13 +293,18 @@ static int run_brotli(struct stage *s, struct decode_io *io, struct err *err)
 	return 0;
 }
 
-/* RFC 8878, 3: frames one after the other. */
+/*
+ * RFC 8878, 3: frames one after the other. Headers go in byte by byte: libzstd decodes a frame that
+ * lies whole in one piece by other rules, for the window among them.
+ */
 static int run_zstd(struct stage *s, struct decode_io *io, struct err *err)
 {
 	ZSTD_inBuffer in = { .src = io->in, .size = io->in_n };
 	ZSTD_outBuffer out = { .dst = io->out, .size = io->out_n };
 	size_t r;
 
+	if (in.size > 1 && s->n_header < ZSTD_HEADER_BYTES)
+		in.size = 1;
 	/* It takes many calls without input for an error. */
 	if (io->in_n == 0 && !s->has_more)
 		return 0;
@@ -305,6 +312,10 @@ static int run_zstd(struct stage *s, struct decode_io *io, struct err *err)
 	if (ZSTD_isError(r))
 		return bad(err, "malformed zstd, or too large a window");
 	s->is_open = r != 0;
+	if (!s->is_open)
+		s->n_header = 0;
+	else if (s->n_header < ZSTD_HEADER_BYTES)
+		s->n_header += (unsigned)in.pos;
 	s->has_more = s->is_open && out.pos == out.size;
 	io->in += in.pos;
 	io->in_n -= in.pos;

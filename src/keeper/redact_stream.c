@@ -25,6 +25,7 @@ struct redact_stream {
 	uint32_t n;   /* bytes in work */
 	uint32_t pos; /* the search has come so far */
 	uint32_t n_threads, n_work;
+	uint32_t n_used; /* most bytes in work since it was wiped */
 	struct thread threads[];
 };
 
@@ -54,8 +55,8 @@ struct redact_stream *redact_stream_make(void *block, const struct redact *redac
 
 void redact_stream_wipe(struct redact_stream *stream)
 {
-	explicit_bzero(work_of(stream), stream->n_work);
-	stream->n = stream->pos = stream->n_threads = 0;
+	explicit_bzero(work_of(stream), stream->n_used);
+	stream->n = stream->pos = stream->n_threads = stream->n_used = 0;
 }
 
 size_t redact_held(const struct redact_stream *stream)
@@ -246,6 +247,8 @@ static void take(
 		assert(part > 0);
 		memcpy(work_of(s) + s->n, bytes, part);
 		s->n += (uint32_t)part;
+		if (s->n > s->n_used)
+			s->n_used = s->n;
 		bytes += part;
 		n -= part;
 		search(s, false);

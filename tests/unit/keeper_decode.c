@@ -223,6 +223,19 @@ static void test_members(void)
 	}
 }
 
+/* Raw deflate that begins nearly as zlib's header does: a stored block with a bit in its padding.
+ */
+static void test_sniffing(void)
+{
+	char bytes[] = "\x08\x05\x00\xfa\xffhello\x03";
+	struct buf in = { .data = bytes, .len = sizeof(bytes) };
+	AUTO_BUF struct buf out = { 0 };
+
+	tap_ok(decode_as("deflate", &in, (struct cut){ 1, 1 }, &out) == DECODE_DONE &&
+			out.len == 5 && memcmp(out.data, "hello", 5) == 0,
+		"raw deflate that looks like zlib");
+}
+
 static void test_empty(void)
 {
 	static const char *const names[] = { "gzip", "deflate", "br", "zstd", "gzip, br" };
@@ -334,6 +347,7 @@ int main(void)
 {
 	test_codings();
 	test_members();
+	test_sniffing();
 	test_empty();
 	test_names();
 	test_bombs();

@@ -237,6 +237,38 @@ static void test_bounds(void)
 	tap_ok(most <= 12u << 10, "held back are %zu bytes at most", most);
 }
 
+/* Encoded again and again, digit for digit: a disguise; it may pass, but not pile up. */
+static void test_window(void)
+{
+	AUTO_BUF struct buf out = { 0 };
+	char value[257] = "";
+	size_t most = 0;
+
+	memset(value, 'g', 256);
+	make_of(value);
+	for (size_t i = 0; i < 1024; i++) {
+		redact_feed(
+			stream, "&amp;amp;amp;amp;#x0000036;&amp;amp;amp;amp;#x0000037;", 54, &out);
+		if (redact_held(stream) > most)
+			most = redact_held(stream);
+	}
+	redact_end(stream, &out);
+	tap_ok(most > 4u << 10 && most <= 12u << 10, "of such they are %zu bytes", most);
+}
+
+static void test_wipe(void)
+{
+	AUTO_BUF struct buf out = { 0 };
+
+	make_of(values[0]);
+	redact_feed(stream, "ghp_12345678", 12, &out);
+	tap_ok(memmem(stream, redact_stream_bytes(redact), "ghp_1234", 8) != NULL,
+		"a stream holds what it holds back");
+	redact_end(stream, &out);
+	tap_ok(memmem(stream, redact_stream_bytes(redact), "ghp_1234", 8) == NULL,
+		"and nothing of it after the end");
+}
+
 /* ---- values ---- */
 
 static void test_values(void)
@@ -323,6 +355,8 @@ int main(void)
 	test_false_positives();
 	test_flow();
 	test_bounds();
+	test_window();
+	test_wipe();
 	test_values();
 	test_text();
 	test_render();

@@ -33,7 +33,17 @@ void exchange_report(struct exchange *x, unsigned status, bool is_denied, const 
 	msg->status = (uint16_t)status;
 	msg->is_denied = is_denied;
 	exchange_copy_text(msg->reason, sizeof(msg->reason), reason, strlen(reason));
-	report_send(x->peer->proxy->report, msg);
+	/* The client's bytes go first: waking the warden takes as long as they do. */
+	x->is_report_due = true;
+	event_active(&x->later, 0, 0);
+}
+
+static void send_report(struct exchange *x)
+{
+	if (!x->is_report_due)
+		return;
+	x->is_report_due = false;
+	report_send(x->peer->proxy->report, &x->msg);
 }
 
 void exchange_refused(struct exchange_peer *peer, unsigned status, const char *reason)
@@ -78,6 +88,7 @@ void exchange_detach(struct exchange *x)
 
 void exchange_free(struct exchange *x)
 {
+	send_report(x);
 	buf_done(&x->request);
 	buf_done(&x->trailers);
 	free(x);
@@ -85,7 +96,9 @@ void exchange_free(struct exchange *x)
 
 void exchange_cancel(struct exchange *x)
 {
-	if (!x->has_head && x->state != EXCHANGE_REFUSED)
+	if (x->state == EXCHANGE_REFUSED)
+		exchange_report(x, x->status, x->is_denied, x->reason);
+	else if (!x->has_head)
 		exchange_report(x, 0, false, "the client went away");
 	exchange_detach(x);
 	exchange_free(x);
@@ -107,7 +120,9 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	exchange_fail(x, x->status, x->reason);
+	send_report(x);
+	if (x->state == EXCHANGE_REFUSED)
+		exchange_fail(x, x->status, x->reason);
 }
 
 static void fail_later(struct exchange *x, unsigned status, const char *reason)

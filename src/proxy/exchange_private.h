@@ -52,7 +52,8 @@ struct exchange {
 	unsigned status;
 	bool is_denied;
 	char reason[KEEPMSG_REASON_MAX];
-	struct proxymsg msg; /* what its report says */
+	struct proxymsg msg; /* what its report says; type is 0: nothing yet */
+	bool is_report_due;
 };
 
 struct exchange_link {
@@ -94,7 +95,7 @@ bool exchange_retry(struct exchange *x);
 void exchange_can_send(struct exchange *x);
 void exchange_send_end_due(struct exchange *x);
 
-/* Reports it, once. */
+/* Reports it, once, when the client has its bytes. */
 void exchange_report(struct exchange *x, unsigned status, bool is_denied, const char *reason);
 
 /* Nothing reaches it any more; then its memory. */

@@ -18,6 +18,18 @@ const char *judge_fields_shown(struct keepmsg_text text, char *out, size_t out_b
 	return out;
 }
 
+bool judge_fields_is_token(struct keepmsg_text text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.at[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL)))
+			return false;
+	}
+	return text.n > 0;
+}
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -236,7 +248,7 @@ static const char *check_field(const struct judge_request *q, const struct keepm
 		if (f->value.at[i] == '\r' || f->value.at[i] == '\n' || f->value.at[i] == '\0')
 			return "control character in a header";
 	}
-	if (f->name.n == 0)
+	if (!judge_fields_is_token(f->name))
 		return "malformed header line";
 	if (!keepmsg_is_framing_name(f->name.at, f->name.n))
 		return NULL;

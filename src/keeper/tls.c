@@ -69,7 +69,8 @@ X509_STORE *tls_read_roots(int fd, struct err *err)
 	AUTO_BUF struct buf pem = { 0 };
 	X509_STORE *store = NULL;
 	BIO *bio = NULL;
-	int r = buf_read_fd(&pem, fd, ROOTS_BYTES_MAX);
+	/* Others may have read the same open file. */
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : buf_read_fd(&pem, fd, ROOTS_BYTES_MAX);
 
 	if (r < 0) {
 		(void)err_set(err, -r, "read certificate authorities");

@@ -55,6 +55,7 @@ blocks() {
 	blocks "$top/README.md" '^```ini' '^```$'
 	blocks "$top/agentjail.1" '^.Bd -literal' '^.Ed'
 	[ "$(grep -l '^\[inject' "$root"/blocks/* | wc -l)" -ge 3 ]
+	grep -L '^\[' "$root"/blocks/* | xargs -r rm # commands, not profiles
 	chmod 644 "$root"/blocks/*
 	works "$agentjail" check "$root"/blocks/*
 	for file in "$root"/blocks/*; do

@@ -302,11 +302,11 @@ static int dial_connect(const char *target)
 	(void)write_all(fd, request, strlen(request));
 	while (n < sizeof(reply) - 1 && read(fd, reply + n, 1) == 1) {
 		reply[++n] = '\0';
-		if (strstr(reply, "\r\n\r\n") != NULL)
+		if (strcasestr(reply, "\r\n\r\n") != NULL)
 			break;
 	}
 	reply[n] = '\0';
-	if (strstr(reply, " 200 ") == NULL) {
+	if (strcasestr(reply, " 200 ") == NULL) {
 		(void)close(fd);
 		return -1;
 	}
@@ -394,7 +394,7 @@ static const char *client_read(struct client *c, const char *until)
 	int got;
 
 	text[0] = '\0';
-	while (n < sizeof(text) - 1 && (until == NULL || strstr(text, until) == NULL)) {
+	while (n < sizeof(text) - 1 && (until == NULL || strcasestr(text, until) == NULL)) {
 		got = c->ssl != NULL ? SSL_read(c->ssl, text + n, (int)(sizeof(text) - 1 - n))
 				     : (int)read(c->fd, text + n, sizeof(text) - 1 - n);
 		if (got <= 0)
@@ -433,14 +433,14 @@ __attribute__((unused)) static const char *echo(const char *line, const char *fi
 
 static bool has(const char *text, const char *part)
 {
-	return strstr(text, part) != NULL;
+	return strcasestr(text, part) != NULL;
 }
 
 __attribute__((unused)) static unsigned count(const char *text, const char *part)
 {
 	unsigned n = 0;
 
-	for (const char *p = text; (p = strstr(p, part)) != NULL; p += strlen(part))
+	for (const char *p = text; (p = strcasestr(p, part)) != NULL; p += strlen(part))
 		n++;
 	return n;
 }

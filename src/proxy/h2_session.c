@@ -353,6 +353,8 @@ int64_t h2_session_deadline_ms(const struct h2_session *h2)
 	{
 		if (h2_stream_is_pending(s))
 			sooner(&at, s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000);
+		if (s->lingers_until_ms != 0)
+			sooner(&at, s->lingers_until_ms);
 	}
 	return at;
 }
@@ -378,5 +380,7 @@ void h2_session_tick(struct h2_session *h2)
 		if (h2_stream_is_pending(s) &&
 			s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now)
 			h2_stream_stalled(s);
+		else if (s->lingers_until_ms != 0 && s->lingers_until_ms <= now)
+			h2_stream_lingered(s);
 	}
 }

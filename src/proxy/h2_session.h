@@ -38,6 +38,8 @@
  * still for minutes; a forgotten one must not hold its channel for ever.
  */
 #define H2_STALL_TIMEOUT_S 600
+/* Rationale: what the client had sent before it saw the response is here by then. */
+#define H2_LINGER_MS 500
 /* A connection without a request ends, orderly. Rationale: clients just open another one. */
 #define H2_IDLE_TIMEOUT_S 600
 
@@ -128,6 +130,7 @@ struct h2_stream {
 	struct h2_fields *late; /* head of a response without body, which goes with its end */
 	struct h2_fields *trailers;
 	unsigned n_interim;
+	int64_t lingers_until_ms; /* the response has gone, the request has not ended; 0: no */
 	int64_t stalled_since_ms; /* when the client last took something, or had nothing to take */
 	bool is_head;             /* HEAD: the response has no body */
 	bool is_up_ended;         /* the client has sent all */
@@ -160,6 +163,9 @@ void h2_stream_sent_head(struct h2_stream *s);
 void h2_stream_sent_end(struct h2_stream *s);
 /* The client has not taken anything for H2_STALL_TIMEOUT_S. */
 void h2_stream_stalled(struct h2_stream *s);
+
+/* The request has not ended in the time after its response. */
+void h2_stream_lingered(struct h2_stream *s);
 /* Does something of the response wait for the client? */
 bool h2_stream_is_pending(const struct h2_stream *s);
 

@@ -312,9 +312,19 @@ static void on_failed(void *arg, unsigned status, const char *reason)
 void h2_stream_sent_end(struct h2_stream *s)
 {
 	s->is_sent = true;
-	/* RFC 9113, 8.1: the client need not go on sending. */
+	/*
+	 * RFC 9113, 8.1: the client need not go on sending. But a reset that comes together with the
+	 * response makes clients forget the response (curl 7.88): they have a moment to end by
+	 * themselves, within the window that they have.
+	 */
 	if (!s->is_up_ended)
-		reset(s, NGHTTP2_NO_ERROR);
+		s->lingers_until_ms = s->h2->setup.now_ms() + H2_LINGER_MS;
+}
+
+void h2_stream_lingered(struct h2_stream *s)
+{
+	s->lingers_until_ms = 0;
+	reset(s, NGHTTP2_NO_ERROR);
 }
 
 void h2_stream_stalled(struct h2_stream *s)
@@ -360,6 +370,10 @@ void h2_stream_body(struct h2_stream *s, const char *bytes, size_t n)
 {
 	size_t took = n;
 
+	if (s->lingers_until_ms != 0) {
+		(void)nghttp2_session_consume_connection(s->h2->ng, n);
+		return;
+	}
 	if (s->x != NULL && s->up.len == 0)
 		took = s->h2->setup.backend->send(s->x, bytes, n);
 	else if (s->x != NULL)

@@ -211,8 +211,7 @@ static void run_handshake(struct terminate *t)
 		break;
 	default:
 		if (tls_was_refused(&t->stream))
-			report(t, PROXYMSG_DENIED,
-				"client refused the session's certificate authority");
+			report(t, PROXYMSG_DENIED, PROXYMSG_REASON_UNTRUSTED);
 		else
 			report(t, PROXYMSG_FAILED, "the client's TLS handshake failed");
 		t->state = ENDING;

@@ -30,6 +30,11 @@ void denial_line(
 		n = snprintf(line, line_bytes,
 			"agentjail: %s %s://%s%s%s denied by [inject]%s; see: agentjail why %llu\n",
 			method, msg->port == 80 ? "http" : "https", host, port, path, note, id);
+	else if (strcmp(msg->reason, PROXYMSG_REASON_UNTRUSTED) == 0)
+		n = snprintf(line, line_bytes,
+			"agentjail: %s%s: this program does not trust the session's certificate%s; give it "
+			"the file in $SSL_CERT_FILE, or take the rule out; see: agentjail why %llu\n",
+			host, port, note, id);
 	else
 		n = snprintf(line, line_bytes,
 			"agentjail: connect %s:%u denied by [egress]%s; see: agentjail why %llu\n",

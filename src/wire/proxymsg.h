@@ -21,6 +21,9 @@ enum proxymsg_type {
 enum proxymsg_via { PROXYMSG_TRANSPARENT, PROXYMSG_CONNECT, PROXYMSG_ABSOLUTE, PROXYMSG_SOCKS,
 	PROXYMSG_LOCALHOST, PROXYMSG_DNS, PROXYMSG_LITERAL, PROXYMSG_VIA_COUNT };
 
+/* The reason that is told to the command in words of its own. */
+#define PROXYMSG_REASON_UNTRUSTED "client refused the session's certificate authority"
+
 struct proxymsg {
 	uint32_t type, via;
 	uint64_t connection; /* the proxy's number of it */

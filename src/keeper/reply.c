@@ -19,8 +19,11 @@
  */
 #define WAITING_MAX (5u << 20)
 
-/* Rationale: less than any value that is looked for; a longer match is one with little doubt. */
-#define RELEASE_MAX (REDACT_MIN - 1)
+/*
+ * Rationale: half of the shortest value that is looked for. A longer match is hardly innocent, and
+ * what ends a message (a digit of base64 and a line end, a lone '%') is shorter.
+ */
+#define RELEASE_MAX (REDACT_MIN / 2)
 
 void reply_init(struct reply *reply, const struct reply_rules *rules, struct out *out)
 {
@@ -244,13 +247,13 @@ size_t reply_room(const struct reply *reply)
 
 bool reply_may_release(const struct reply *reply)
 {
-	return reply->stream != NULL && reply->has_head && redact_held(reply->stream) > 0 &&
-	       redact_held(reply->stream) <= RELEASE_MAX;
+	return reply->stream != NULL && reply->has_head &&
+	       redact_may_give(reply->stream, RELEASE_MAX);
 }
 
 int reply_release(struct reply *reply)
 {
-	redact_end(reply->stream, &reply->data);
+	redact_give(reply->stream, &reply->data);
 	if (reply->data.failed)
 		return refuse(reply, ENOMEM, "out of memory");
 	return reply_flush(reply);

@@ -607,6 +607,21 @@ for path in ("/echo", "/echo-head", "/echo-chunks", "/echo-gzip", "/echo-deflate
     case("F" + path.replace("/", "-"), f"the secret echoed: {path}", redacted)(attack)
 
 
+def mostly_redacted(result, seen):
+    if SECRET[5:12] in result or SECRET[12:] in result:
+        return f"most of the secret came back: {result[:300]!r}"
+    return None if result.endswith(b"*>") else f"the client got {result[:300]!r}"
+
+
+@case("F3-slow", "the secret echoed in pieces, with pauses between them", mostly_redacted)
+def _(c):
+    c.quiet = 0.6 if not c.is_bare else c.quiet
+    try:
+        return c.get("/echo-slow")
+    finally:
+        c.quiet = 0.3 if not c.is_bare else c.quiet
+
+
 @case("F4-unknown", "a coding that nobody knows", lambda result, seen: "the secret came back" if SECRET in
       result else None)
 def _(c):

@@ -99,6 +99,9 @@ class Echo(origin.Origin):
             return (list(cases.RAW_REPLIES.values())[int(path[5:])],)
         if path == b"/extra":
             return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
+        if path == b"/echo-slow":
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n<" % (len(secret) + 2), secret[:1],
+                    secret[1:5], secret[5:12], secret[12:] + b">"]
         made = {
             b"/echo-base64": b"x".join(base64.b64encode(b"x" * n + secret) for n in range(3)),
             b"/echo-percent": urllib.parse.quote(SECRET, safe="").encode() +

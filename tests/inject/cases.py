@@ -5,6 +5,7 @@ what is wrong, or None. Whatever a case checks, the driver also looks for the se
 Hosts: api.test has a rule (Authorization: Bearer), scoped.test one for GET and POST of /v1/*,
 git.test one with `basic`, query.test one with `query`, key.test one for X-Api-Key; evil.test is
 allowed without a rule; denied.test is not allowed."""
+import time
 
 BEARER = b"Authorization: Bearer S3CR3T-canary-0123456789abcdef"
 SECRET = b"S3CR3T-canary-0123456789abcdef"
@@ -639,6 +640,34 @@ def _(c):
 
 
 # ---- rules of other kinds ----
+
+def in_time(result, seen):
+    return None if result.startswith(b"200 in time") else f"the client got {result[:200]!r}"
+
+
+@case("ttl", "a value that has expired is fetched anew while a response with the old one goes on", in_time)
+def _(c):
+    get = b"GET %s HTTP/1.1\r\nHost: ttl.test\r\n\r\n"
+    busy = c.tls(c.tcp("ttl.test"), "ttl.test")
+    busy.sendall(get % b"/seconds")
+    if c.is_bare:
+        return b""
+    time.sleep(1.8)
+    start = time.monotonic()
+    answer = c.get("/", host="ttl.test")
+    took = time.monotonic() - start
+    busy.settimeout(5)
+    rest = b""
+    while len(rest.partition(b"\r\n\r\n")[2]) < 20:
+        more = busy.recv(4096)
+        if not more:
+            break
+        rest += more
+    busy.close()
+    if status(answer) != "200" or took > 2.2 or not rest.endswith(b"." * 20):
+        return b"%r after %.1f s, %r" % (answer, took, rest)
+    return b"200 in time"
+
 
 def has(sni, *wanted):
     def check(result, seen):

@@ -14,7 +14,7 @@ import origin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = origin.SECRET
-RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test expired.test "
+RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test ttl.test expired.test "
               "wrongname.test selfsigned.test constrained.test").split()
 OTHER_HOSTS = ["evil.test"]
 PROFILE = """
@@ -48,6 +48,12 @@ secret = env:TEST_API_TOKEN
 host = key.test
 header = X-Api-Key: {{secret}}
 secret = env:TEST_API_TOKEN
+
+[inject ttl]
+host = ttl.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+ttl = 1
 
 [inject wild]
 host = *.wild.test
@@ -99,6 +105,8 @@ class Echo(origin.Origin):
             return (list(cases.RAW_REPLIES.values())[int(path[5:])],)
         if path == b"/extra":
             return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
+        if path == b"/seconds":
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"] + [b"."] * 20
         if path == b"/echo-slow":
             return [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n<" % (len(secret) + 2), secret[:1],
                     secret[1:5], secret[5:12], secret[12:] + b">"]

@@ -18,6 +18,12 @@
  * is a bomb. It waits in memory when the client is slow.
  */
 #define WAITING_MAX (5u << 20)
+/*
+ * Rationale: of all connections together. Beyond it, who has more than a usual answer becomes when
+ * it is decoded is broken off.
+ */
+#define WAITING_ALL_MAX (64u << 20)
+#define WAITING_FAIR (256u << 10)
 
 /*
  * Rationale: half of the shortest value that is looked for. A longer match is hardly innocent, and
@@ -192,6 +198,12 @@ int reply_flush(struct reply *reply)
 	return r < 0 ? refuse(reply, -r, "the proxy has gone") : 0;
 }
 
+static bool is_too_much(const struct out *out)
+{
+	return out->bytes > WAITING_MAX ||
+	       (out_all_bytes() > WAITING_ALL_MAX && out->bytes > WAITING_FAIR);
+}
+
 /* Text that is decoded, and all of it ours. */
 static int pass(struct reply *reply, const char *bytes, size_t n)
 {
@@ -205,7 +217,7 @@ static int pass(struct reply *reply, const char *bytes, size_t n)
 		buf_add(&reply->data, bytes, n);
 	if (reply->data.failed)
 		return refuse(reply, ENOMEM, "out of memory");
-	if (reply->out->bytes > WAITING_MAX)
+	if (is_too_much(reply->out))
 		return refuse(reply, EPROTO, "its content grows beyond measure when it is decoded");
 	return reply->data.len >= KEEPMSG_DATA_MAX ? reply_flush(reply) : 0;
 }

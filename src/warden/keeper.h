@@ -11,8 +11,8 @@
 /* Rationale: events and connections of one turn of the loop, so that execs do not wait. */
 #define KEEPER_BATCH 16u
 
-/* Rationale: the proxy reads its answer within a turn of its loop; a few turns' worth of them. */
-#define KEEPER_REFUSED 64u
+/* Rationale: the proxy may read its answer late; as many as wait in a rule's socket at once. */
+#define KEEPER_REFUSED 288u
 
 enum keeper_state {
 	KEEPER_IDLE,     /* the first connection starts it; before not_before_ms all are refused */

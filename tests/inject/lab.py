@@ -232,6 +232,12 @@ def play_inject_mode(server, program, profile, project, env):
     injected("git", "sh", "-c", "git ls-remote https://api.test/x || true")
     out, _ = run("sh", "-c", "env; tr '\\0' '\\n' </proc/$PPID/environ; ls -A; id -u")
     tap(not finds_secret(out) and str(os.geteuid()).encode() in out, "mode inject: no secret in the environment", out)
+    out, _ = run("sh", "-c", 'curl -sS https://api.test/; for p in $PPID $(cat /proc/$PPID/task/*/children); do '
+                 '[ $p = $$ ] || for f in /proc/$p/environ /proc/$p/fd/*; do timeout 0.2 cat "$f"; done; done')
+    if os.geteuid() == 0:
+        tap(True, "mode inject: no secret in what others of the user may open", skip="root may open everything")
+    else:
+        tap(not finds_secret(out) and b"ok 0" in out, "mode inject: no secret in what others of the user may open", out)
     out, seen = run("curl", "-sS", "https://evil.test/echo")
     tap(b"GET /echo" in out and SECRET.encode() not in b"".join(c.data for c in seen),
         "mode inject: a host without rules is passed on", out)

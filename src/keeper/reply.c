@@ -81,7 +81,9 @@ static int need_stream(struct reply *reply)
 
 static bool is_dropped(const struct reply *reply, struct keepmsg_text name)
 {
-	if (keepmsg_is_framing_name(name.at, name.n) || field_is(name, "alt-svc"))
+	/* TE is the client's to say; some servers say it too. */
+	if (keepmsg_is_framing_name(name.at, name.n) || field_is(name, "alt-svc") ||
+		field_is(name, "te"))
 		return true;
 	for (size_t i = 0; i < reply->rules->n_strips; i++)
 		if (field_is(name, reply->rules->strips[i].value))

@@ -623,6 +623,20 @@ def _(c):
         c.quiet = 0.3 if not c.is_bare else c.quiet
 
 
+def answers(word):
+    return lambda result, seen: None if result.endswith(word) else f"the client got {result[:300]!r}"
+
+
+@case("D11-te", "a response with TE comes without it", answers(b"\r\n\r\nwith te"))
+def _(c):
+    return c.get("/te")
+
+
+@case("D11-head", "hEAD is not HEAD: its response has its body", answers(b"\r\n\r\nok 0"))
+def _(c):
+    return c.get("/", method="hEAD")
+
+
 @case("F4-unknown", "a coding that nobody knows", lambda result, seen: "the secret came back" if SECRET in
       result else None)
 def _(c):

@@ -105,6 +105,8 @@ class Echo(origin.Origin):
             return (list(cases.RAW_REPLIES.values())[int(path[5:])],)
         if path == b"/extra":
             return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
+        if path == b"/te":
+            return origin.reply(body=b"with te", fields=[b"TE: trailers"])
         if path == b"/seconds":
             return [b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"] + [b"."] * 20
         if path == b"/echo-slow":

@@ -15,6 +15,8 @@
 /* Rationale: between two stages; a round of the outer one, small beside the windows. */
 #define PIPE_BYTES (16u << 10)
 #define ZSTD_WINDOW_LOG 23
+/* Rationale: the window, and the tables and buffers beside it. */
+#define ZSTD_STAGE_BYTES ((1u << ZSTD_WINDOW_LOG) + (512u << 10))
 #define ZSTD_HEADER_BYTES 18u /* RFC 8878, 3.1.1: magic number and the longest header */
 
 enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_BROTLI, CODING_ZSTD };
@@ -37,12 +39,15 @@ struct stage {
 struct decode {
 	size_t n_stages; /* stages[0] takes what comes from the server */
 	struct stage stages[DECODE_STACK_MAX];
-	size_t memory; /* given out by allocate() */
+	size_t memory;   /* given out by allocate() */
+	size_t reserved; /* what libzstd may take by itself */
 	struct {
 		char bytes[PIPE_BYTES];
 		size_t at, n;
 	} pipes[DECODE_STACK_MAX - 1];
 };
+
+static size_t all_memory; /* of all decoders */
 
 /* A budget over all stages: each block knows its size. */
 static void *allocate(void *opaque, size_t n)
@@ -50,13 +55,14 @@ static void *allocate(void *opaque, size_t n)
 	struct decode *d = opaque;
 	size_t *block;
 
-	if (n > DECODE_MEMORY_MAX - d->memory)
+	if (n > DECODE_MEMORY_MAX - d->memory || n > DECODE_ALL_MAX - all_memory)
 		return NULL;
 	block = calloc(1, n + 16);
 	if (block == NULL)
 		return NULL;
 	*block = n;
 	d->memory += n;
+	all_memory += n;
 	return (char *)block + 16;
 }
 
@@ -69,6 +75,7 @@ static void give_back(void *opaque, void *address)
 		return;
 	block = (size_t *)(void *)((char *)address - 16);
 	d->memory -= *block;
+	all_memory -= *block;
 	free(block);
 }
 
@@ -95,12 +102,16 @@ static int add_stage(struct decode *d, enum coding coding, struct err *err)
 		if (s->brotli == NULL)
 			return err_set(err, ENOMEM, "brotli");
 	} else {
+		if (ZSTD_STAGE_BYTES > DECODE_ALL_MAX - all_memory)
+			return err_set(err, ENOMEM, "zstd");
 		s->zstd = ZSTD_createDStream();
 		if (s->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(
 					       s->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG))) {
 			ZSTD_freeDStream(s->zstd);
 			return err_set(err, ENOMEM, "zstd");
 		}
+		d->reserved += ZSTD_STAGE_BYTES;
+		all_memory += ZSTD_STAGE_BYTES;
 	}
 	d->n_stages++;
 	return 0;
@@ -193,6 +204,7 @@ void decode_free(struct decode *decode)
 			BrotliDecoderDestroyInstance(s->brotli);
 		ZSTD_freeDStream(s->zstd);
 	}
+	all_memory -= decode->reserved;
 	free(decode);
 }
 

@@ -23,6 +23,12 @@
  */
 #define DECODE_MEMORY_MAX (32u << 20)
 
+/*
+ * Rationale: of all decoders of the process. A server that codes without being asked is rare, one
+ * that does so with the largest windows and a thousand connections means harm.
+ */
+#define DECODE_ALL_MAX (256u << 20)
+
 struct decode;
 
 struct decode_io {
@@ -42,7 +48,7 @@ enum decode_state {
 /*
  * A decoder for the value of Content-Encoding: codings, comma-separated, in the order in which they
  * were applied. *ret is NULL for identity alone or an empty list: nothing to do. 0, -ENOTSUP with
- * text for a coding that is not known or too many, -ENOMEM.
+ * text for a coding that is not known or too many, -ENOMEM (also of DECODE_ALL_MAX).
  */
 int decode_new(const char *value, size_t n, struct decode **ret, struct err *err);
 void decode_free(struct decode *decode);

@@ -191,7 +191,8 @@ int h1_request(struct h1 *h1, const struct inject_request *request)
 	r = send_bytes(h1, w.at, w.n);
 	memory_give(w.at);
 	h1->is_chunked = request->framing == KEEPMSG_UNKNOWN;
-	h1->is_bodiless = field_says(request->method, "head");
+	/* Other spellings are other methods, to servers too. */
+	h1->is_bodiless = request->method.n == 4 && memcmp(request->method.at, "HEAD", 4) == 0;
 	h1->asked_upgrade = (request->flags & KEEPMSG_UPGRADE) != 0;
 	h1->is_complete = false;
 	h1->state = HEAD;

@@ -29,7 +29,7 @@
 
 struct child {
 	pid_t pid; /* 0: free */
-	uint32_t rule;
+	uint32_t rule, serial;
 	int reason; /* a pipe */
 };
 
@@ -130,9 +130,10 @@ static struct limit_use *use_of(struct mother *mother, uint32_t rule)
 	return mother->uses[rule];
 }
 
-static void tell_ended(const struct mother *mother, uint32_t rule, int status, const char *reason)
+static void tell_ended(
+	const struct mother *mother, const struct child *child, int status, const char *reason)
 {
-	struct keepmsg_ended ended = { .rule = rule, .status = status };
+	struct keepmsg_ended ended = { .rule = child->rule, .serial = child->serial, .status = status };
 
 	(void)snprintf(ended.reason, sizeof(ended.reason), "%.159s", reason);
 	_Static_assert(KEEPMSG_REASON_MAX == 160, "the text is cut above");
@@ -147,8 +148,8 @@ static struct child *free_child(struct mother *mother)
 	return NULL;
 }
 
-static int fork_keeper(struct mother *mother, struct keeper_start *start, uint32_t rule,
-	struct err *err)
+static int fork_keeper(struct mother *mother, struct keeper_start *start,
+	const struct child *want, struct err *err)
 {
 	struct child *child = free_child(mother);
 	AUTO_CLOSE int reads = -1;
@@ -167,7 +168,7 @@ static int fork_keeper(struct mother *mother, struct keeper_start *start, uint32
 		live(mother, start, writes, self);
 	if (pid < 0)
 		return err_set(err, errno, "fork");
-	*child = (struct child){ pid, rule, take_fd(&reads) };
+	*child = (struct child){ pid, want->rule, want->serial, take_fd(&reads) };
 	return 0;
 }
 
@@ -197,6 +198,7 @@ static void start_keeper(
 	struct keeper_start start = { .policy = mother->policy,
 		.roots = mother->roots,
 		.ttl_s = message->ttl_s };
+	const struct child want = { .rule = message->rule, .serial = message->serial };
 	struct err err = { 0 };
 	int r = 0;
 
@@ -206,11 +208,11 @@ static void start_keeper(
 	} else {
 		start.rule = mother->rules[message->rule];
 		start.use = use_of(mother, message->rule);
-		r = start.use != NULL ? fork_keeper(mother, &start, message->rule, &err)
+		r = start.use != NULL ? fork_keeper(mother, &start, &want, &err)
 				      : err_set(&err, ENOMEM, "limits");
 	}
 	if (r < 0)
-		tell_ended(mother, message->rule, EXIT_AGENTJAIL << 8, err.text);
+		tell_ended(mother, &want, EXIT_AGENTJAIL << 8, err.text);
 }
 
 /* ---- the loop ---- */
@@ -238,7 +240,7 @@ static void bury(struct mother *mother, struct child *child, int status)
 
 	reason[n > 0 ? n : 0] = '\0';
 	(void)close(child->reason);
-	tell_ended(mother, child->rule, status, reason);
+	tell_ended(mother, child, status, reason);
 	child->pid = 0;
 }
 

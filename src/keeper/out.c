@@ -19,6 +19,13 @@ struct out_item {
 	char bytes[];
 };
 
+static size_t all_bytes;
+
+size_t out_all_bytes(void)
+{
+	return all_bytes;
+}
+
 void out_init(struct out *out, int fd)
 {
 	*out = (struct out){ .fd = fd };
@@ -33,6 +40,7 @@ void out_done(struct out *out)
 		free(item);
 	}
 	out->last = NULL;
+	all_bytes -= out->bytes;
 	out->bytes = 0;
 }
 
@@ -67,6 +75,7 @@ static int keep(struct out *out, const struct iovec io[2])
 		out->first = item;
 	out->last = item;
 	out->bytes += n;
+	all_bytes += n;
 	return 0;
 }
 
@@ -159,6 +168,7 @@ int out_flush(struct out *out)
 
 			out->first = item->next;
 			out->bytes -= item->n;
+			all_bytes -= item->n;
 			free(item);
 		}
 		if (out->first == NULL)

@@ -19,6 +19,9 @@ struct out {
 	bool is_full; /* the socket took no more */
 };
 
+/* How many bytes wait in all of them. */
+size_t out_all_bytes(void);
+
 void out_init(struct out *out, int fd);
 void out_done(struct out *out);
 

@@ -73,8 +73,17 @@ struct redact_stream *redact_stream_make(void *block, const struct redact *redac
  */
 void redact_feed(struct redact_stream *stream, const void *bytes, size_t n, struct buf *out);
 
-/* How many bytes are held back. */
+/* How many bytes are held back, or were given early and are not yet known to be harmless. */
 size_t redact_held(const struct redact_stream *stream);
+
+/*
+ * Early, because someone may wait for what is held back: may it be given away, which it may as long
+ * as it is at most `most` bytes, those counted that were given before and still belong to what may
+ * be a value? redact_give() does it. The search goes on as if nothing had been given: of a value
+ * that comes as slowly as its sender likes, no more than those bytes get through.
+ */
+bool redact_may_give(const struct redact_stream *stream, size_t most);
+void redact_give(struct redact_stream *stream, struct buf *out);
 
 /* The end of the input: appends what was held back. Then the stream begins again. */
 void redact_end(struct redact_stream *stream, struct buf *out);

@@ -26,6 +26,7 @@ struct redact_stream {
 	uint32_t pos; /* the search has come so far */
 	uint32_t n_threads, n_work;
 	uint32_t n_used; /* most bytes in work since it was wiped */
+	uint32_t n_given; /* bytes at the beginning of work that redact_give() has given away */
 	struct thread threads[];
 };
 
@@ -56,7 +57,7 @@ struct redact_stream *redact_stream_make(void *block, const struct redact *redac
 void redact_stream_wipe(struct redact_stream *stream)
 {
 	explicit_bzero(work_of(stream), stream->n_used);
-	stream->n = stream->pos = stream->n_threads = stream->n_used = 0;
+	stream->n = stream->pos = stream->n_threads = stream->n_used = stream->n_given = 0;
 }
 
 size_t redact_held(const struct redact_stream *stream)
@@ -213,7 +214,22 @@ static void search(struct redact_stream *s, bool is_last)
 	} while (step(s, is_last));
 }
 
-/* Gives away what is in front of every thread: to out, or to *at where out is NULL. */
+/* Up to there, unless it was given before: to out, or to *at where out is NULL. */
+static void give(struct redact_stream *s, uint32_t upto, struct buf *out, char **at)
+{
+	const uint8_t *from = work_of(s) + s->n_given;
+	uint32_t n = upto > s->n_given ? upto - s->n_given : 0;
+
+	if (out != NULL) {
+		buf_add(out, from, n);
+	} else {
+		memcpy(*at, from, n);
+		*at += n;
+	}
+	s->n_given += n;
+}
+
+/* Gives away and forgets what is in front of every thread. */
 static void release(struct redact_stream *s, struct buf *out, char **at)
 {
 	uint8_t *work = work_of(s);
@@ -222,12 +238,8 @@ static void release(struct redact_stream *s, struct buf *out, char **at)
 	for (uint32_t i = 0; i < s->n_threads; i++)
 		if (s->threads[i].start < upto)
 			upto = s->threads[i].start;
-	if (out != NULL) {
-		buf_add(out, work, upto);
-	} else {
-		memcpy(*at, work, upto);
-		*at += upto;
-	}
+	give(s, upto, out, at);
+	s->n_given -= upto;
 	memmove(work, work + upto, s->n - upto);
 	s->n -= upto;
 	s->pos -= upto;
@@ -270,6 +282,16 @@ void redact_feed(struct redact_stream *stream, const void *bytes, size_t n, stru
 		buf_add(out, bytes, n);
 	else
 		take(stream, bytes, n, out, NULL);
+}
+
+bool redact_may_give(const struct redact_stream *stream, size_t most)
+{
+	return stream->n > stream->n_given && stream->n <= most;
+}
+
+void redact_give(struct redact_stream *stream, struct buf *out)
+{
+	give(stream, stream->n, out, NULL);
 }
 
 void redact_end(struct redact_stream *stream, struct buf *out)

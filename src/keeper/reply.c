@@ -18,9 +18,18 @@
  * is a bomb. It waits in memory when the client is slow.
  */
 #define WAITING_MAX (5u << 20)
+/*
+ * Rationale: of all connections together. Beyond it, who has more than a usual answer becomes when
+ * it is decoded is broken off.
+ */
+#define WAITING_ALL_MAX (64u << 20)
+#define WAITING_FAIR (256u << 10)
 
-/* Rationale: less than any value that is looked for; a longer match is one with little doubt. */
-#define RELEASE_MAX (REDACT_MIN - 1)
+/*
+ * Rationale: half of the shortest value that is looked for. A longer match is hardly innocent, and
+ * what ends a message (a digit of base64 and a line end, a lone '%') is shorter.
+ */
+#define RELEASE_MAX (REDACT_MIN / 2)
 
 void reply_init(struct reply *reply, const struct reply_rules *rules, struct out *out)
 {
@@ -72,7 +81,9 @@ static int need_stream(struct reply *reply)
 
 static bool is_dropped(const struct reply *reply, struct keepmsg_text name)
 {
-	if (keepmsg_is_framing_name(name.at, name.n) || field_is(name, "alt-svc"))
+	/* TE is the client's to say; some servers say it too. */
+	if (keepmsg_is_framing_name(name.at, name.n) || field_is(name, "alt-svc") ||
+		field_is(name, "te"))
 		return true;
 	for (size_t i = 0; i < reply->rules->n_strips; i++)
 		if (field_is(name, reply->rules->strips[i].value))
@@ -189,6 +200,12 @@ int reply_flush(struct reply *reply)
 	return r < 0 ? refuse(reply, -r, "the proxy has gone") : 0;
 }
 
+static bool is_too_much(const struct out *out)
+{
+	return out->bytes > WAITING_MAX ||
+	       (out_all_bytes() > WAITING_ALL_MAX && out->bytes > WAITING_FAIR);
+}
+
 /* Text that is decoded, and all of it ours. */
 static int pass(struct reply *reply, const char *bytes, size_t n)
 {
@@ -202,7 +219,7 @@ static int pass(struct reply *reply, const char *bytes, size_t n)
 		buf_add(&reply->data, bytes, n);
 	if (reply->data.failed)
 		return refuse(reply, ENOMEM, "out of memory");
-	if (reply->out->bytes > WAITING_MAX)
+	if (is_too_much(reply->out))
 		return refuse(reply, EPROTO, "its content grows beyond measure when it is decoded");
 	return reply->data.len >= KEEPMSG_DATA_MAX ? reply_flush(reply) : 0;
 }
@@ -244,13 +261,13 @@ size_t reply_room(const struct reply *reply)
 
 bool reply_may_release(const struct reply *reply)
 {
-	return reply->stream != NULL && reply->has_head && redact_held(reply->stream) > 0 &&
-	       redact_held(reply->stream) <= RELEASE_MAX;
+	return reply->stream != NULL && reply->has_head &&
+	       redact_may_give(reply->stream, RELEASE_MAX);
 }
 
 int reply_release(struct reply *reply)
 {
-	redact_end(reply->stream, &reply->data);
+	redact_give(reply->stream, &reply->data);
 	if (reply->data.failed)
 		return refuse(reply, ENOMEM, "out of memory");
 	return reply_flush(reply);

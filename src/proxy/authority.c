@@ -23,6 +23,7 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -217,6 +218,8 @@ int authority_main(int argc, char **argv)
 	struct err err = { 0 };
 	int r;
 
+	/* In a session without places others of the user's processes may look; lockdown.c insists. */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	log_init("authority", LOG_WARN);
 	r = argc == 3 ? run(&a, argv[2], &err)
 		      : err_set(&err, 0, "this role is started by agentjail itself");

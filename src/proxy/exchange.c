@@ -143,6 +143,16 @@ static void no_keeper(struct exchange *x)
 	fail_later(x, 502, reason);
 }
 
+/* Its secret takes long to come, and the socket that connections wait in for it is full. */
+static void busy_keeper(struct exchange *x)
+{
+	char reason[KEEPMSG_REASON_MAX];
+
+	(void)snprintf(reason, sizeof(reason), "too many connections wait for the keeper of rule %.90s",
+		rules_name(x->rule));
+	fail_later(x, 503, reason);
+}
+
 /* ---- to the keeper ---- */
 
 static void start_dial(struct exchange *x);
@@ -277,6 +287,10 @@ static void hand_over(struct exchange *x, int server)
 	struct exchange_link *link;
 	int fd = keep_open(peer->proxy->rules[rule], &peer->target, peer->is_plain, server);
 
+	if (fd == -EAGAIN) {
+		busy_keeper(x);
+		return;
+	}
 	if (fd < 0) {
 		no_keeper(x);
 		return;

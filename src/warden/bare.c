@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -226,6 +227,9 @@ int bare_start(struct warden *w, struct err *err)
 		return -err->code;
 	if (set_environment(w, login, port) < 0)
 		return err_set(err, ENOMEM, "environment");
+	/* The agent has our user: it must not open the pipes that the secrets wait in (proc(5)). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(err, errno, "PR_SET_DUMPABLE");
 	say_limits(w);
 	w->bare = fork();
 	if (w->bare < 0) {

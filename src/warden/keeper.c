@@ -11,12 +11,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 
 /* Rationale: a source that fails is asked again, but never more often than this. */
 #define BACKOFF_FIRST_S 2
 #define BACKOFF_LAST_S 64
+/* Rationale: a keeper counts from its own start, some milliseconds after the warden does. */
+#define EXPIRY_MARGIN_S 1
 
 static int64_t now_ms(void)
 {
@@ -117,11 +120,24 @@ static void let_go_of_pipes(struct keeper *keeper)
 		cleanup_close(&keeper->sources[slot].value);
 }
 
+/* Nobody else tells when a keeper stops reading that still has something to do. */
+static int set_timer(struct keeperctl *k, struct keeper *keeper)
+{
+	struct itimerspec when = { .it_value.tv_sec = (time_t)keeper->ttl_s + EXPIRY_MARGIN_S };
+
+	cleanup_close(&keeper->timer);
+	keeper->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (keeper->timer < 0 || timerfd_settime(keeper->timer, 0, &when, NULL) < 0)
+		return -errno;
+	return keeper_watch(k, keeper->timer, keeper_event(k, keeper, KEEPER_EVENT_TIMER));
+}
+
 static void start_keeper(struct warden *w, struct keeperctl *k, struct keeper *keeper)
 {
 	struct keepmsg_start msg = { .rule = (uint32_t)rules_index(keeper->rule),
 		.slots = keeper->wanted,
-		.ttl_s = (uint32_t)keeper->ttl_s };
+		.ttl_s = (uint32_t)keeper->ttl_s,
+		.serial = keeper->serial };
 	int fds[1 + KEEPMSG_SLOT_COUNT], r;
 	size_t n = 0;
 
@@ -129,7 +145,9 @@ static void start_keeper(struct warden *w, struct keeperctl *k, struct keeper *k
 	for (unsigned slot = 0; slot < KEEPMSG_SLOT_COUNT; slot++)
 		if ((keeper->wanted & 1u << slot) != 0)
 			fds[n++] = keeper->sources[slot].value;
-	r = fdpass_send(k->sock, &msg, sizeof(msg), fds, n);
+	r = keeper->ttl_s > 0 ? set_timer(k, keeper) : 0;
+	if (r == 0)
+		r = fdpass_send(k->sock, &msg, sizeof(msg), fds, n);
 	let_go_of_pipes(keeper);
 	if (r < 0) {
 		failed(w, k, keeper, "the keepers do not answer");
@@ -219,17 +237,32 @@ void keeper_connection(struct warden *w, struct keeperctl *k, struct keeper *kee
 		fetch(w, k, keeper);
 }
 
+static void become_idle(struct warden *w, struct keeperctl *k, struct keeper *keeper)
+{
+	record(w, keeper, "expired");
+	keeper->reason[0] = '\0';
+	keeper->not_before_ms = 0;
+	keeper->state = KEEPER_IDLE;
+	(void)keeper_watch(k, keeper->ours, keeper_event(k, keeper, KEEPER_EVENT_SOCKET));
+}
+
+void keeper_expired(struct warden *w, struct keeperctl *k, struct keeper *keeper)
+{
+	cleanup_close(&keeper->timer);
+	if (keeper->state != KEEPER_RUNNING)
+		return;
+	keeper->serial++;
+	become_idle(w, k, keeper);
+}
+
 void keeper_ended(struct warden *w, struct keeperctl *k, struct keeper *keeper,
 	const struct keepmsg_ended *msg)
 {
+	cleanup_close(&keeper->timer);
 	set_reason(keeper, msg->reason);
 	if (WIFEXITED(msg->status) && WEXITSTATUS(msg->status) == KEEPMSG_EXIT_EXPIRED &&
 		keeper->ours >= 0) {
-		record(w, keeper, "expired");
-		keeper->reason[0] = '\0';
-		keeper->not_before_ms = 0;
-		keeper->state = KEEPER_IDLE;
-		(void)keeper_watch(k, keeper->ours, keeper_event(k, keeper, KEEPER_EVENT_SOCKET));
+		become_idle(w, k, keeper);
 		return;
 	}
 	record(w, keeper, "ended");

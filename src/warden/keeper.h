@@ -11,8 +11,8 @@
 /* Rationale: events and connections of one turn of the loop, so that execs do not wait. */
 #define KEEPER_BATCH 16u
 
-/* Rationale: the proxy reads its answer within a turn of its loop; a few turns' worth of them. */
-#define KEEPER_REFUSED 64u
+/* Rationale: the proxy may read its answer late; as many as wait in a rule's socket at once. */
+#define KEEPER_REFUSED 288u
 
 enum keeper_state {
 	KEEPER_IDLE,     /* the first connection starts it; before not_before_ms all are refused */
@@ -29,6 +29,8 @@ struct keeper {
 	uint32_t wanted, fetched; /* bits of slots */
 	unsigned n_failures;      /* in a row */
 	int64_t not_before_ms;
+	int timer;           /* of the ttl while it runs, or -1 */
+	uint32_t serial;     /* of the one that runs; those before it have expired and may still live */
 	unsigned long ttl_s;             /* 0: none */
 	char reason[KEEPMSG_REASON_MAX]; /* of the last failure */
 };
@@ -48,9 +50,10 @@ struct keeperctl {
 
 /* What an event of the epoll is of: a rule's socket or one of its sources, or the mother. */
 #define KEEPER_EVENT_SOCKET 15u
+#define KEEPER_EVENT_TIMER 14u
 #define KEEPER_EVENT_MOTHER UINT64_MAX
 
-/* What an event is of, as a number; slot: enum keepmsg_slot or KEEPER_EVENT_SOCKET. */
+/* What an event is of, as a number; slot: enum keepmsg_slot or KEEPER_EVENT_*. */
 uint64_t keeper_event(const struct keeperctl *k, const struct keeper *keeper, unsigned slot);
 int keeper_watch(struct keeperctl *k, int fd, uint64_t event); /* 0 or -errno */
 void keeper_unwatch(struct keeperctl *k, int fd);              /* -1 is fine */
@@ -67,6 +70,9 @@ void keeper_source_came(
 /* What the mother says of its end. */
 void keeper_ended(struct warden *w, struct keeperctl *k, struct keeper *keeper,
 	const struct keepmsg_ended *msg);
+
+/* Its ttl is over. It may work on what it has; what comes from now on is for another one. */
+void keeper_expired(struct warden *w, struct keeperctl *k, struct keeper *keeper);
 
 /* For the rest of the session: what was given away went with the mother, the rest is refused. */
 void keeper_gone(struct warden *w, struct keeperctl *k, struct keeper *keeper, const char *why);

@@ -118,7 +118,8 @@ static void read_mother(struct warden *w, struct keeperctl *k)
 			lost(w, k);
 			return;
 		}
-		if (k->keepers[msg.rule].state == KEEPER_RUNNING)
+		if (k->keepers[msg.rule].state == KEEPER_RUNNING &&
+			k->keepers[msg.rule].serial == msg.serial)
 			keeper_ended(w, k, &k->keepers[msg.rule], &msg);
 	}
 }
@@ -137,6 +138,8 @@ void keeperctl_dispatch(struct warden *w, struct keeperctl *k)
 			read_mother(w, k);
 		else if (id != KEEPER_EVENT_MOTHER && slot == KEEPER_EVENT_SOCKET)
 			keeper_connection(w, k, keeper);
+		else if (id != KEEPER_EVENT_MOTHER && slot == KEEPER_EVENT_TIMER)
+			keeper_expired(w, k, keeper);
 		/* An earlier event of this turn may have stopped it. */
 		else if (id != KEEPER_EVENT_MOTHER && keeper->sources[slot].pid > 0)
 			keeper_source_came(w, k, keeper, slot);
@@ -150,12 +153,13 @@ static int init_keeper(struct keeperctl *k, struct keeper *keeper, struct err *e
 	const struct policy_item *ttl = rules_value(keeper->rule, RULES_TTL);
 	int pair[2];
 
-	keeper->ours = keeper->theirs = -1;
+	keeper->ours = keeper->theirs = keeper->timer = -1;
 	for (unsigned slot = 0; slot < KEEPMSG_SLOT_COUNT; slot++)
 		keeper->sources[slot] = (struct source){ .report = -1, .value = -1 };
 	if (ttl != NULL && !str_to_ulong(ttl->value, UINT32_MAX, &keeper->ttl_s))
 		return err_set(err, 0, "ttl is no number of seconds");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	/* Whoever reads may find that another one was faster: see keeper_expired(). */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return err_set(err, errno, "socketpair");
 	keeper->ours = pair[0];
 	keeper->theirs = pair[1];
@@ -202,6 +206,7 @@ void keeperctl_stop(struct warden *w, struct keeperctl *k)
 		keeper_stop_sources(w, k, &k->keepers[i]);
 		cleanup_close(&k->keepers[i].ours);
 		cleanup_close(&k->keepers[i].theirs);
+		cleanup_close(&k->keepers[i].timer);
 	}
 	if (k->mother > 0) {
 		(void)kill(k->mother, SIGKILL);

@@ -137,11 +137,13 @@ struct keepmsg_start {
 	uint32_t rule;  /* index in policy_rules() */
 	uint32_t slots; /* bit of each slot that has a pipe */
 	uint32_t ttl_s; /* the keeper ends by itself after so many seconds; 0: with the session */
+	uint32_t serial; /* of the rule's keepers: one that has expired may outlive its ttl */
 };
 
 /* Mother to warden: a keeper has ended. */
 struct keepmsg_ended {
 	uint32_t rule;
+	uint32_t serial; /* keepmsg_start's */
 	int32_t status; /* wait status; exit status KEEPMSG_EXIT_EXPIRED: ttl is over, all is well */
 	char reason[KEEPMSG_REASON_MAX]; /* for people, may be empty; never of the secret */
 };

@@ -5,6 +5,7 @@ what is wrong, or None. Whatever a case checks, the driver also looks for the se
 Hosts: api.test has a rule (Authorization: Bearer), scoped.test one for GET and POST of /v1/*,
 git.test one with `basic`, query.test one with `query`, key.test one for X-Api-Key; evil.test is
 allowed without a rule; denied.test is not allowed."""
+import time
 
 BEARER = b"Authorization: Bearer S3CR3T-canary-0123456789abcdef"
 SECRET = b"S3CR3T-canary-0123456789abcdef"
@@ -607,6 +608,35 @@ for path in ("/echo", "/echo-head", "/echo-chunks", "/echo-gzip", "/echo-deflate
     case("F" + path.replace("/", "-"), f"the secret echoed: {path}", redacted)(attack)
 
 
+def mostly_redacted(result, seen):
+    if SECRET[5:12] in result or SECRET[12:] in result:
+        return f"most of the secret came back: {result[:300]!r}"
+    return None if result.endswith(b"*>") else f"the client got {result[:300]!r}"
+
+
+@case("F3-slow", "the secret echoed in pieces, with pauses between them", mostly_redacted)
+def _(c):
+    c.quiet = 0.6 if not c.is_bare else c.quiet
+    try:
+        return c.get("/echo-slow")
+    finally:
+        c.quiet = 0.3 if not c.is_bare else c.quiet
+
+
+def answers(word):
+    return lambda result, seen: None if result.endswith(word) else f"the client got {result[:300]!r}"
+
+
+@case("D11-te", "a response with TE comes without it", answers(b"\r\n\r\nwith te"))
+def _(c):
+    return c.get("/te")
+
+
+@case("D11-head", "hEAD is not HEAD: its response has its body", answers(b"\r\n\r\nok 0"))
+def _(c):
+    return c.get("/", method="hEAD")
+
+
 @case("F4-unknown", "a coding that nobody knows", lambda result, seen: "the secret came back" if SECRET in
       result else None)
 def _(c):
@@ -624,6 +654,34 @@ def _(c):
 
 
 # ---- rules of other kinds ----
+
+def in_time(result, seen):
+    return None if result.startswith(b"200 in time") else f"the client got {result[:200]!r}"
+
+
+@case("ttl", "a value that has expired is fetched anew while a response with the old one goes on", in_time)
+def _(c):
+    get = b"GET %s HTTP/1.1\r\nHost: ttl.test\r\n\r\n"
+    busy = c.tls(c.tcp("ttl.test"), "ttl.test")
+    busy.sendall(get % b"/seconds")
+    if c.is_bare:
+        return b""
+    time.sleep(1.8)
+    start = time.monotonic()
+    answer = c.get("/", host="ttl.test")
+    took = time.monotonic() - start
+    busy.settimeout(5)
+    rest = b""
+    while len(rest.partition(b"\r\n\r\n")[2]) < 20:
+        more = busy.recv(4096)
+        if not more:
+            break
+        rest += more
+    busy.close()
+    if status(answer) != "200" or took > 2.2 or not rest.endswith(b"." * 20):
+        return b"%r after %.1f s, %r" % (answer, took, rest)
+    return b"200 in time"
+
 
 def has(sni, *wanted):
     def check(result, seen):

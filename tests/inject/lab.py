@@ -14,7 +14,7 @@ import origin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = origin.SECRET
-RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test expired.test "
+RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test ttl.test expired.test "
               "wrongname.test selfsigned.test constrained.test").split()
 OTHER_HOSTS = ["evil.test"]
 PROFILE = """
@@ -48,6 +48,12 @@ secret = env:TEST_API_TOKEN
 host = key.test
 header = X-Api-Key: {{secret}}
 secret = env:TEST_API_TOKEN
+
+[inject ttl]
+host = ttl.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+ttl = 1
 
 [inject wild]
 host = *.wild.test
@@ -99,6 +105,13 @@ class Echo(origin.Origin):
             return (list(cases.RAW_REPLIES.values())[int(path[5:])],)
         if path == b"/extra":
             return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
+        if path == b"/te":
+            return origin.reply(body=b"with te", fields=[b"TE: trailers"])
+        if path == b"/seconds":
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"] + [b"."] * 20
+        if path == b"/echo-slow":
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n<" % (len(secret) + 2), secret[:1],
+                    secret[1:5], secret[5:12], secret[12:] + b">"]
         made = {
             b"/echo-base64": b"x".join(base64.b64encode(b"x" * n + secret) for n in range(3)),
             b"/echo-percent": urllib.parse.quote(SECRET, safe="").encode() +
@@ -221,6 +234,12 @@ def play_inject_mode(server, program, profile, project, env):
     injected("git", "sh", "-c", "git ls-remote https://api.test/x || true")
     out, _ = run("sh", "-c", "env; tr '\\0' '\\n' </proc/$PPID/environ; ls -A; id -u")
     tap(not finds_secret(out) and str(os.geteuid()).encode() in out, "mode inject: no secret in the environment", out)
+    out, _ = run("sh", "-c", 'curl -sS https://api.test/; for p in $PPID $(cat /proc/$PPID/task/*/children); do '
+                 '[ $p = $$ ] || for f in /proc/$p/environ /proc/$p/fd/*; do timeout 0.2 cat "$f"; done; done')
+    if os.geteuid() == 0:
+        tap(True, "mode inject: no secret in what others of the user may open", skip="root may open everything")
+    else:
+        tap(not finds_secret(out) and b"ok 0" in out, "mode inject: no secret in what others of the user may open", out)
     out, seen = run("curl", "-sS", "https://evil.test/echo")
     tap(b"GET /echo" in out and SECRET.encode() not in b"".join(c.data for c in seen),
         "mode inject: a host without rules is passed on", out)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import zlib
 
 SECRET = "S3CR3T-canary-0123456789abcdef"
@@ -168,6 +169,11 @@ class Origin:
             if isinstance(answer, tuple):  # sent, then closed
                 stream.sendall(answer[0])
                 return
+            if isinstance(answer, list):  # piece by piece, each a while after the one before
+                for piece in answer:
+                    stream.sendall(piece)
+                    time.sleep(0.25)
+                continue
             stream.sendall(answer if method != b"HEAD" else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
 
     def answer(self, method, path, target, head, body):

@@ -343,6 +343,28 @@ static void test_window(void)
 	}
 }
 
+/* A thousand connections of one server, each with the largest windows there are. */
+static void test_all(void)
+{
+	static struct decode *many[1000];
+	struct decode *one = NULL;
+	struct err err;
+	size_t n = 0;
+	int r = 0;
+
+	while (n < ARRAY_LEN(many) && r == 0) {
+		r = decode_new("zstd, zstd", 10, &many[n], &err);
+		n += r == 0;
+	}
+	tap_ok(r == -ENOMEM && n > 8 && n < 32, "all decoders have a bound together: %zu", n);
+	tap_ok(decode_new("gzip", 4, &one, &err) == 0 && one != NULL, "a small one fits beside");
+	decode_free(one);
+	while (n > 0)
+		decode_free(many[--n]);
+	tap_ok(decode_new("zstd, zstd", 10, &one, &err) == 0, "what is freed is there again");
+	decode_free(one);
+}
+
 int main(void)
 {
 	test_codings();
@@ -352,5 +374,6 @@ int main(void)
 	test_names();
 	test_bombs();
 	test_window();
+	test_all();
 	return tap_done();
 }

@@ -216,6 +216,45 @@ static void test_flow(void)
 	tap_is(out.data + out.len - 7, "e9 ghp_", "the end gives away what was held back");
 }
 
+/* As if nothing came for a while behind each piece: at most four bytes of a value get through. */
+static void feed_slowly(const char *text, size_t piece, struct buf *out)
+{
+	for (size_t n = strlen(text); n > 0;) {
+		size_t part = piece < n ? piece : n;
+
+		redact_feed(stream, text, part, out);
+		if (redact_may_give(stream, 4))
+			redact_give(stream, out);
+		text += part;
+		n -= part;
+	}
+	redact_end(stream, out);
+}
+
+static void test_slow(void)
+{
+	static const char *const forms[] = { "ghp_1234567890abcdefABCDEFghijklmnopqrst",
+		"Z2hwXzEyMzQ1Njc4OTBhYmNkZWZBQkNERUZnaGlqa2xtbm9wcXJzdA==",
+		"\\u0067hp_1234567890abcdefABCDEFghijklmnopqrst" };
+	bool all_cut = true, all_whole = true;
+
+	make_of(forms[0]);
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		for (size_t piece = 1; piece < 12; piece++) {
+			AUTO_BUF struct buf out = { 0 }, in = { 0 };
+
+			buf_addf(&in, "<%s> 50%% g", forms[i]);
+			feed_slowly(in.data, piece, &out);
+			all_whole = all_whole && out.len == in.len &&
+				    memcmp(out.data + out.len - 7, "> 50% g", 7) == 0;
+			all_cut = all_cut && memmem(out.data, out.len, forms[i] + 5, 5) == NULL &&
+				  memmem(out.data, out.len, forms[i] + 20, 5) == NULL;
+		}
+	}
+	tap_ok(all_cut, "a value that comes slowly is found, but for its beginning");
+	tap_ok(all_whole, "and nothing else of it is lost");
+}
+
 /* A megabyte of the beginning of a value, over and over, and of what stretches it. */
 static void test_bounds(void)
 {
@@ -354,6 +393,7 @@ int main(void)
 	test_forms();
 	test_false_positives();
 	test_flow();
+	test_slow();
 	test_bounds();
 	test_window();
 	test_wipe();

@@ -281,6 +281,29 @@ static void test_ttl(struct keeperctl *k, const int *ends)
 	tap_ok(is_refused(channel, "it crashed"), "connections are refused then, with the reason");
 }
 
+/* One that has expired and works on what it has neither reads nor ends. */
+static void test_outlived(struct keeperctl *k, const int *ends)
+{
+	int channel = open_channel(ends[3]);
+	struct started first, second, third;
+
+	turn(k);
+	if (!tap_ok(take_start(&first) && first.msg.rule == 3 && first.msg.ttl_s == 1,
+		    "a rule with a short ttl"))
+		return;
+	(void)usleep(2200 * 1000);
+	turn(k);
+	tap_ok(take_start(&second) && second.msg.rule == 3 &&
+			second.msg.serial != first.msg.serial,
+		"when its ttl is over another keeper is started, whether or not it has ended");
+	say_ended(3, KEEPMSG_EXIT_EXPIRED, "");
+	turn(k);
+	tap_ok(!take_start(&third), "its end is not that of the other one");
+	drop(&first);
+	drop(&second);
+	(void)close(channel);
+}
+
 static void test_failure(struct keeperctl *k, const int *ends)
 {
 	int first = open_channel(ends[2]), second = open_channel(ends[2]), third,
@@ -315,7 +338,7 @@ static void test_lost(struct keeperctl *k, const int *ends)
 	turn(k);
 	tap_ok(is_refused(channel, "start a new session"),
 		"a mother that sends what is no message is ended, and her rules with her");
-	channel = open_channel(ends[3]);
+	channel = open_channel(ends[4]);
 	turn(k);
 	tap_ok(is_refused(channel, "start a new session") && n_mothers == 1,
 		"also one that had no keeper yet; there is no second mother");
@@ -347,6 +370,7 @@ static void write_profile(void)
 		"file:/y\nclient-key = "
 		"file:/x\nttl = 10m\n"
 		"[inject three]\nhost = c.test\nheader = X: {secret}\nsecret = file:/x\n"
+		"[inject five]\nhost = e.test\nheader = X: {secret}\nsecret = env:E\nttl = 1\n"
 		"[inject four]\nhost = d.test\nheader = X: {secret}\nsecret = env:D\n";
 
 	(void)snprintf(path, sizeof(path), "%s/default.ini", dir);
@@ -358,17 +382,18 @@ static void test_all(void)
 {
 	struct err err = { 0 };
 	struct keeperctl *k = NULL;
-	int ends[4];
+	int ends[5];
 
 	if (!tap_ok(audit_open(&w.audit, dir, &err) == 0 && keeperctl_init(&w, &k, &err) == 0 &&
-			    keeperctl_proxy_ends(k, ends) == 4,
-		    "four rules"))
+			    keeperctl_proxy_ends(k, ends) == 5,
+		    "five rules"))
 		printf("# %s\n", err.text);
 	else {
 		keeperctl_set_mother(k, start_mother);
 		test_start(k, ends);
 		test_ttl(k, ends);
 		test_failure(k, ends);
+		test_outlived(k, ends);
 		test_lost(k, ends);
 		test_audit();
 	}

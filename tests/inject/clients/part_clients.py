@@ -16,7 +16,7 @@ H2_NAMES = ["two.test", "open2.test"]
 PROFILE = """
 [egress]
 allow = open1.test open2.test cdn.test
-private = {names}
+{private}
 
 [inject one]
 host = one.test
@@ -70,7 +70,7 @@ class Clients:
             "crates.test": services.needs("authorization", TOKEN, self.cargo.serve)})
         lab.allowed.update({n: ("authorization",) for n in
                             (*RULED, "git.test", "registry.test", "index.test", "crates.test")})
-        self.profile = lab.profile("clients", PROFILE.format(names=" ".join(NAMES)))
+        self.profile = lab.profile("clients", PROFILE.format(private=base.private(NAMES)))
         self.secrets = {"LAB_TOKEN": TOKEN}
         for name in ("fetch.py", "fetch.mjs"):
             with open(f"{base.HERE}/programs/{name}") as f:
@@ -180,7 +180,7 @@ class Clients:
         self.pair("git ls-remote", ["git", "ls-remote", "https://git.test/a/b"],
                   lambda out, _s: None if b"refs/heads/main" in out else "no refs", env=env)
         self.pair("git clone, commit, push (401 is what it would get first)", ["sh", "-ec", (
-            "rm -rf c; git clone -q https://git.test/a/b c; cd c; head -c 2000000 /dev/urandom >big; git add .; "
+            "c=$(mktemp -d c.XXXXXX); git clone -q https://git.test/a/b $c; cd $c; head -c 2000000 /dev/urandom >big; git add .; "
             "git -c user.name=x -c user.email=x@x commit -qm two; git push -q origin HEAD:refs/heads/new; "
             "git fetch -q; git log --oneline origin/new | wc -l; echo pushed")],
             lambda out, status: None if status == 0 and b"pushed" in out else f"status {status}", env=env)

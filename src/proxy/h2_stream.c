@@ -312,9 +312,20 @@ static void on_failed(void *arg, unsigned status, const char *reason)
 void h2_stream_sent_end(struct h2_stream *s)
 {
 	s->is_sent = true;
-	/* RFC 9113, 8.1: the client need not go on sending. */
-	if (!s->is_up_ended)
-		reset(s, NGHTTP2_NO_ERROR);
+	s->sent_ms = s->h2->setup.now_ms();
+}
+
+int64_t h2_stream_linger_ms(const struct h2_stream *s)
+{
+	return s->is_sent && !s->is_up_ended && s->sent_ms != INT64_MAX ? s->sent_ms + H2_LINGER_MS
+									: INT64_MAX;
+}
+
+/* RFC 9113, 8.1: the client need not go on sending. */
+void h2_stream_lingered(struct h2_stream *s)
+{
+	s->sent_ms = INT64_MAX;
+	reset(s, NGHTTP2_NO_ERROR);
 }
 
 void h2_stream_stalled(struct h2_stream *s)
@@ -366,6 +377,9 @@ void h2_stream_body(struct h2_stream *s, const char *bytes, size_t n)
 		took = 0;
 	if (took > 0)
 		(void)nghttp2_session_consume(s->h2->ng, s->id, took);
+	s->dropped_bytes += s->is_sent ? n : 0;
+	if (s->dropped_bytes > H2_LINGER_MAX && h2_stream_linger_ms(s) != INT64_MAX)
+		h2_stream_lingered(s);
 	if (took == n)
 		return;
 	compact(&s->up, &s->up_at);

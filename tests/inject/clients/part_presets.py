@@ -251,10 +251,14 @@ class Presets:
         refs = subprocess.run(["git", "-C", f"{repositories}/acme/repo.git", "branch"], capture_output=True, env=self.lab.env).stdout
         tap(status != 0 and receive and b"forbidden" not in refs and not any(base.finds(str(r.fields)) for r in receive),
             "github-read: clones; a push is refused and its pack goes without the token", f"{status} {out} {receive}")
-        out, _ = self.run(["sh", "-c", "curl -sS -w '%{http_code}' https://api.github.com/repos/acme/repo; "
-                           "curl -sS -w '%{http_code}' -d {} https://api.github.com/repos/acme/repo/issues"], self.reading)
-        tap(b"acme/repo" in out and b"created" not in out and b"403" in out,
-            "github-read: the API answers GET and refuses POST", out)
+        self.lab.write("large", b"x" * 3000000)
+        out, _ = self.run(["sh", "-c", (
+            "curl -sS -w '[%{http_code}]' https://api.github.com/repos/acme/repo; for v in 1.1 2; do "
+            "for i in 1 2 3 4 5; do curl -sS --http$v -w '[%{http_code}]' -d {} https://api.github.com/repos/acme/repo/issues; done; "
+            "curl -sS --http$v -w '[%{http_code}]' --data-binary @large https://api.github.com/repos/acme/repo/issues; done")],
+            self.reading)
+        tap(b"acme/repo" in out and b"created" not in out and out.count(b"[403]") == 12,
+            "github-read: the API answers GET and refuses POST, by both versions, with small and large bodies", out)
 
     def play_registries(self):
         npm = "npm --registry=https://lab.npmjs.org/ --no-update-notifier"

@@ -108,7 +108,7 @@ class Lab:
     """names: name -> address; services as the server's. base: a directory of ours; program may be empty:
     controls only."""
 
-    def __init__(self, base, program, names, h2_names=(), client_ca_names=()):
+    def __init__(self, base, program, names, h2_names=(), other_ca_names=()):
         self.base, self.program = base, program
         self.home, self.project, self.origin = f"{base}/home", f"{base}/home/project", f"{base}/origin"
         for folder in (self.project, f"{self.home}/.config/agentjail/profiles", self.origin, f"{base}/run"):
@@ -124,8 +124,12 @@ class Lab:
                      "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
             self.env[name] = BUNDLE
         self.namespace()
-        self.server = http.Server(self.services, {n: self.leaf for n in names}, h2_names,
-                                  {n: f"{self.ca}.pem" for n in client_ca_names})
+        other = make_ca(self.origin, "other-authority")
+        files = {n: self.leaf for n in names}
+        for n in other_ca_names:
+            files[n] = make_leaf(self.origin, n, other, [n])
+        shutil.copyfile(f"{other}.pem", f"{base}/other-ca.pem")
+        self.server = http.Server(self.services, files, h2_names)
         self.server.listen("127.0.0.1", 443)
         self.server.listen("127.0.0.1", 80, tls=False)
         self.allowed = {}  # name -> fields of requests that may have a secret
@@ -195,7 +199,7 @@ class Lab:
     def leaks(self):
         """Where a secret went that it should not have gone to, of the requests so far."""
         for r in self.server.seen():
-            allowed = self.allowed.get(r.sni, ()) if r.port == 443 else self.allowed.get(f"{r.sni or r.get('host')}:{r.port}", ())
+            allowed = self.allowed.get(r.sni, ()) if r.port == 443 else self.allowed.get(f"{r.sni}:{r.port}", ())
             for name, value in r.fields:
                 if finds(value) and name not in allowed:
                     return f"{name} of {r}"

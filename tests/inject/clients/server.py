@@ -50,18 +50,17 @@ class Response:
 
 
 class Server:
-    """services: name -> function; files: name -> certificate with key; h2_names speak HTTP/2 too;
-    client_ca: name -> authority that a client's certificate must come from."""
+    """services: name -> function; files: name -> certificate with key; h2_names speak HTTP/2 too."""
 
-    def __init__(self, services, files, h2_names=(), client_ca=None):
+    def __init__(self, services, files, h2_names=()):
         self.services, self.h2_names = services, set(h2_names)
         self.requests, self.lock, self.open_now, self.open_most = [], threading.Lock(), 0, 0
         self.connections = 0
         self.contexts, self.first = {}, next(iter(files.values()))
         for name, file in files.items():
-            self.contexts[name] = self.context(file, name, (client_ca or {}).get(name))
+            self.contexts[name] = self.context(file, name)
 
-    def context(self, file, name, client_ca):
+    def context(self, file, name, client_ca=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         context.set_alpn_protocols(["h2", "http/1.1"] if name in self.h2_names else ["http/1.1"])
@@ -78,20 +77,21 @@ class Server:
         with self.lock:
             return [r for r in self.requests if name is None or r.sni == name]
 
-    def listen(self, address, port, tls=True):
+    def listen(self, address, port, tls=True, context=None):
+        """context: one for all names, as that of a server that asks for certificates has to be."""
         server = socket.socket()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
         server.listen(256)
-        threading.Thread(target=self.accept, args=(server, port, tls), daemon=True).start()
+        threading.Thread(target=self.accept, args=(server, port, tls, context), daemon=True).start()
 
-    def accept(self, server, port, tls):
+    def accept(self, server, port, tls, context):
         while True:
             client, _ = server.accept()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.serve, args=(client, port, tls), daemon=True).start()
+            threading.Thread(target=self.serve, args=(client, port, tls, context), daemon=True).start()
 
-    def serve(self, client, port, tls):
+    def serve(self, client, port, tls, context):
         with self.lock:
             self.connections += 1
             self.open_now += 1
@@ -100,7 +100,7 @@ class Server:
             client.settimeout(60)
             sni = [None]
             if tls:
-                client = self.start_tls(client, sni)
+                client = self.start_tls(client, sni, context)
             if tls and client.selected_alpn_protocol() == "h2":
                 Session2(self, client, sni[0], port).run()
             else:
@@ -112,22 +112,25 @@ class Server:
             with self.lock:
                 self.open_now -= 1
 
-    def start_tls(self, client, sni):
+    def start_tls(self, client, sni, fixed):
         def choose(sock, name, _context):
             sni[0] = name
-            if name in self.contexts:
+            if name in self.contexts and not fixed:
                 sock.context = self.contexts[name]
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
+        context = fixed or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sni_callback = choose
+        if fixed:
+            return context.wrap_socket(client, server_side=True)
+        context.set_alpn_protocols(["http/1.1"])
         context.load_cert_chain(self.first)
         return context.wrap_socket(client, server_side=True)
 
     def answer(self, request):
         with self.lock:
             self.requests.append(request)
-        name = request.sni or (request.get("host") or "").partition(":")[0]
+        request.sni = request.sni or (request.get("host") or "").partition(":")[0]
+        name = request.sni
         service = self.services.get(name)
         return service(request) if service else Response(404, b"no such host\n")
 

@@ -248,8 +248,16 @@ class Clients:
         browser = shutil.which("chromium") or shutil.which("chromium-browser")
         if not browser:
             return skip("chromium", "not installed")
-        words = lambda a: f"{browser} --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --dump-dom {a} 2>err.txt"
-        return self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")], per=words)
+        # Bare, and for hosts without a rule, it believes the lab's authority as a company's: by its own list.
+        store = f"{self.lab.home}/.pki/nssdb"
+        if not shutil.which("certutil"):
+            return skip("chromium", "certutil is not installed")
+        os.makedirs(store, exist_ok=True)
+        for words in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "lab", "-i", f"{self.lab.ca}.pem"]):
+            subprocess.run(["certutil", "-d", f"sql:{store}", *words], check=True, capture_output=True)
+        flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=./chromium-$$ --dump-dom"
+        return self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
+                          per=lambda a: f"{browser} {flags} {a} 2>err.txt")
 
     def play(self, wanted):
         parts = {"fetchers": self.play_fetchers, "issuer": self.play_issuer, "git": self.play_git,

@@ -85,7 +85,8 @@ static int make_policy(int cert, struct buf *out, struct err *err)
 	buf_adds(out, "{\"CACertificates\":[\"");
 	if (add_base64(pem, out, err) < 0)
 		return -err->code;
-	buf_adds(out, "\"]}\n");
+	/* A company's own list stays: without this one of two files wins. */
+	buf_adds(out, "\"],\"PolicyListMultipleSourceMergeList\":[\"CACertificates\"]}\n");
 	return out->failed ? err_set(err, ENOMEM, "certificate") : 0;
 }
 

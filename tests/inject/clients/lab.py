@@ -17,13 +17,17 @@ DROP = [] if os.geteuid() == 0 else ["setpriv", "--inh-caps=-all", "--ambient-ca
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 KEYSTORE = "/etc/ssl/certs/java/cacerts"
 IS_FULL = bool(os.environ.get("FULL"))
-number, failed = 0, 0
+number, last = 0, time.monotonic()
+# From here on a check says how long it took.
+SLOW_S = 3.0
 
 
 def tap(ok, title, note="", skip=""):
-    global number, failed
+    global number, last
     number += 1
-    failed += not ok
+    if time.monotonic() - last > SLOW_S:
+        figure(f"{time.monotonic() - last:.1f} s for the next one")
+    last = time.monotonic()
     print(f"{'ok' if ok else 'not ok'} {number} - {title}" + (f" # SKIP {skip}" if skip else ""))
     for line in str(note).splitlines()[:40] if not ok else []:
         print("# " + line[:600])

@@ -75,13 +75,13 @@ class Clients:
         for name in ("fetch.py", "fetch.mjs"):
             with open(f"{base.HERE}/programs/{name}") as f:
                 lab.write(name, f.read())
-        for name in ("Fetch.class", "fetch-go", "cargo", "cargo-bin"):
+        for name in ("Fetch.class", "fetch-go"):
             if os.path.exists(f"{bin_dir}/{name}"):
                 shutil.copy(f"{bin_dir}/{name}", lab.project)
 
     # ---- one check ----
 
-    def pair(self, title, words, welcome, refused=None, env=None, timeout=60):
+    def pair(self, title, words, welcome, refused=None, env=None, timeout=60, options=()):
         """welcome(output): what is wrong in the cell, or None; bare it has to be something.
         refused(output): what is wrong with the control."""
         lab = self.lab
@@ -93,7 +93,7 @@ class Clients:
         if not lab.program:
             return tap(True, title)
         lab.server.clear()
-        out, status = lab.jail(self.profile, words, secrets=self.secrets, env=env, timeout=timeout)
+        out, status = lab.jail(self.profile, words, options, secrets=self.secrets, env=env, timeout=timeout)
         why = welcome(out, status) or lab.leaks()
         if base.finds(out):
             why = "the secret came back"
@@ -229,8 +229,9 @@ class Clients:
                   lambda out, s: None if b"200 uploaded" in out else f"status {s}")
 
     def play_cargo(self):
-        if not os.path.exists(f"{self.lab.project}/cargo-bin"):
-            return skip("cargo", "none that this user can run")
+        rust = f"{self.bin}/rust"
+        if not os.path.exists(f"{rust}/bin/cargo"):
+            return skip("cargo", "not installed")
         home = f"{self.lab.project}/cargo-home"
         self.lab.write("cargo-home/config.toml", (
             '[registries.lab]\nindex = "sparse+https://crates.test/index/"\n'
@@ -238,11 +239,11 @@ class Clients:
         self.lab.write("crate/Cargo.toml", '[package]\nname = "user"\nversion = "1.0.0"\nedition = "2021"\n'
                        '[dependencies]\nlabcrate = { version = "1", registry = "lab" }\n')
         self.lab.write("crate/src/lib.rs", "")
-        cargo = f"{self.lab.project}/cargo-bin"
-        return self.pair("cargo fetch from a sparse registry with auth-required", ["sh", "-c", (
-            f"cd crate; rm -rf Cargo.lock {home}/registry; CARGO_HOME={home} {cargo} fetch && "
+        return self.pair("cargo build, a dependency of a sparse registry with auth-required", ["sh", "-c", (
+            f"cd crate; rm -rf Cargo.lock target {home}/registry; PATH={rust}/bin:$PATH CARGO_HOME={home} cargo build && "
             f"ls {home}/registry/cache/*/labcrate-1.0.0.crate")],
-            lambda out, s: None if s == 0 and b"labcrate-1.0.0.crate" in out else f"status {s}")
+            lambda out, s: None if s == 0 and b"labcrate-1.0.0.crate" in out else f"status {s}",
+            options=["--read", rust])
 
     def play_browser(self):
         browser = shutil.which("chromium") or shutil.which("chromium-browser")

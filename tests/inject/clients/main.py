@@ -2,6 +2,7 @@
 import sys
 import time
 
+import canary
 import lab as base
 import part_clients
 import part_presets
@@ -22,6 +23,9 @@ def main():
         begin = time.monotonic()
         part(lab, bin_dir).play(wanted)
         base.figure(f"{part.__name__}: {time.monotonic() - begin:.1f} s")
+    lab.clear()
+    if program and not wanted:
+        canary.play_rest(lab)
 
 
 if __name__ == "__main__":

@@ -85,14 +85,14 @@ class Clients:
         """welcome(output): what is wrong in the cell, or None; bare it has to be something.
         refused(output): what is wrong with the control."""
         lab = self.lab
-        lab.server.clear()
+        lab.clear()
         out, status = lab.bare(words, env=env, timeout=timeout)
         why = refused(out) if refused else (None if welcome(out, status) else "let in without a credential")
         if why or lab.leaks():
             return tap(False, f"{title}: control", f"{why or lab.leaks()}\n{out.decode(errors='replace')}")
         if not lab.program:
             return tap(True, title)
-        lab.server.clear()
+        lab.clear()
         out, status = lab.jail(self.profile, words, options, secrets=self.secrets, env=env, timeout=timeout)
         why = welcome(out, status) or lab.leaks()
         if base.finds(out):

@@ -224,7 +224,7 @@ class Presets:
             "github: downloads and pages go without the token", f"{out} {heard}")
 
     def run(self, words, profile=None, **more):
-        self.lab.server.clear()
+        self.lab.clear()
         if not self.lab.program:
             return self.lab.bare(words, **more)
         return self.lab.jail(profile or self.profile, words, secrets=self.secrets, **more)

@@ -2,11 +2,14 @@
 process of the session is killed."""
 import hashlib
 import os
+import resource
+import signal
 import subprocess
 import threading
 import time
 from concurrent import futures
 
+import canary
 import lab as base
 import services
 from lab import CORE, IS_FULL, figure, skip, tap
@@ -301,6 +304,8 @@ class Protocols:
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
 
     def cell(self):
+        # What is killed might leave a core.
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
         process = self.lab.start(self.profile, [SYSTEM_PYTHON, "proto.py"], secrets=self.secrets)
         talk = Talk(process)
         self.processes = Processes(process.pid)
@@ -315,7 +320,7 @@ class Protocols:
                 return tap(False, f"{title}: control", f"let in without a credential: {out}")
         if not lab.program:
             return tap(True, title)
-        lab.server.clear()
+        lab.clear()
         out = self.jail.ask(*words)
         why = next((f"no {h!r}" for h in has if h not in out), None)
         why = why or (seen and seen(lab.server.seen())) or lab.leaks()
@@ -444,14 +449,14 @@ class Protocols:
         keepers = self.processes.keepers()
         if not keepers:
             return None
-        os.kill(max(keepers), 9)
+        os.kill(max(keepers), signal.SIGSEGV)
         base.wait_for(lambda: max(keepers) not in self.processes.keepers())
         return name
 
     def play(self, wanted):
         parts = {"small": self.play_small, "streams": self.play_streams, "bodies": self.play_bodies,
                  "connections": self.play_connections, "grpc": self.play_grpc, "keys": self.play_keys,
-                 "sources": self.play_sources, "kills": self.play_kills}
+                 "sources": self.play_sources, "kills": self.play_kills, "canary": lambda: None}
         if wanted and not wanted & set(parts):
             return
         self.without = self.bare()
@@ -460,6 +465,8 @@ class Protocols:
             if not wanted or name in wanted:
                 part()
         self.without.end()
+        if self.jail and (not wanted or "canary" in wanted):
+            canary.play_memory(self.processes, [TOKEN, *(f"tok_{CORE}_{n}" for n in ("file", "ring", "0", "1"))])
         if self.jail:
             self.said = self.jail.end()
             self.lab.outputs.append((["what was said"], self.said))

@@ -433,9 +433,10 @@ static int compare_entries(const void *pa, const void *pb)
 		[MOUNT_READ] = 4,
 		[MOUNT_PROTECT] = 5,
 		[MOUNT_HASHED] = 6,
-		[MOUNT_KEYSTORE] = 7,
-		[MOUNT_ROOTS] = 8,
-		[MOUNT_HIDE] = 9 };
+		[MOUNT_POLICIES] = 7,
+		[MOUNT_KEYSTORE] = 8,
+		[MOUNT_ROOTS] = 9,
+		[MOUNT_HIDE] = 10 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 

@@ -63,6 +63,10 @@ static const struct place places[] = {
 	{ MOUNT_HASHED, "/etc/pki/ca-trust/extracted/pem/directory-hash" },
 	{ MOUNT_HASHED, "/var/lib/ca-certificates/pem" },
 	{ MOUNT_HASHED, "/var/lib/ca-certificates/openssl" },
+	/* Chromium and its kin; below /etc/opt Chrome, Chrome for Testing, Edge */
+	{ MOUNT_POLICIES, "/etc/chromium" },
+	{ MOUNT_POLICIES, "/etc/opt" },
+	{ MOUNT_POLICIES, "/etc/brave" },
 	/* Java */
 	{ MOUNT_KEYSTORE, "/etc/ssl/certs/java/cacerts" },
 	{ MOUNT_KEYSTORE, "/etc/pki/ca-trust/extracted/java/cacerts" },
@@ -125,7 +129,7 @@ static int add_file(struct search *s, const char *path, enum mount_kind kind)
 	if (real == NULL || stat(real, &st) < 0)
 		return 0;
 	entry.is_dir = S_ISDIR(st.st_mode);
-	if (entry.is_dir != (kind == MOUNT_HASHED) || (!entry.is_dir && !S_ISREG(st.st_mode)) ||
+	if (entry.is_dir != (kind == MOUNT_HASHED || kind == MOUNT_POLICIES) || (!entry.is_dir && !S_ISREG(st.st_mode)) ||
 		!is_shown_and_fixed(s, real))
 		return 0;
 	s->n++;

@@ -72,7 +72,7 @@ int view_enter_agent(const struct agent_request *request, struct err *err)
 
 /* What is mounted over files of certificate authorities; all of it in one read-only tmpfs. */
 struct view_trust {
-	int bundle, keystore, hashed; /* O_PATH; -1: the profile has no rules */
+	int bundle, keystore, hashed, policies; /* O_PATH; -1: the profile has no rules */
 };
 
 /* Copies what the session's authority delivered to TRUST_DIR below root. */
@@ -80,7 +80,7 @@ int view_trust_init(struct view_trust *t, int root, const struct trust_files *fi
 	__attribute__((warn_unused_result));
 void view_trust_done(struct view_trust *t);
 
-/* Mounts MOUNT_ROOTS, MOUNT_KEYSTORE or MOUNT_HASHED over target (O_PATH). */
+/* Mounts MOUNT_ROOTS, MOUNT_KEYSTORE, MOUNT_HASHED or MOUNT_POLICIES over target (O_PATH). */
 int view_trust_mount(const struct view_trust *t, int target, enum mount_kind kind, struct err *err)
 	__attribute__((warn_unused_result));
 

@@ -173,7 +173,8 @@ static int mount_over(struct view *v, size_t i, struct err *err)
 		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
 	if (e->kind == MOUNT_HIDE)
 		return view_hide(&v->masks, target, err);
-	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED)
+	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
+		e->kind == MOUNT_POLICIES)
 		return view_trust_mount(&v->trust, target, e->kind, err);
 	return view_protect(target, e->kind, 0, err);
 }
@@ -191,6 +192,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_ROOTS:
 	case MOUNT_KEYSTORE:
 	case MOUNT_HASHED:
+	case MOUNT_POLICIES:
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
 	case MOUNT_EMPTY:
@@ -416,7 +418,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		.cell = cell,
 		.root = -1,
 		.masks = { -1, -1, -1 },
-		.trust = { -1, -1, -1 } };
+		.trust = { -1, -1, -1, -1 } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)

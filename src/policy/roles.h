@@ -28,6 +28,7 @@ enum mount_kind {
 	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
 	MOUNT_KEYSTORE, /* the same, of Java */
 	MOUNT_HASHED, /* a directory of them, by the hash of their names */
+	MOUNT_POLICIES, /* a directory of browsers' policies, which name the session's */
 	MOUNT_EMPTY, /* a writable tmpfs of its own: the closed HOME */
 	MOUNT_KIND_COUNT
 };
@@ -86,6 +87,7 @@ struct trust_files {
 #define TRUST_CERT TRUST_DIR "/session-ca.crt"
 #define TRUST_KEYSTORE TRUST_DIR "/cacerts"
 #define TRUST_HASHED TRUST_DIR "/certs"
+#define TRUST_POLICIES TRUST_DIR "/browsers"
 
 struct cell_request {
 	const struct run_plan *plan;

@@ -351,10 +351,9 @@ int64_t h2_session_deadline_ms(const struct h2_session *h2)
 		sooner(&at, h2->idle_since_ms + H2_IDLE_TIMEOUT_S * 1000);
 	TAILQ_FOREACH(s, &h2->streams, links)
 	{
+		sooner(&at, h2_stream_linger_ms(s));
 		if (h2_stream_is_pending(s))
 			sooner(&at, s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000);
-		if (s->lingers_until_ms != 0)
-			sooner(&at, s->lingers_until_ms);
 	}
 	return at;
 }
@@ -377,10 +376,10 @@ void h2_session_tick(struct h2_session *h2)
 	}
 	TAILQ_FOREACH(s, &h2->streams, links)
 	{
-		if (h2_stream_is_pending(s) &&
+		if (h2_stream_linger_ms(s) <= now)
+			h2_stream_lingered(s);
+		else if (h2_stream_is_pending(s) &&
 			s->stalled_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now)
 			h2_stream_stalled(s);
-		else if (s->lingers_until_ms != 0 && s->lingers_until_ms <= now)
-			h2_stream_lingered(s);
 	}
 }

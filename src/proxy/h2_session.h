@@ -38,8 +38,13 @@
  * still for minutes; a forgotten one must not hold its channel for ever.
  */
 #define H2_STALL_TIMEOUT_S 600
-/* Rationale: what the client had sent before it saw the response is here by then. */
-#define H2_LINGER_MS 500
+/*
+ * What a client still sends when its response is complete is thrown away for so long and up to so
+ * much; then it is told to stop. Rationale: told at once, programs that have not sent all of a small
+ * body (curl) report the reset and not the response.
+ */
+#define H2_LINGER_MS 1000
+#define H2_LINGER_MAX H2_STREAM_WINDOW
 /* A connection without a request ends, orderly. Rationale: clients just open another one. */
 #define H2_IDLE_TIMEOUT_S 600
 
@@ -130,7 +135,8 @@ struct h2_stream {
 	struct h2_fields *late; /* head of a response without body, which goes with its end */
 	struct h2_fields *trailers;
 	unsigned n_interim;
-	int64_t lingers_until_ms; /* the response has gone, the request has not ended; 0: no */
+	int64_t sent_ms;          /* is_sent: when; INT64_MAX: and the client was told to stop */
+	size_t dropped_bytes;     /* and came since */
 	int64_t stalled_since_ms; /* when the client last took something, or had nothing to take */
 	bool is_head;             /* HEAD: the response has no body */
 	bool is_up_ended;         /* the client has sent all */
@@ -161,11 +167,11 @@ void h2_stream_body_end(struct h2_stream *s);
 /* The response's head went out; its last byte did. */
 void h2_stream_sent_head(struct h2_stream *s);
 void h2_stream_sent_end(struct h2_stream *s);
+/* When the client is to be told that nobody reads the rest of its request; INT64_MAX: never. */
+int64_t h2_stream_linger_ms(const struct h2_stream *s);
+void h2_stream_lingered(struct h2_stream *s);
 /* The client has not taken anything for H2_STALL_TIMEOUT_S. */
 void h2_stream_stalled(struct h2_stream *s);
-
-/* The request has not ended in the time after its response. */
-void h2_stream_lingered(struct h2_stream *s);
 /* Does something of the response wait for the client? */
 bool h2_stream_is_pending(const struct h2_stream *s);
 

@@ -312,18 +312,19 @@ static void on_failed(void *arg, unsigned status, const char *reason)
 void h2_stream_sent_end(struct h2_stream *s)
 {
 	s->is_sent = true;
-	/*
-	 * RFC 9113, 8.1: the client need not go on sending. But a reset that comes together with the
-	 * response makes clients forget the response (curl 7.88): they have a moment to end by
-	 * themselves, within the window that they have.
-	 */
-	if (!s->is_up_ended)
-		s->lingers_until_ms = s->h2->setup.now_ms() + H2_LINGER_MS;
+	s->sent_ms = s->h2->setup.now_ms();
 }
 
+int64_t h2_stream_linger_ms(const struct h2_stream *s)
+{
+	return s->is_sent && !s->is_up_ended && s->sent_ms != INT64_MAX ? s->sent_ms + H2_LINGER_MS
+									: INT64_MAX;
+}
+
+/* RFC 9113, 8.1: the client need not go on sending. */
 void h2_stream_lingered(struct h2_stream *s)
 {
-	s->lingers_until_ms = 0;
+	s->sent_ms = INT64_MAX;
 	reset(s, NGHTTP2_NO_ERROR);
 }
 
@@ -370,16 +371,15 @@ void h2_stream_body(struct h2_stream *s, const char *bytes, size_t n)
 {
 	size_t took = n;
 
-	if (s->lingers_until_ms != 0) {
-		(void)nghttp2_session_consume_connection(s->h2->ng, n);
-		return;
-	}
 	if (s->x != NULL && s->up.len == 0)
 		took = s->h2->setup.backend->send(s->x, bytes, n);
 	else if (s->x != NULL)
 		took = 0;
 	if (took > 0)
 		(void)nghttp2_session_consume(s->h2->ng, s->id, took);
+	s->dropped_bytes += s->is_sent ? n : 0;
+	if (s->dropped_bytes > H2_LINGER_MAX && h2_stream_linger_ms(s) != INT64_MAX)
+		h2_stream_lingered(s);
 	if (took == n)
 		return;
 	compact(&s->up, &s->up_at);

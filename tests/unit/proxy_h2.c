@@ -135,11 +135,11 @@ static void failures(void)
 	tap_is(drain(),
 		"1:H(:status=403 content-type=text/plain; charset=utf-8 content-length=26) "
 		"1:D(agentjail: no rule for it\n)E ",
-		"a refusal says why");
+		"a refusal says why, and waits for a client that is still sending");
 	said.len = 0;
 	fake_ms += H2_LINGER_MS;
 	h2_session_tick(h2);
-	tap_is(drain(), "1:R(0) ", "and a moment later the rest of the request is not wanted");
+	tap_is(drain(), "1:R(0) ", "for a moment: the rest of the request is not wanted");
 	said.len = 0;
 	reply(&fakes[1], 200, KEEPMSG_LENGTH, 10);
 	fakes[1].ops->data(fakes[1].arg, "part", 4);

@@ -1,7 +1,8 @@
 /*
  * Request paths: the normal form is one (normal again it is the same), has no dot segment in either
- * reading of %2F, and patterns keep their word: what contains another matches what that matches,
- * and two that match one path overlap. Input: two patterns and a target, a line each.
+ * reading of %2F, also for who decodes twice, and patterns keep their word: what contains another
+ * matches what that matches, and two that match one path overlap. Input: two patterns and a target,
+ * a line each.
  */
 #include "input.h"
 #include "base/cleanup.h"
@@ -25,6 +26,35 @@ static void check_segments(const char *path, bool is_decoded)
 		segment[strcspn(segment, ";")] = '\0';
 		assert(strcmp(segment, ".") != 0 && strcmp(segment, "..") != 0);
 		assert(segment[0] != '\0' || rest == NULL);
+	}
+}
+
+static int hex_value(char c)
+{
+	static const char digits[] = "0123456789ABCDEFabcdef";
+	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+	return at == NULL ? -1 : at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
+}
+
+/* As a server reads it that decodes again what it has decoded. */
+static void check_decoded_often(const char *path)
+{
+	AUTO_FREE char *copy = strdup(path);
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *out = copy;
+
+		for (const char *s = copy; *s != '\0'; s++) {
+			if (*s == '%' && hex_value(s[1]) >= 0 && hex_value(s[2]) >= 0) {
+				*out++ = (char)(hex_value(s[1]) * 16 + hex_value(s[2]));
+				s += 2;
+			} else {
+				*out++ = *s;
+			}
+		}
+		*out = '\0';
+		check_segments(copy, false);
 	}
 }
 
@@ -84,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_bytes(path.data);
 	check_segments(path.data, false);
 	check_segments(path.data, true);
+	check_decoded_often(path.data);
 	assert(normal(path.data, &again) && strcmp(again.data, path.data) == 0);
 	if (is_pattern(a_text, &a) && is_pattern(b_text, &b))
 		check_patterns(a.data, b.data, path.data);

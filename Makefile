@@ -227,6 +227,7 @@ deps: ## install what building and testing need and is not there
 
 bench: all ## measure what agentjail costs
 	AGENTJAIL=$(abspath $(PROGRAM)) tests/bench/run
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/bench/net
 
 # ---- checks without running anything ----
 

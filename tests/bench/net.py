@@ -57,10 +57,10 @@ GOALS = {
 
 
 class Cpu:
-    """Seconds of CPU of some processes while bodies went by."""
+    """Seconds of CPU of some processes, and bytes, connections or requests in that time."""
 
     def __init__(self):
-        self.spent, self.bytes = 0.0, 0
+        self.spent, self.done = 0.0, 0
 
     @staticmethod
     def of(pids):
@@ -71,9 +71,9 @@ class Cpu:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def per_gib(self):
-        """Seconds a GiB."""
-        return self.spent / self.bytes * 2**30 if self.bytes else 0
+    def each(self, scale):
+        """Seconds for as many as scale says."""
+        return self.spent / self.done * scale if self.done else 0
 
 
 def memory(pids):
@@ -117,8 +117,9 @@ def figures(kind, said):
 
 def measure(lab, took, cpu):
     """One round."""
-    proxies = lab.roles()["@proxy"]
-    watched = {"splice relay": [lab.relay.pid] if lab.relay else [], "agentjail": proxies}
+    roles = lab.roles()
+    others = {name: [process.pid] for name, process in lab.running}
+    ours = roles["@proxy"] + roles["@keeper"] + [lab.cell.process.pid]
     for _, kind, connections, rows in GROUPS:
         if ONLY and kind not in ONLY:
             continue
@@ -126,16 +127,17 @@ def measure(lab, took, cpu):
             line = command(kind, row, connections)
             if line is None or row[4] in lab.missing:
                 continue
-            pids = watched.get(title, []) if kind == "down" else []
+            pids = ours if row[0] == CELL else others.get(row[4], [])
             before = Cpu.of(pids)
             said = (lab.cell if row[0] == CELL else lab.bare).run(line)
             values = figures(kind, said)
             if values is None:
                 print(f"{kind}, {title}: {said[-300:]}", file=sys.stderr)
             took.setdefault((kind, title), []).append(values)
-            if pids and values:
-                cpu[title].spent += Cpu.of(pids) - before
-                cpu[title].bytes += values[1]
+            if values and len(values) > 1 and kind != "latency":
+                spent = cpu.setdefault((kind, title), Cpu())
+                spent.spent += Cpu.of(pids) - before
+                spent.done += values[1]
 
 
 def good(took, kind, title):
@@ -196,10 +198,28 @@ def print_latency(took):
                 "{:.0f} us")
 
 
+def print_cpu(cpu):
+    """What the processes between client and origin used; it counts whoever else is running."""
+    print("\nCPU of all processes between client and origin (agentjail: with the one that keeps the audit)")
+    for kind, scale, unit in (("down", 2**30, "ms a GiB"), ("up", 2**30, "ms a GiB"),
+                              ("connects", 1, "ms each"), ("requests", 1, "ms each")):
+        rows = {title: spent.each(scale) * 1000 for (of, title), spent in cpu.items()
+                if of == kind and not title.startswith("direct")}
+        for title, value in rows.items():
+            print(f"  {kind:10}{title:40}{value:14.3f} {unit}")
+        for title, other in ((title, other) for title in rows for other in rows
+                             if title.startswith("agentjail") and title != other and rows[other]):
+            goal = 1.2 if kind in ("down", "up") and other == "splice relay" else None
+            if goal:
+                verdict(f"{kind}: {title} to {other}", rows[title] / rows[other], goal, False)
+            else:
+                print(f"  {kind + ': ' + title + ' to ' + other:58}{rows[title] / rows[other]:13.2f}x")
+
+
 def main():
     """Prints the table."""
     lab = net_lab.Lab(base, program)
-    took, cpu = {}, {"splice relay": Cpu(), "agentjail": Cpu()}
+    took, cpu = {}, {}
     for host in net_lab.HOSTS.split():
         lab.cell.run(f"./load requests {host} 443 - 1 0.1")
     roles = lab.roles()
@@ -212,11 +232,7 @@ def main():
     print_rates(lab, took)
     if not ONLY or "latency" in ONLY:
         print_latency(took)
-    print("\nCPU of the relaying process, seconds a GiB of download")
-    for title, spent in cpu.items():
-        print(f"  {title:40}{spent.per_gib():14.2f}")
-    relay = cpu["splice relay"].per_gib()
-    verdict("agentjail to splice relay", cpu["agentjail"].per_gib() / relay if relay else None, 1.2, False)
+    print_cpu(cpu)
     print(f"\nmemory (PSS) of {len(roles['@proxy'])} proxy, keepers and their mother: {len(roles['@keeper'])}, MiB")
     verdict("after one request to each host", idle, 6, False, "{:.1f}")
     verdict("after the load", loaded, 6, False, "{:.1f}")

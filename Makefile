@@ -29,12 +29,16 @@ probe = $(shell echo 'int main(void){return 0;}' | \
 	$(CC) -Werror $(1) -x c - -o /dev/null >/dev/null 2>&1 && echo '$(1)')
 
 # Targets that compile nothing themselves are spared the questions to the compiler.
-ifneq ($(filter-out clean help deps uninstall check demo,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean help deps uninstall check demo fuzz,$(or $(MAKECMDGOALS),all)),)
 HARD_FLAGS := $(foreach f,$(WANTED_FLAGS),$(call probe,$(f)))
 HARD_LDFLAGS := $(foreach f,$(WANTED_LDFLAGS),$(call probe,$(f)))
 endif
 
-ifdef SAN
+ifdef FUZZER
+OPT_FLAGS := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+LINK_SAN := -fsanitize=address,undefined
+else ifdef SAN
 OPT_FLAGS := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
 LINK_SAN := -fsanitize=address,undefined
 else
@@ -152,7 +156,7 @@ $(B)/obj/%_blob.o: $(B)/%
 	$(Q)printf '.section .rodata\n.globl $*_blob\n.globl $*_blob_end\n.balign 16\n$*_blob:\n.incbin "$(B)/$*"\n$*_blob_end:\n.byte 0\n.section .note.GNU-stack,"",%%progbits\n' > $(B)/obj/$*_blob.S
 	$(Q)$(CC) -c -o $@ $(B)/obj/$*_blob.S
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*.d $(B)/test/unit/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*.d $(B)/test/unit/*.d $(B)/test/fuzz/*.d)
 
 # ---- tests ----
 
@@ -173,10 +177,32 @@ $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)
 	$(call say,TEST)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(call unit_libs,$*)
 
+# Fuzz targets, as their replays over the corpus that is kept (tests/fuzz/seeds.py writes the first
+# inputs of some). From an archive: what a target defines itself takes the place of the program's.
+FUZZ_SRCS := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(B)/test/fuzz/%,$(FUZZ_SRCS))
+FUZZ_MAIN := $(if $(FUZZER),-fsanitize=fuzzer,tests/fuzz/replay.c)
+
+$(B)/test/net.a: $(filter-out %/main_net.o,$(NET_OBJS))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rc $@ $^
+
+$(B)/test/fuzz/%: tests/fuzz/%.c $(B)/test/net.a tests/fuzz/replay.c tests/fuzz/input.h tests/unit/tap.h
+	@mkdir -p $(@D)
+	$(call say,TEST)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(B)/test/net.a $(NET_LIBS)
+
+FUZZ ?= $(notdir $(FUZZ_BINS))
+FUZZ_SECONDS ?= 60
+
+fuzz: ## fuzz what reads hostile bytes: FUZZ="NAME..." FUZZ_SECONDS=60 (each)
+	$(MAKE) $(JOBS) CC=clang FUZZER=1 B=$(B)/fuzz $(addprefix $(B)/fuzz/test/fuzz/,$(FUZZ))
+	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
 CLI_SUITES := $(wildcard tests/cli/*.bats)
 OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/inject/run tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
-BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) \
+BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) $(FUZZ_BINS) \
 	$(if $(shell printf '\043include <signal.h>\n\043include <asm/unistd.h>\n' | \
 		aarch64-linux-gnu-gcc -x c -c - -o /dev/null 2>/dev/null && echo yes),$(B)/shim-aarch64)
 
@@ -187,7 +213,7 @@ check: deps ## build and run all tests
 
 run-check: $(BUILD_OF_CHECK)
 	AGENTJAIL=$(abspath $(PROGRAM)) tests/run \
-		$(addprefix user:,$(abspath $(UNIT_BINS))) \
+		$(addprefix user:,$(abspath $(UNIT_BINS) $(FUZZ_BINS))) \
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
 
@@ -201,6 +227,7 @@ deps: ## install what building and testing need and is not there
 
 bench: all ## measure what agentjail costs
 	AGENTJAIL=$(abspath $(PROGRAM)) tests/bench/run
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/bench/net
 
 # ---- checks without running anything ----
 
@@ -275,5 +302,5 @@ clean: ## take the build directory away
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all check run-check demo deps bench lint lint-gcc lint-clang lint-tidy lint-cppcheck \
+.PHONY: all check run-check demo deps bench fuzz lint lint-gcc lint-clang lint-tidy lint-cppcheck \
 	lint-text lint-rules install uninstall clean help

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building and testing need and is not there; does nothing when all of it is.
 #
-# usage: tests/deps.sh [build|demo|check]     to build, to see the demo, to test (the default)
+# usage: tests/deps.sh [build|demo|check|bench]    to build, to see the demo, to test (the default),
+#   to measure beside others
 #   Rows: how to see that it is there, then the package for apt, dnf, pacman, zypper.
 #   A leading '?' on the check: optional, a failure to install it is said and no more.
 #   NODE_MIN, AGENTJAIL_TEST_CACHE: see the end
@@ -18,6 +19,7 @@ build header:sys/capability.h        libcap-dev               libcap-devel      
 build header:ini.h                   libinih-dev              inih-devel           libinih         libinih-devel
 build header:event2/event.h          libevent-dev             libevent-devel       libevent        libevent-devel
 build header:ares.h                  libc-ares-dev            c-ares-devel         c-ares          c-ares-devel
+build header:openssl/ssl.h           libssl-dev               openssl-devel        openssl         libopenssl-devel
 build header:nghttp2/nghttp2.h        libnghttp2-dev           libnghttp2-devel     libnghttp2      libnghttp2-devel
 build header:brotli/decode.h         libbrotli-dev            brotli-devel         brotli          libbrotli-devel
 build header:zstd.h                  libzstd-dev              libzstd-devel        zstd            libzstd-devel
@@ -45,6 +47,10 @@ check ?command:go                    golang-go                golang            
 check ?python:botocore               python3-botocore         python3-botocore     python-botocore python3-botocore
 check ?command:wget                  wget                     wget                 wget            wget
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
+bench ?command:nginx                 nginx-light              nginx                nginx           nginx
+bench ?command:squid                 squid-openssl            squid                squid           squid
+bench ?command:mitmdump              mitmproxy                mitmproxy            mitmproxy       mitmproxy
+bench ?command:h2load                nghttp2-client           nghttp2              nghttp2         nghttp2
 '
 
 compiles() { # OPTION... ; the program comes on standard input
@@ -134,6 +140,7 @@ need_node() {
 case ${1:-check} in
 build) groups="build" ;;
 demo) groups="build demo" ;;
+bench) groups="build bench" ;;
 *) groups="build demo check" ;;
 esac
 manager=$(manager)
@@ -145,4 +152,4 @@ for package in $optional; do
 	install_packages "$package" >/dev/null 2>&1 ||
 		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
 done
-if [ "$groups" != build ]; then need_node; fi
+case $groups in *demo*) need_node ;; esac

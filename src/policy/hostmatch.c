@@ -144,8 +144,9 @@ static enum hostmatch_fault parse_host(const char *host, struct hostmatch *ret)
 	if (host[0] == '.')
 		return HOSTMATCH_LEADING_DOT;
 	ret->kind = HOSTMATCH_NAME;
+	/* "192.0.2.1." is no address for those who compare, and one for those who look it up. */
 	if (policy_host_normal(host, strlen(host), ret->name))
-		return HOSTMATCH_OK;
+		return is_quad(ret->name) ? HOSTMATCH_ODD_NUMBER : HOSTMATCH_OK;
 	return host[0] != '\0' && host[strspn(host, "0123456789abcdefABCDEFxX.")] == '\0' &&
 			is_digit(host[0])
 		? HOSTMATCH_ODD_NUMBER

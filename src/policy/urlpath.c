@@ -59,10 +59,7 @@ static const char *check_byte(unsigned char c)
 	return c == '#' ? "'#' in the target" : NULL;
 }
 
-/*
- * What is decoded of an encoding is what every server decodes; what stays has one spelling. "%25XX"
- * is refused: a server that decodes twice reads another path.
- */
+/* What is decoded of an encoding is what every server decodes; what stays has one spelling. */
 static const char *add_encoding(struct buf *out, const char *s, size_t n, int *ret_byte)
 {
 	int c = escaped(s, n);
@@ -74,8 +71,6 @@ static const char *add_encoding(struct buf *out, const char *s, size_t n, int *r
 		return "an encoded backslash";
 	if (c < 0x20 || c == 0x7f)
 		return "an encoded control byte";
-	if (c == '%' && n >= 5 && hex_value(s[3]) >= 0 && hex_value(s[4]) >= 0)
-		return "a percent-encoding that is encoded once more";
 	if (is_unreserved((unsigned char)c))
 		buf_add(out, &(char){ (char)c }, 1);
 	else
@@ -166,6 +161,20 @@ static const char *check_segments(const struct buf *path)
 	return fault;
 }
 
+/*
+ * "%25XX" is refused: a server that decodes twice reads another path. Looked for in the normal form:
+ * the digits may have been encoded themselves.
+ */
+static const char *check_doubled(const struct buf *path)
+{
+	static const char percent[] = "%25";
+
+	for (const char *s = path->data; s != NULL && (s = strstr(s, percent)) != NULL; s += 3)
+		if (hex_value(s[3]) >= 0 && hex_value(s[4]) >= 0)
+			return "a percent-encoding that is encoded once more";
+	return NULL;
+}
+
 static const char *add_path(struct buf *out, const char *s, size_t n)
 {
 	struct utf8 utf8 = { 0 };
@@ -211,6 +220,8 @@ const char *urlpath_normal(const char *target, size_t n, struct buf *ret_path,
 		fault = check_byte((unsigned char)target[i]);
 	if (fault == NULL)
 		fault = add_path(&path, target, path_bytes);
+	if (fault == NULL && !path.failed)
+		fault = check_doubled(&path);
 	if (fault == NULL && !path.failed)
 		add_with_slashes(&decoded, path.data, path.len);
 	if (fault == NULL && !path.failed && !decoded.failed)

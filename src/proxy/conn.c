@@ -188,12 +188,15 @@ static bool step_up(struct conn *c)
 		return false;
 	}
 	if (!gate_wants_input(&c->gate) ||
-		(c->state == CONN_DIALING && c->gate.state == GATE_OPAQUE))
+		(c->state == CONN_DIALING && c->gate.state == GATE_OPAQUE) ||
+		(!c->is_client_readable && c->front.len == 0))
 		return false;
 	n = fill_up(c);
 	if (n == 0)
 		c->up.is_eof = true;
-	else if (n < 0 && n != -EAGAIN)
+	else if (n == -EAGAIN)
+		c->is_client_readable = false;
+	else if (n < 0)
 		die(c, true);
 	return n >= 0;
 }
@@ -228,12 +231,14 @@ static bool step_down(struct conn *c)
 		flow_end(&c->down, c->client);
 		return false;
 	}
-	if (c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN || !c->is_server_readable)
 		return false;
 	n = c->gate.state == GATE_UPGRADE ? read_response(c) : flow_fill(&c->down, c->server);
 	if (n == 0)
 		c->down.is_eof = true;
-	else if (n < 0 && n != -EAGAIN)
+	else if (n == -EAGAIN)
+		c->is_server_readable = false;
+	else if (n < 0)
 		die(c, true);
 	return n >= 0;
 }
@@ -353,11 +358,24 @@ static void run(struct conn *c)
 	set_timer(c);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static void on_client(evutil_socket_t fd, short what, void *arg)
 {
+	struct conn *c = arg;
+
 	(void)fd;
-	(void)what;
-	run(arg);
+	if ((what & EV_READ) != 0)
+		c->is_client_readable = true;
+	run(c);
+}
+
+static void on_server(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	if ((what & EV_READ) != 0)
+		c->is_server_readable = true;
+	run(c);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -383,7 +401,7 @@ static void open_server(struct conn *c, const struct dial_result *result)
 	report(c, PROXYMSG_ALLOWED, "");
 	c->is_reported = true;
 	(void)event_assign(&c->server_event, c->proxy->base, c->server,
-		EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, c);
+		EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_server, c);
 	c->has_server_event = event_add(&c->server_event, NULL) == 0;
 	if (!c->has_server_event)
 		die(c, true);
@@ -483,6 +501,7 @@ void conn_start(struct proxy *proxy, const struct conn_request *request)
 	c->via = request->via;
 	c->client = client;
 	c->server = -1;
+	c->is_client_readable = true;
 	c->target = request->target;
 	c->msg = *request->msg;
 	c->msg.connection = ++proxy->last_connection;
@@ -495,7 +514,7 @@ void conn_start(struct proxy *proxy, const struct conn_request *request)
 	(void)setsockopt(c->client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)event_assign(&c->timer, proxy->base, -1, 0, on_timer, c);
 	(void)event_assign(&c->client_event, proxy->base, c->client,
-		EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, c);
+		EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_client, c);
 	if (event_add(&c->client_event, NULL) < 0)
 		die(c, true);
 	else if (request->has_target)

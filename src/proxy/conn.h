@@ -31,6 +31,8 @@ struct conn {
 	int client, server;
 	struct event client_event, server_event, timer;
 	bool has_server_event;
+	/* May have bytes, since an edge or the beginning: until a read found nothing. */
+	bool is_client_readable, is_server_readable;
 	unsigned timer_s;  /* what the timer is set to; 0: not set */
 	bool is_dead;      /* freed when the event that is being handled is done with */
 	bool is_reset;     /* and its ends see a reset */

@@ -10,9 +10,6 @@
 
 #define VERSION_BYTES 8u /* "HTTP/1.1" */
 
-/* Rationale: the longest registered method has 17 bytes (UPDATEREDIRECTREF). */
-#define METHOD_MAX 64u
-
 static enum http1_result bad(struct http1_head *head, const char *why)
 {
 	head->why = why;
@@ -362,8 +359,7 @@ enum http1_result http1_sniff(const char *bytes, size_t n)
 	while (start < n && bytes[start] != '\0' && strchr("\r\n\t\v\f ", bytes[start]) != NULL)
 		start++;
 	word = token_length(bytes + start, n - start);
-	if (word > METHOD_MAX)
-		return HTTP1_BAD;
+	/* A method may be long: the servers that take any take it up to their limit of a line. */
 	if (start + word == n)
 		return n < HTTP1_HEAD_MAX ? HTTP1_MORE : HTTP1_OK;
 	if (word == 0 || bytes[start + word] == '\0' ||

@@ -15,6 +15,10 @@ struct report;
 struct report *report_new(struct event_base *base, int sock);
 void report_free(struct report *report);
 
+/*
+ * Ends of connections and requests that were allowed go some milliseconds later, many at a time;
+ * the order stays.
+ */
 void report_send(struct report *report, const struct proxymsg *msg);
 
 #endif

@@ -18,7 +18,11 @@
 /* Rationale: c-ares has two sockets for each server, and resolv.conf has three at most. */
 #define SOCKETS_MAX 32u
 
-/* Rationale: a burst of connections asks once; a changed address is seen within half a minute. */
+/*
+ * Rationale: a burst of connections asks once, also for a name of /etc/hosts or one that must not be
+ * kept (0 seconds); a changed address is seen within half a minute.
+ */
+#define KEEP_MIN_S 1
 #define KEEP_MAX_S 30
 #define TIMEOUT_MS 2000
 #define TRIES 3
@@ -193,7 +197,7 @@ static time_t keep_s(const struct ares_addrinfo *info)
 
 	for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next) {
 		if (n->ai_ttl < keep)
-			keep = n->ai_ttl > 0 ? n->ai_ttl : 0;
+			keep = n->ai_ttl > KEEP_MIN_S ? n->ai_ttl : KEEP_MIN_S;
 	}
 	return keep;
 }

@@ -164,6 +164,8 @@ enum socks_result socks_parse(struct socks *s, const unsigned char *bytes, size_
 		return SOCKS_MORE;
 	if (s->version == 0)
 		s->version = bytes[0];
+	if (s->version != 4 && s->version != 5)
+		return bad(s, SOCKS_DENIED, "neither SOCKS4 nor SOCKS5");
 	if (s->version == 4)
 		r = s->login == NULL ? parse_request4(s, bytes, n)
 				     : bad(s, SOCKS_DENIED, "SOCKS4 knows no password");

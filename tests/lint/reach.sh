@@ -11,7 +11,7 @@ done
 for file in $(find tests -type f ! -path 'tests/unit/*.c' ! -path '*/node_modules/*' | sort); do
 	name=${file##*/}
 	case $file in
-	tests/cli/*.bats | tests/lint/*.sh | tests/workflows/* | tests/fuzz/corpus/*) continue ;;
+	tests/cli/*.bats | tests/lint/*.sh | tests/workflows/* | tests/fuzz/*.c | tests/fuzz/corpus/*) continue ;;
 	esac
 	grep -rqF --exclude="$name" -- "$name" tests Makefile .ci .github README.md ||
 		grep -qE "^(attack|storm)" <<-NAME || lost "$file"

@@ -73,6 +73,7 @@ static void check_refusals(void)
 		{ "/a?b\rc", "control" }, { "/a?\x80", "above 0x7e" }, { "/caf\xc3\xa9", "above" },
 		{ "/%", "malformed" }, { "/%4", "malformed" }, { "/%4g", "malformed" },
 		{ "/%u002e", "malformed" }, { "/%252e%252e/a", "once more" },
+		{ "/%25%32e%25%32e/a", "once more" }, { "/a%252%46b", "once more" },
 		{ "/%c0%af", "UTF-8" }, { "/%c0%ae", "UTF-8" }, { "/%e0%80%af", "UTF-8" },
 		{ "/%f0%80%80%af", "UTF-8" }, { "/%ed%a0%80", "UTF-8" }, { "/%ff", "UTF-8" },
 		{ "/%c3", "UTF-8" }, { "/%c3x", "UTF-8" }, { "/%e9t%e9", "UTF-8" },

@@ -407,6 +407,7 @@ static void test_real_names(void)
 	tap_is(say(dial_name("dns.test", 7000), "\x01x"), "\x01xEND", "a name from a name server");
 	tap_is(say(dial_name("flip.test", 7000), "\x01x"), "\x01xEND",
 		"the address that was judged is dialled");
+	(void)usleep(1100 * 1000); /* what may not be kept is kept for a second */
 	tap_is(say(dial_name("flip.test", 7000), "\x01x"), "<RESET>",
 		"one that has changed is judged anew");
 	(void)look_up("c2VjcmV0.evil.test", 1);

@@ -4,11 +4,13 @@
 
 #include "policy/roles.h"
 #include "warden/audit.h"
+#include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
 #include "warden/kept.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
+#include "warden/toolrun.h"
 #include "warden/trust.h"
 
 #include <stdbool.h>
@@ -76,6 +78,8 @@ struct warden {
 	sigset_t old_mask;
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;
+	struct door *door; /* NULL: there is no tool */
+	struct toolrun *toolrun; /* this session is one of a tool's runs; else NULL */
 	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
 	uint32_t next_id, next_stamp;
 	struct pending pending[PENDING_MAX];

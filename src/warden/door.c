@@ -5,6 +5,7 @@
  */
 #include "warden/door.h"
 
+#include "warden/relay.h"
 #include "warden/tool.h"
 #include "warden/warden.h"
 
@@ -16,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -134,14 +134,13 @@ static void answer(int sock, uint32_t type, uint32_t value)
 /* One line on the caller's stderr, if that takes one now. */
 static void say(const struct doorcall *call, const char *text)
 {
-	struct pollfd p = { .fd = call->stdio[2], .events = POLLOUT };
 	AUTO_BUF struct buf line = { 0 };
 	char shown[64];
 
 	buf_addf(&line, "agentjail: tool %s: %s\n",
 		log_quote(call->word, strlen(call->word), shown, sizeof(shown)), text);
-	if (!line.failed && p.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0)
-		(void)!write(p.fd, line.data, line.len);
+	if (!line.failed)
+		relay_say(call->stdio[2], line.data, line.len);
 }
 
 static uint64_t record(struct warden *w, const struct doorcall *call, const char *decision,

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -88,4 +89,17 @@ void relay_dispatch(struct relay *r, const struct pollfd *fd)
 		put(r);
 	else
 		get(r);
+}
+
+void relay_say(int fd, const char *line, size_t n)
+{
+	struct relay r;
+
+	relay_init(&r, -1, fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1);
+	if (r.to >= 0 && n <= sizeof(r.bytes)) {
+		memcpy(r.bytes, line, n);
+		r.end = n;
+		put(&r);
+	}
+	relay_done(&r);
 }

@@ -32,4 +32,10 @@ bool relay_is_done(const struct relay *r);
 void relay_pollfd(const struct relay *r, struct pollfd *fd);
 void relay_dispatch(struct relay *r, const struct pollfd *fd);
 
+/*
+ * Writes a line to a descriptor that a command has passed, without ever waiting for it: what cannot
+ * be written now is not.
+ */
+void relay_say(int fd, const char *line, size_t n);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "policy/tools.h"
+#include "shim/attach.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
 
@@ -53,13 +54,12 @@ static void tell_link(const struct run_tool *tool, uint32_t type, uint32_t value
 void toolrun_refuse(const struct run_tool *tool)
 {
 	char line[160];
-	struct pollfd p = { .fd = tool->stdio[2], .events = POLLOUT };
 	int n = snprintf(line, sizeof(line),
 		"agentjail: the tool %s did not start; its user's terminal says why\n",
 		tools_name(tool->tool));
 
-	if (n > 0 && p.fd >= 0 && poll(&p, 1, 0) > 0)
-		(void)!write(p.fd, line, (size_t)n);
+	if (n > 0)
+		relay_say(tool->stdio[2], line, (size_t)n);
 	tell_link(tool, JOB_MSG_FAILED, EXIT_AGENTJAIL);
 }
 
@@ -205,13 +205,15 @@ static int start(struct warden *w, int *fds, struct err *err)
 {
 	struct toolrun *t = w->toolrun;
 	AUTO_BUF struct buf body = { 0 };
+	struct shim_hello own = { 0 };
 	struct job_head head;
 
-	job_fill_head(&head, t->tool->hello, ++w->next_id);
+	/* Limits, masks and niceness could make a fixed command fail half-way: they are ours. */
+	attach_describe(&own);
+	job_fill_head(&head, t->is_command ? &own : t->tool->hello, ++w->next_id);
 	if (t->is_command) {
 		head.open_mask = 7;
 		head.tty_mask = head.tty_flags = 0;
-		head.ignored = 0;
 		head.umask = 077;
 		if (make_pipes(t, fds, err) < 0)
 			return -err->code;

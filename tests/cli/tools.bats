@@ -37,7 +37,7 @@ rule='[inject push]\nhost = git.test\nbasic = x:{secret}\nsecret = env:LAB\n'
 }
 
 @test "a tool and its rule are shown, the rule as the tool's alone" {
-	own "$rule[tool git-push]\nmatch = git push *\ninject = push\n[tool day]\ncommand = date -u\nsecret-env = A=command:pass show db\n"
+	own "${rule}[tool git-push]\nmatch = git push *\ninject = push\n[tool day]\ncommand = date -u\nsecret-env = A=command:pass show db\n"
 	works "$agentjail" show
 	has "(for [tool git-push] alone)"
 	[[ $output =~ "match = git push *"\ +"$config/agentjail.ini:6" ]]

@@ -62,7 +62,9 @@ ATTACKS = {
                  "PSQL_PAGER=env EDITOR=env PGPASSFILE=/dev/stderr PGSERVICEFILE=$PWD/pg_service.conf "
                  "PGSYSCONFDIR=$PWD PERL5OPT=-Mevil PERL5LIB=$PWD BASH_ENV=$PWD/evil.sh ENV=$PWD/evil.sh orders",
     "a library to load": f"echo \"{EVIL_C}\" >e.c; cc -shared -fPIC -o e.so e.c 2>/dev/null; "
+                         "LD_PRELOAD=$PWD/e.so /bin/true 2>&1 | grep -q ^HOME= && echo control-works; "
                          "LD_PRELOAD=$PWD/e.so LD_LIBRARY_PATH=$PWD LD_AUDIT=$PWD/e.so orders",
+    "limits": "(ulimit -f 20 -v 20000 -n 8 -s 256; trap '' PIPE TERM; umask 777; exec orders)",
     "the working directory": "mkdir -p d && cd d && echo '\\! env' >.psqlrc && cp .psqlrc psqlrc && "
                              "printf '[orders]\\nhost=localhost\\n' >pg_service.conf && orders",
     "HOME": "mkdir -p h && echo '\\! env' >h/.psqlrc && HOME=$PWD/h orders",
@@ -86,7 +88,7 @@ ATTACKS = {
 # Speaks to the door itself: descriptors and words that no link would send.
 CALL = r"""
 import array, fcntl, os, socket, struct, sys
-LIMITS = b"".join(struct.pack("QQ", 2**63, 2**63) for _ in range(16))
+LIMITS = b"".join(struct.pack("QQ", 1, 1) for _ in range(16)) # nothing could run with these
 def call(word, argv, env, fds, cwd="/", seal=True, bytes_=None, version=0x646f6f72):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.connect("/run/agentjail/door")
@@ -111,7 +113,7 @@ a, b = socket.socketpair()
 b.send(b"\\! env\nselect * from orders;\n")
 call("orders", ["orders"], ["PGOPTIONS=-c x", "LD_PRELOAD=/tmp/x.so"], [a.fileno()] * 3)
 b.settimeout(0.5)
-try: print(b.recv(9999).decode())
+try: print("by socket:", b.recv(9999).decode(), "#")
 except OSError as e: print(e)
 n = os.open("/dev/null", os.O_RDWR)
 call("orders", ["orders", "-c", "select 1"], [], [n, n, n])
@@ -149,6 +151,10 @@ def database(lab):
         _, out = lab.cell(script + "\necho; echo done-with-it; orders")
         good = lab.leaks(out) is None and rows(out) <= {lab.OWN_ROW} and "done-with-it" in out
         served = rows(out.rpartition("done-with-it")[2]) == {lab.OWN_ROW}
+        if name == "a library to load":
+            good = good and "control-works" in out
+        if name == "calls of its own": # a socket as its output gets the rows, and is not read
+            good = good and "by socket:" in out and lab.OWN_ROW in out.rpartition("by socket:")[2].split("#")[0]
         if name == "files that it reads": # the cell's own view of HOME is its own loss alone
             served = True
         if name == "calls of its own": # ends as orders itself

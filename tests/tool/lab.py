@@ -1,5 +1,5 @@
 """The driver: in a network and mount namespace of its own it starts a git server over https and a
-PostgreSQL, then plays scripts in cells and judges by what they printed and what the servers saw.
+PostgreSQL, then plays the scripts of hostile.py in cells and judges by what they printed and what the servers saw.
 Prints TAP without a plan. lab.py BASE PROGRAM USER"""
 import base64
 import glob

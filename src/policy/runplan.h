@@ -24,6 +24,8 @@ struct run_plan {
 	const char *const *env; /* --env NAME or NAME=VALUE, NULL-terminated, may be NULL */
 	struct run_tool *tool; /* the session is one run of a tool; NULL: the user's own */
 	const struct policy *policy;
+	/* A run of a tool: whose commands may have written what a source is about to use; else NULL. */
+	const struct policy *session_policy;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "policy/entries.h"
 #include "policy/keys.h"
+#include "policy/pathmatch.h"
 #include "policy/store.h"
 
 #include <string.h>
@@ -154,14 +155,29 @@ static int show_words(struct derive *d, struct err *err)
 	return r;
 }
 
+/* What the session reads, but for the project's. */
+static int show_system(struct derive *d, struct err *err)
+{
+	const struct store_list *list = &d->session->lists[PK_FILES_READ];
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		if (list->items[i].value[0] == '/' &&
+			!pathmatch_is_within(list->items[i].value, d->session->project))
+			r = append(d, PK_FILES_READ, &list->items[i], err);
+	return r;
+}
+
 static int derive_command(struct derive *d, const char *empty, struct err *err)
 {
-	static const enum policy_key copied[] = { PK_FILES_READ, PK_AGENT_KEEP, PK_AGENT_PRIVATE,
+	static const enum policy_key copied[] = { PK_AGENT_KEEP, PK_AGENT_PRIVATE,
 		PK_EGRESS_DENY, PK_EGRESS_PRIVATE, PK_EGRESS_NO_PROXY };
 	const struct policy_item *command = &d->tool->values[TOOLS_COMMAND];
 	struct policy_item project = { .value = d->session->project, .origin = command->origin };
 	int r = copy_keys(d, copied, ARRAY_LEN(copied), err);
 
+	if (r == 0)
+		r = show_system(d, err);
 	if (r == 0)
 		r = append_all(d, PK_FILES_READ, &d->tool->lists[TOOLS_FILES], err);
 	if (r == 0)

@@ -145,7 +145,8 @@ static int fill(struct warden *w, struct run *run, const struct doorcall *call, 
 		.cache_dir = w->plan->cache_dir,
 		.runtime_dir = w->plan->runtime_dir,
 		.tool = &run->tool,
-		.policy = run->policy };
+		.policy = run->policy,
+		.session_policy = w->plan->policy };
 	if (!is_command)
 		make_match(run, call);
 	else if (make_command(w, run, call, err) < 0)

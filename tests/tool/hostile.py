@@ -172,10 +172,26 @@ def words(lab):
     lab.tap("word:3" in out and "word:4" not in out and "limit" in out, "runs a minute are limited", out)
 
 
+def limits(lab):
+    status, out = lab.cell("time -p long; echo status $?")
+    took = float(re.search(r"real ([\d.]+)", out).group(1))
+    lab.tap("status 137" in out and took < 10, "the time of a run is limited", (took, out))
+    _, out = lab.cell("orders; git status -s | head -1; hello() { :; }; words v1 -n x", agent=True)
+    lab.tap(rows(out) == {lab.OWN_ROW} and "word:x" in out, "an agent's commands have the tools too", out)
+    _, out = lab.cell("moved >/dev/null; echo status $?")
+    lab.tap("status 0" in out, "control: a source behind a link", out)
+    os.remove(f"{lab.HOME}/link")
+    os.symlink(lab.PROJECT, f"{lab.HOME}/link")
+    lab.write(f"{lab.PROJECT}/db", "chosen by a command")
+    _, out = lab.cell("moved >/dev/null; echo status $?")
+    lab.tap("status 0" not in out, "a source that leads into the project is refused", out)
+
+
 def play(lab, server):
     git(lab, server)
     if os.geteuid() == 0:
         database(lab)
         words(lab)
+        limits(lab)
     else: # a program's owner has to be root, whom a namespace of one user does not know
         lab.tap(True, "commands that the user has fixed", skip="needs root for the laboratory")

@@ -149,6 +149,14 @@ egress = db.test:5432
 command = sh -c "for a; do echo word:$a; done; cat; pwd; ls -A" sh
 args = v* -n *
 limits = 3/minute 2s
+
+[tool long]
+command = sh -c "trap : TERM; sleep 60; sleep 60"
+limits = 1s
+
+[tool moved]
+command = date
+secret-env = PW=file:~/link/db
 """
 NO_TOOL = "[egress]\nallow = git.test db.test:5432\nprivate = git.test db.test\n"
 
@@ -162,14 +170,14 @@ def write(path, text, mode=0o600):
         subprocess.run(["chown", "-hR", f"{USER}:", HOME], check=True)
 
 
-def cell(script, profile="lab", extra=(), env=(), timeout=60, **more):
+def cell(script, profile="lab", agent=False, timeout=60):
     """A script in a cell; everything that came back."""
     base = {"HOME": HOME, "PATH": os.environ["PATH"], "LAB_TOKEN": TOKEN, "TERM": "xterm"}
-    base.update(env)
-    prefix = DROP + [PROGRAM, "run", "-q", "-p", f"{BASE}/home/.config/agentjail/profiles/{profile}.ini",
-                     *extra, "--", "bash", "-c", script]
-    done = subprocess.run(prefix, cwd=PROJECT, env=base, capture_output=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL, **more)
+    verb = ["bash", "-c", '/bin/bash -c "$1"; true', "-"] if agent else ["run", "--", "bash", "-c"]
+    options = ["-q", "-p", f"{BASE}/home/.config/agentjail/profiles/{profile}.ini"]
+    command = [PROGRAM, *options, *verb, script] if agent else [PROGRAM, "run", *options, *verb[1:], script]
+    done = subprocess.run(DROP + command, cwd=PROJECT, env=base, capture_output=True, timeout=timeout,
+                          stdin=subprocess.DEVNULL)
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
@@ -185,6 +193,7 @@ def setup():
     write(f"{profiles}/lab.ini", PROFILE)
     write(f"{profiles}/plain.ini", NO_TOOL)
     write(f"{HIDDEN}/db", PASSWORD)
+    os.symlink(HIDDEN, f"{HOME}/link")
     write(f"{HOME}/queries/orders.sql", "select * from orders where customer = :customer;\n")
     write(f"{HOME}/queries/slow.sql", "select pg_sleep(1.5);\n"
           f"select * from orders where customer = :customer;\n")

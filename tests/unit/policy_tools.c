@@ -88,7 +88,7 @@ static size_t count_rules(const struct policy *policy)
 }
 
 static const char profile[] =
-	"[files]\nread = /usr /srv\nwrite = . /srv/shared\nhide = ~/pgpass /usr/secret\n"
+	"[files]\nread = /usr /srv ./docs\nwrite = . /srv/shared\nhide = ~/pgpass /usr/secret\n"
 	"[egress]\nallow = all.test\ndeny = never.test\n[env]\nset = A=b\n"
 	"[inject mine]\nhost = session.test\nremove = A\n"
 	"[inject push]\nhost = git.test\nremove = B\n"
@@ -166,6 +166,7 @@ static void check_command(const struct policy *policy)
 	tap_ok(reads(run, "/usr/bin/psql") && reads(run, "/srv/x"), "command: the system's files");
 	tap_ok(!reads(run, "/usr/secret"), "command: but what is hidden");
 	tap_ok(!reads(run, "/srv/shared/x"), "command: nothing that commands write");
+	tap_ok(!reads(run, at("project/docs/x")), "command: not what the session reads of it");
 	tap_ok(!reads(run, at("project/x")) && reads(run, at("project/data/x")),
 		"command: of the project what is named");
 	tap_ok(reads(run, at("home/pgpass")) && reads(run, at("home/q.sql")) &&

@@ -80,9 +80,14 @@ MAIN_SRCS := $(filter-out $(SECCOMP_SRCS),$(call sources,$(DOMAINS))) $(SOURCES)
 	src/shim/attach.c
 NET_SRCS := $(filter-out $(SOURCES),$(call sources,$(NET_DOMAINS))) src/main_net.c
 SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
-OBJS := $(call objects,$(MAIN_SRCS)) $(B)/obj/shim_blob.o $(B)/obj/net_blob.o
+BLOBS := $(addprefix $(B)/obj/,shim_blob.o door_blob.o net_blob.o)
+OBJS := $(call objects,$(MAIN_SRCS)) $(BLOBS)
 NET_OBJS := $(call objects,$(NET_SRCS))
-SHIM_SRCS := $(wildcard src/shim/*.c) $(wildcard src/shim/*.S)
+# Two small programs without a C library: the shim, and a tool's link.
+FRONT_SRCS := src/shim/front.c src/shim/attach.c src/shim/start.S
+SHIM_SRCS := src/shim/shim.c $(FRONT_SRCS)
+DOOR_SRCS := src/shim/door.c $(FRONT_SRCS)
+SHIM_HDRS := src/wire/hello.h src/wire/door.h $(wildcard src/shim/*.h)
 PROGRAM := $(B)/agentjail
 
 # What is done in one word each; V=1 shows the commands.
@@ -131,16 +136,20 @@ SHIM_FLAGS := -std=c17 -Isrc $(WARN_FLAGS) -Os -ffreestanding -fno-builtin -nost
 	-fcf-protection=none -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-s
 SHIM_ARM_FLAGS = $(filter-out -fcf-protection=none,$(SHIM_FLAGS))
 
-$(B)/shim: $(SHIM_SRCS) src/wire/hello.h $(wildcard src/shim/*.h)
+$(B)/shim: $(SHIM_SRCS) $(SHIM_HDRS)
+$(B)/door: $(DOOR_SRCS) $(SHIM_HDRS)
+$(B)/shim $(B)/door:
 	@mkdir -p $(@D)
 	$(call say,SHIM)
 	$(Q)$(CC) $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),$(SHIM_FLAGS),$(SHIM_ARM_FLAGS)) \
-		-o $@ $(SHIM_SRCS)
+		-o $@ $(filter %.c %.S,$^)
 
-$(B)/shim-aarch64: $(SHIM_SRCS) src/wire/hello.h $(wildcard src/shim/*.h)
+$(B)/shim-aarch64: $(SHIM_SRCS) $(SHIM_HDRS)
+$(B)/door-aarch64: $(DOOR_SRCS) $(SHIM_HDRS)
+$(B)/shim-aarch64 $(B)/door-aarch64:
 	@mkdir -p $(@D)
 	$(call say,SHIM)
-	$(Q)aarch64-linux-gnu-gcc $(SHIM_ARM_FLAGS) -o $@ $(SHIM_SRCS)
+	$(Q)aarch64-linux-gnu-gcc $(SHIM_ARM_FLAGS) -o $@ $(filter %.c %.S,$^)
 
 # What handles the network: proxy, keepers, the session's authority.
 $(B)/agentjail-net: $(NET_OBJS)
@@ -168,7 +177,7 @@ unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
 unit_objs = $(sort $(call domain_objs,base) $(call domain_objs,wire) $(call domain_objs,policy) \
 	$(foreach d,$(call unit_domain,$(1)) $(call unit_others,$(1)),$(call domain_objs,$(d))) \
-	$(if $(filter warden cell,$(call unit_domain,$(1)) $(call unit_others,$(1))),$(B)/obj/shim/attach.o $(B)/obj/shim_blob.o $(B)/obj/net_blob.o))
+	$(if $(filter warden cell,$(call unit_domain,$(1)) $(call unit_others,$(1))),$(B)/obj/shim/attach.o $(BLOBS)))
 unit_libs = $(if $(filter proxy keeper,$(call unit_domain,$(1))),$(NET_LIBS),$(LIBS))
 
 .SECONDEXPANSION:
@@ -200,11 +209,12 @@ fuzz: ## fuzz what reads hostile bytes: FUZZ="NAME..." FUZZ_SECONDS=60 (each)
 	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
-OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/inject/run tests/e2e/check $(wildcard tests/workflows/run)
+OTHER_SUITES := tests/tool/run tests/escape/run tests/escape/storm-run tests/inject/run \
+	tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) $(FUZZ_BINS) \
 	$(if $(shell printf '\043include <signal.h>\n\043include <asm/unistd.h>\n' | \
-		aarch64-linux-gnu-gcc -x c -c - -o /dev/null 2>/dev/null && echo yes),$(B)/shim-aarch64)
+		aarch64-linux-gnu-gcc -x c -c - -o /dev/null 2>/dev/null && echo yes),$(B)/shim-aarch64 $(B)/door-aarch64)
 
 # First what is missing is installed, then make starts again and sees it.
 check: deps ## build and run all tests

@@ -31,6 +31,8 @@ static const struct role_starters starters = {
 	.begin_source = source_begin,
 	.end_source = source_end,
 	.stop_source = source_stop,
+	.find_command = source_find_command,
+	.kept_fds = source_env_fds,
 };
 
 static int role_main(int argc, char **argv)

@@ -30,6 +30,7 @@ demo  command:git                    git                      git               
 demo  command:python3                python3                  python3              python          python3
 demo  command:node                   nodejs                   nodejs               nodejs          nodejs-default
 demo  command:npm                    npm                      npm                  npm             npm-default
+check command:psql                 postgresql               postgresql-server    postgresql      postgresql-server
 check command:strace                 strace                   strace               strace          strace
 check command:mandoc                 mandoc                   mandoc               mandoc          mandoc
 check command:shellcheck             shellcheck               ShellCheck           shellcheck      ShellCheck

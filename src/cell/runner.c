@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cell/runner_secrets.h"
 #include "cell/runner_spawn.h"
 #include "cell/runner_tree.h"
 #include "cell/runner_tty.h"
@@ -198,11 +199,14 @@ static int start_terminal(struct command *c, struct err *err)
 static int start(struct command *c, struct err *err)
 {
 	struct runner_spawn spawn = { .job = &c->job, .tty = &c->tty, .runner = c->runner };
+	char *secrets[JOB_SECRETS_MAX] = { 0 };
 	int r = c->job.head.tty_mask != 0 ? start_terminal(c, err) : 0;
 
-	if (r != 0)
-		return r;
-	c->pid = runner_spawn(&spawn, err);
+	if (r == 0)
+		r = runner_secrets_read(&c->job, secrets, err);
+	/* After a vfork the command has its own copy. */
+	c->pid = r == 0 ? runner_spawn(&spawn, err) : r;
+	runner_secrets_wipe(secrets);
 	if (c->pid < 0)
 		return c->pid;
 	c->has_children = true;

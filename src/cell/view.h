@@ -84,6 +84,13 @@ void view_trust_done(struct view_trust *t);
 int view_trust_mount(const struct view_trust *t, int target, enum mount_kind kind, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Makes the tool door below root when the policy has tools; *ret: its listening socket, left alone
+ * without them.
+ */
+int view_door(int root, const struct policy *policy, int *ret, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* Writes the cell's own resolv.conf, nsswitch.conf and hosts, and mounts them below root. */
 int view_etc(int root, struct err *err) __attribute__((warn_unused_result));
 

@@ -403,6 +403,8 @@ static int build(struct view *v, struct err *err)
 	if (v->request->trust != NULL &&
 		view_trust_init(&v->trust, v->root, v->request->trust, err) < 0)
 		return -err->code;
+	if (view_door(v->root, v->request->plan->policy, &v->cell->fds[CELL_FD_DOOR], err) < 0)
+		return -err->code;
 	for (size_t i = 0; i < plan->n; i++)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;

@@ -23,7 +23,9 @@ static int print_checked(const char *file, const struct policy *policy, bool qui
 	if (quiet)
 		return 0;
 	printf("%s: ok\n", log_quote(file, strlen(file), quoted, sizeof(quoted)));
-	return listing_add_rules(policy, &rules) ? listing_print(&rules, err) : 0;
+	(void)listing_add_rules(policy, &rules);
+	(void)listing_add_tools(policy, &rules);
+	return rules.len > 0 ? listing_print(&rules, err) : 0;
 }
 
 int check_verb(struct launch *launch, struct err *err)

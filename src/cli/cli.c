@@ -100,5 +100,9 @@ int cli_options_main(int argc, char **argv)
 										      : "now");
 	for (size_t i = 0; i < RULES_KEY_COUNT; i++)
 		printf("key\tinject.%s\tnow\n", rules_key_name((enum rules_key)i));
+	for (size_t i = 0; i < TOOLS_KEY_COUNT; i++)
+		printf("key\ttool.%s\t%s\n", tools_key_name((enum tools_key)i),
+			(keys_of_tool((enum tools_key)i)->flags & KEYS_UNSUPPORTED) != 0 ? "later"
+											 : "now");
 	return fflush(stdout) != 0;
 }

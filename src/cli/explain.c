@@ -53,10 +53,14 @@ static void add_layers(const struct policy *policy, struct buf *out)
 
 	size_t n = 0;
 	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct tools_tool *const *tools;
 
 	listing_walk(policy, note_layer, &layers);
 	for (size_t i = 0; i < n; i++)
 		note_file(&layers, rules_origin(rules[i]).file);
+	tools = tools_all(policy, &n);
+	for (size_t i = 0; i < n; i++)
+		note_file(&layers, tools_origin(tools[i]).file);
 	buf_adds(out, "profile layers with a say\n");
 	for (size_t i = 0; i < layers.n; i++) {
 		buf_adds(out, "  ");
@@ -131,6 +135,17 @@ static void add_rules(const struct run_plan *plan, struct buf *out)
 	out->failed |= rules.failed;
 }
 
+static void add_tools(const struct run_plan *plan, struct buf *out)
+{
+	AUTO_BUF struct buf tools = { 0 };
+
+	if (!listing_add_tools(plan->policy, &tools))
+		return;
+	buf_adds(out, "\ncommands with grants of their own (reached by name, each run in its own cell)\n");
+	buf_add(out, tools.data, tools.len);
+	out->failed |= tools.failed;
+}
+
 int explain_verb(struct launch *launch, struct err *err)
 {
 	const struct run_plan *plan = &launch->plan;
@@ -140,7 +155,9 @@ int explain_verb(struct launch *launch, struct err *err)
 	add_layers(plan->policy, &out);
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
 		add_group(plan, &groups[i], &out);
-	if (plan->mode != RUN_NONE)
+	if (plan->mode != RUN_NONE) {
 		add_rules(plan, &out);
+		add_tools(plan, &out);
+	}
 	return listing_print(&out, err);
 }

@@ -10,6 +10,7 @@
 #include "cli/which.h"
 #include "policy/hostmatch.h"
 #include "policy/rules.h"
+#include "policy/tools.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,12 +146,11 @@ static int say_missing(const struct options *o, const char *name, int error)
 }
 
 /* --env NAME hands on what a rule is there to keep back. */
-static int check_env(const struct options *o, const struct policy *policy, struct err *err)
+static int check_env_of(const struct options *o, const struct rules_rule *const *rules, size_t n,
+	struct err *err)
 {
 	static const enum rules_key keys[] = { RULES_SECRET, RULES_CLIENT_KEY,
 		RULES_SESSION_TOKEN };
-	size_t n = 0;
-	const struct rules_rule *const *rules = rules_all(policy, &n);
 
 	for (size_t i = 0; i < n * ARRAY_LEN(keys); i++) {
 		const struct rules_rule *rule = rules[i / ARRAY_LEN(keys)];
@@ -166,6 +166,40 @@ static int check_env(const struct options *o, const struct policy *policy, struc
 					o->env[k], rules_name(rule));
 	}
 	return 0;
+}
+
+static bool is_asked_for(const struct options *o, const char *source)
+{
+	for (size_t i = 0; i < o->n_env; i++)
+		if (str_starts(source, "env:") && strcmp(source + strlen("env:"), o->env[i]) == 0)
+			return true;
+	return false;
+}
+
+static int check_env(const struct options *o, const struct policy *policy, struct err *err)
+{
+	size_t n = 0, n_tools = 0, n_lines = 0;
+	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct tools_tool *const *tools = tools_all(policy, &n_tools);
+	int r = check_env_of(o, rules, n, err);
+
+	rules = tools_rules(policy, &n);
+	if (r == 0)
+		r = check_env_of(o, rules, n, err);
+	for (size_t i = 0; r == 0 && i < n_tools; i++) {
+		const struct policy_item *lines = tools_list(tools[i], TOOLS_SECRET_ENV, &n_lines);
+
+		for (size_t k = 0; k < n_lines; k++) {
+			const char *source;
+
+			(void)tools_secret(lines[k].value, &source);
+			if (is_asked_for(o, source))
+				return err_set(err, 0,
+					"--env %s would show commands a secret of [tool %s]; take it out",
+					source + strlen("env:"), tools_name(tools[i]));
+		}
+	}
+	return r;
 }
 
 int launch_prepare(struct launch *launch, struct err *err)

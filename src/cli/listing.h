@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
+#include "policy/tools.h"
 
 #include <stdbool.h>
 
@@ -24,6 +25,10 @@ bool listing_add_rules(const struct policy *policy, struct buf *out);
 
 /* Appends the rules as a JSON array. */
 void listing_add_rules_json(const struct policy *policy, struct buf *out);
+
+/* The same for tools. Rules that serve tools alone are among the rules, with the tools' names. */
+bool listing_add_tools(const struct policy *policy, struct buf *out);
+void listing_add_tools_json(const struct policy *policy, struct buf *out);
 
 /* Appends "  NAME = VALUE   FILE:LINE". */
 void listing_add_line(struct buf *out, const char *name, const struct policy_item *item);

@@ -84,16 +84,34 @@ static void add_text_line(struct buf *out, enum rules_key key, const struct poli
 	listing_add_line(out, rules_key_name(key), item);
 }
 
-bool listing_add_rules(const struct policy *policy, struct buf *out)
+/* Whose the rule is: commands of the session do not have it. */
+static void add_owners(const struct policy *policy, const struct rules_rule *rule, struct buf *out)
 {
 	size_t n = 0;
-	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct tools_tool *const *tools = tools_all(policy, &n);
 
-	for (size_t i = 0; i < n; i++) {
-		buf_addf(out, "%s[inject %s]\n", out->len > 0 ? "\n" : "", rules_name(rules[i]));
-		walk(rules[i], out, add_text_line);
+	buf_adds(out, "  (for");
+	for (size_t i = 0; i < n; i++)
+		if (tools_owns(tools[i], rule))
+			buf_addf(out, " [tool %s]", tools_name(tools[i]));
+	buf_adds(out, " alone)\n");
+}
+
+bool listing_add_rules(const struct policy *policy, struct buf *out)
+{
+	size_t n = 0, n_owned = 0;
+	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct rules_rule *const *owned = tools_rules(policy, &n_owned);
+
+	for (size_t i = 0; i < n + n_owned; i++) {
+		const struct rules_rule *rule = i < n ? rules[i] : owned[i - n];
+
+		buf_addf(out, "%s[inject %s]\n", out->len > 0 ? "\n" : "", rules_name(rule));
+		if (i >= n)
+			add_owners(policy, rule, out);
+		walk(rule, out, add_text_line);
 	}
-	return n > 0;
+	return n + n_owned > 0;
 }
 
 static void add_json_text(struct buf *out, const char *text)
@@ -116,20 +134,23 @@ static void add_json_line(struct buf *out, enum rules_key key, const struct poli
 
 void listing_add_rules_json(const struct policy *policy, struct buf *out)
 {
-	size_t n = 0;
+	size_t n = 0, n_owned = 0;
 	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct rules_rule *const *owned = tools_rules(policy, &n_owned);
 
 	buf_adds(out, "[");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n + n_owned; i++) {
+		const struct rules_rule *rule = i < n ? rules[i] : owned[i - n];
 		AUTO_BUF struct buf items = { 0 };
 
 		buf_addf(out, "%s\n    {\"name\": ", i > 0 ? "," : "");
-		add_json_text(out, rules_name(rules[i]));
+		add_json_text(out, rules_name(rule));
+		buf_addf(out, ", \"for_tools_alone\": %s", i < n ? "false" : "true");
 		buf_adds(out, ", \"items\": [\n");
-		walk(rules[i], &items, add_json_line);
+		walk(rule, &items, add_json_line);
 		buf_add(out, items.data, items.len);
 		buf_adds(out, "\n    ]}");
 		out->failed |= items.failed;
 	}
-	buf_adds(out, n > 0 ? "\n  ]" : "]");
+	buf_adds(out, n + n_owned > 0 ? "\n  ]" : "]");
 }

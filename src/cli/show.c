@@ -73,6 +73,8 @@ static void add_json(const struct launch *launch, struct buf *out)
 	buf_add(out, items.data, items.len);
 	buf_adds(out, "\n  ],\n  \"rules\": ");
 	listing_add_rules_json(launch->policy, out);
+	buf_adds(out, ",\n  \"tools\": ");
+	listing_add_tools_json(launch->policy, out);
 	buf_adds(out, "\n}\n");
 	out->failed |= items.failed;
 }
@@ -93,6 +95,7 @@ int show_verb(struct launch *launch, struct err *err)
 	} else {
 		add_text(launch->policy, &out);
 		(void)listing_add_rules(launch->policy, &out);
+		(void)listing_add_tools(launch->policy, &out);
 	}
 	return listing_print(&out, err);
 }

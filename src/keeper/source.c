@@ -66,15 +66,24 @@ static int run_command(const struct source_request *request, enum sources_kind k
 	return r;
 }
 
+static const char *text_of(const struct source_request *request)
+{
+	const struct policy_item *item;
+
+	if (request->rule == NULL)
+		return request->text;
+	item = sources_item(request->rule, request->slot);
+	return item != NULL ? item->value : NULL;
+}
+
 static int fetch(const struct source_request *request, struct source_value *value,
 	bool *ret_trimmed, struct err *err)
 {
-	const struct policy_item *item = sources_item(request->rule, request->slot);
+	const char *text = text_of(request), *arg;
 	enum sources_kind kind;
-	const char *arg;
 	int r;
 
-	if (item == NULL || !sources_parse(item->value, &kind, &arg))
+	if (text == NULL || !sources_parse(text, &kind, &arg))
 		return err_set(err, 0, "no source");
 	r = kind == SOURCES_FILE ? source_file_read(request->plan, arg, value, err)
 				 : run_command(request, kind, arg, value, err);
@@ -134,12 +143,11 @@ static int start(const struct source_request *request, struct source *ret, struc
 
 int source_begin(const struct source_request *request, struct source *ret, struct err *err)
 {
-	const struct policy_item *item = sources_item(request->rule, request->slot);
+	const char *text = text_of(request), *arg;
 	enum sources_kind kind;
-	const char *arg;
 	int fd;
 
-	if (item == NULL || !sources_parse(item->value, &kind, &arg))
+	if (text == NULL || !sources_parse(text, &kind, &arg))
 		return err_set(err, 0, "no source");
 	if (kind != SOURCES_ENV)
 		return start(request, ret, err);

@@ -43,6 +43,16 @@ int source_begin(const struct source_request *request, struct source *ret, struc
  */
 int source_end(struct source *source, struct err *err);
 
+/*
+ * Finds a tool's own command as that of a command: source: the program in directories, and with
+ * every word that is a path, that nothing in the session can write. 0 or -errno with err.
+ */
+int source_find_command(const struct run_plan *plan, const char *line, struct tool_command *ret,
+	struct err *err);
+
+/* The descriptors of the pipes with env: values: a fork that goes on keeps them. Their number. */
+size_t source_env_fds(int *ret, size_t max);
+
 /* Ends it early, with the command that it runs. Nothing of it is left. */
 void source_stop(struct source *source);
 

@@ -181,6 +181,20 @@ int source_command_parse(const struct run_plan *plan, enum sources_kind kind, co
 	return check_places(plan, ret, err);
 }
 
+int source_find_command(const struct run_plan *plan, const char *line, struct tool_command *ret,
+	struct err *err)
+{
+	struct source_command command = { 0 };
+	int r = source_command_parse(plan, SOURCES_COMMAND, line, &command, err);
+
+	if (r == 0) {
+		ret->file = take_ptr(&command.path);
+		ret->argv = take_ptr(&command.argv);
+	}
+	source_command_done(&command);
+	return r;
+}
+
 void source_command_done(struct source_command *command)
 {
 	policy_free_strings(command->argv);

@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/lines.h"
+#include "policy/tools.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +41,15 @@ bool source_env_is_name(const char *name)
 	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
 	return n > 0 && name[n] == '\0' && (name[0] < '0' || name[0] > '9');
+}
+
+size_t source_env_fds(int *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (; n < n_held && n < max; n++)
+		ret[n] = held[n].pipe;
+	return n;
 }
 
 int source_env_find(const char *name)
@@ -165,13 +176,12 @@ static int put_into_pipe(const char *name, const char *value, struct err *err)
 	return 0;
 }
 
-static int take(const struct rules_rule *rule, enum keepmsg_slot slot, struct err *err)
+static int take(const char *text, bool is_pem, struct err *err)
 {
-	const struct policy_item *item = sources_item(rule, slot);
 	enum sources_kind kind;
 	const char *name, *value;
 
-	if (item == NULL || !sources_parse(item->value, &kind, &name) || kind != SOURCES_ENV)
+	if (!sources_parse(text, &kind, &name) || kind != SOURCES_ENV)
 		return 0;
 	value = source_env_is_name(name) ? getenv(name) : NULL;
 	if (source_env_find(name) >= 0 && value == NULL)
@@ -180,7 +190,7 @@ static int take(const struct rules_rule *rule, enum keepmsg_slot slot, struct er
 		return err_set(err, 0, "that is no name of a variable");
 	if (value == NULL)
 		return err_set(err, 0, "the variable is not set; set it, or take the rule out");
-	if (check_use(value, sources_is_pem(slot), err) < 0)
+	if (check_use(value, is_pem, err) < 0)
 		return -err->code;
 	return source_env_find(name) >= 0 ? 0 : put_into_pipe(name, value, err);
 }
@@ -277,15 +287,57 @@ static int execute_again(char **argv, struct err *err)
 	return err_set(err, errno, "execute agentjail again without the secrets");
 }
 
+static int take_rules(const struct rules_rule *const *rules, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < KEEPMSG_SLOT_COUNT; k++) {
+			enum keepmsg_slot slot = (enum keepmsg_slot)k;
+			const struct policy_item *item = sources_item(rules[i], slot);
+
+			if (item != NULL && take(item->value, sources_is_pem(slot), err) < 0)
+				return sources_err(err, rules[i], slot);
+		}
+	return 0;
+}
+
+static int take_tool(const struct tools_tool *tool, struct err *err)
+{
+	size_t n;
+	const struct policy_item *items = tools_list(tool, TOOLS_SECRET_ENV, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *source;
+
+		(void)tools_secret(items[i].value, &source);
+		if (take(source, false, err) == 0)
+			continue;
+		(void)err_prefix(err, "[tool %s] secret-env", tools_name(tool));
+		return lines_at(err, items[i].origin.file, items[i].origin.line);
+	}
+	return 0;
+}
+
+static int take_all(const struct policy *policy, struct err *err)
+{
+	size_t n, n_tools;
+	const struct rules_rule *const *rules = rules_all(policy, &n);
+	const struct tools_tool *const *tools = tools_all(policy, &n_tools);
+	int r = take_rules(rules, n, err);
+
+	rules = tools_rules(policy, &n);
+	if (r == 0)
+		r = take_rules(rules, n, err);
+	for (size_t i = 0; i < n_tools && r == 0; i++)
+		r = take_tool(tools[i], err);
+	return r;
+}
+
 int source_env_take(const struct run_plan *plan, char **argv, struct err *err)
 {
-	size_t n, before = n_held;
-	const struct rules_rule *const *rules = rules_all(plan->policy, &n);
+	size_t before = n_held;
 
-	for (size_t i = 0; i < n; i++)
-		for (unsigned slot = 0; slot < KEEPMSG_SLOT_COUNT; slot++)
-			if (take(rules[i], (enum keepmsg_slot)slot, err) < 0)
-				return sources_err(err, rules[i], (enum keepmsg_slot)slot);
+	if (take_all(plan->policy, err) < 0)
+		return -err->code;
 	if (n_held == before)
 		return 0;
 	warn_of_agent(plan);

@@ -36,7 +36,8 @@ static bool is_writable(const struct run_plan *plan, const char *path)
 	struct policy_question question = { .action = POLICY_WRITE, .path = path };
 	struct policy_answer answer;
 
-	policy_decide(plan->policy, &question, &answer);
+	policy_decide(plan->session_policy != NULL ? plan->session_policy : plan->policy, &question,
+		&answer);
 	return answer.key != PK_COUNT &&
 	       (answer.file_kind == POLICY_FILE_WRITE || answer.key == PK_AGENT_KEEP ||
 		       answer.key == PK_AGENT_PRIVATE);

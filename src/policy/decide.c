@@ -83,11 +83,9 @@ void policy_decide(const struct policy *policy, const struct policy_question *qu
 		decide_inject(policy, question, ret);
 		return;
 	case POLICY_TOOL:
-		break;
+		decide_tool(policy, question, ret);
+		return;
 	}
-	*ret = (struct policy_answer){ .verdict = POLICY_DENIED,
-		.key = PK_COUNT,
-		.reason = "not supported yet" };
 }
 
 static bool add_file(char **files, size_t *n, const char *line, const struct policy_exec *exec)

@@ -20,6 +20,10 @@ void decide_connect(const struct policy *policy, const struct policy_question *q
 void decide_inject(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);
 
+/* POLICY_TOOL. */
+void decide_tool(const struct policy *policy, const struct policy_question *question,
+	struct policy_answer *ret);
+
 /* The first entry of [egress] deny or private that covers host and port, or NULL. */
 const struct policy_item *decide_find_host(const struct policy *policy, enum policy_key key,
 	const char *host, uint16_t port);

@@ -122,18 +122,21 @@ static const struct keys_info inject_table[] = {
 };
 _Static_assert(ARRAY_LEN(inject_table) == RULES_KEY_COUNT, "one row a key");
 
+/* In the order of enum tools_key. */
 static const struct keys_info tool_table[] = {
-	{ "tool", "match", KEYS_LINE, values_text, LATER, NULL, NULL },
-	{ "tool", "command", KEYS_SINGLE, values_text, LATER, NULL, NULL },
-	{ "tool", "args", KEYS_SINGLE, values_text, LATER, NULL, NULL },
-	{ "tool", "egress", KEYS_LIST, values_host, LATER | KEYS_NEEDS_PORT, NULL, NULL },
-	{ "tool", "inject", KEYS_LIST, values_name, LATER, NULL, NULL },
-	{ "tool", "keep-env", KEYS_LIST, values_env_glob, LATER, NULL, NULL },
-	{ "tool", "secret-env", KEYS_LINE, values_text, LATER, NULL, NULL },
-	{ "tool", "files", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL, NULL },
-	{ "tool", "limits", KEYS_LIST, values_text, LATER, NULL, NULL },
-	{ "tool", "ask", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
+	[TOOLS_MATCH] = { "tool", "match", KEYS_LINE, values_match, 0, NULL, NULL },
+	[TOOLS_COMMAND] = { "tool", "command", KEYS_SINGLE, values_command, 0, NULL, NULL },
+	[TOOLS_ARGS] = { "tool", "args", KEYS_SINGLE, values_args, 0, NULL, "none" },
+	[TOOLS_EGRESS] = { "tool", "egress", KEYS_LIST, values_host, KEYS_NEEDS_PORT, NULL, NULL },
+	[TOOLS_INJECT] = { "tool", "inject", KEYS_LIST, values_name, 0, NULL, NULL },
+	[TOOLS_KEEP_ENV] = { "tool", "keep-env", KEYS_LIST, values_env_glob, 0, NULL, NULL },
+	[TOOLS_SECRET_ENV] = { "tool", "secret-env", KEYS_LINE, values_secret_env, 0, NULL, NULL },
+	[TOOLS_FILES] = { "tool", "files", KEYS_LIST, values_path, 0, NULL, NULL },
+	[TOOLS_LIMITS] = { "tool", "limits", KEYS_LIST, values_tool_limit, KEYS_TIGHTENS, NULL,
+		NULL },
+	[TOOLS_ASK] = { "tool", "ask", KEYS_SINGLE, NULL, LATER, words_no_yes, NULL },
 };
+_Static_assert(ARRAY_LEN(tool_table) == TOOLS_KEY_COUNT, "one row a key");
 
 static const struct keys_table {
 	const struct keys_info *rows;
@@ -288,6 +291,31 @@ bool keys_is_of_rule(const struct keys_info *info, enum rules_key *ret)
 			return true;
 		}
 	return false;
+}
+
+const struct keys_info *keys_of_tool(enum tools_key key)
+{
+	return &tool_table[key];
+}
+
+bool keys_is_of_tool(const struct keys_info *info, enum tools_key *ret)
+{
+	for (size_t k = 0; k < TOOLS_KEY_COUNT; k++)
+		if (info == &tool_table[k]) {
+			*ret = (enum tools_key)k;
+			return true;
+		}
+	return false;
+}
+
+const char *tools_key_name(enum tools_key key)
+{
+	return tool_table[key].name;
+}
+
+bool tools_key_is_list(enum tools_key key)
+{
+	return tool_table[key].kind != KEYS_SINGLE;
 }
 
 const char *rules_key_name(enum rules_key key)

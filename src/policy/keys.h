@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
+#include "policy/tools.h"
 
 enum keys_kind {
 	KEYS_SINGLE, /* one value; a later layer wins */
@@ -67,12 +68,17 @@ const struct keys_info *keys_get(enum policy_key key);
 
 /* As an entry of [locked] key: no layer below may add a rule or change one. */
 #define KEYS_EVERY_RULE "inject.*"
+#define KEYS_EVERY_TOOL "tool.*" /* nor a tool */
 
 /* The entry of the table of [inject NAME]. */
 const struct keys_info *keys_of_rule(enum rules_key key);
 
 /* Is it one of those? */
 bool keys_is_of_rule(const struct keys_info *info, enum rules_key *ret);
+
+/* The same for the table of [tool NAME]. */
+const struct keys_info *keys_of_tool(enum tools_key key);
+bool keys_is_of_tool(const struct keys_info *info, enum tools_key *ret);
 
 /*
  * Checks a section header's text without brackets ("files", "inject github"). 0 or -errno with the

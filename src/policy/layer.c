@@ -20,8 +20,10 @@ struct job {
 	const struct lines_entry *entry;
 	const struct keys_info *info;
 	enum policy_key key; /* PK_COUNT: of [inject NAME] or [tool NAME] */
-	struct rules_rule *rule; /* of [inject NAME]; NULL in a layer that may add none */
-	enum rules_key rule_key;
+	/* Of [inject NAME] and [tool NAME]; NULL in a layer that may add none. */
+	struct policy_item *own_value;
+	struct store_list *own_list;
+	const char *every; /* entry of [locked] that means all of the kind */
 	bool is_skipped;
 };
 
@@ -30,18 +32,18 @@ static struct policy_origin origin_of(const struct job *job)
 	return (struct policy_origin){ .file = job->layer->file, .line = job->entry->line };
 }
 
-/* Where the line's value or entries go; NULL for [tool NAME], which nothing keeps yet. */
+/* Where the line's value or entries go. */
 static struct policy_item *value_of(const struct job *job)
 {
-	if (job->rule != NULL)
-		return &job->rule->values[job->rule_key];
+	if (job->own_value != NULL)
+		return job->own_value;
 	return job->key < PK_COUNT ? &job->layer->policy->values[job->key] : NULL;
 }
 
 static struct store_list *list_of(const struct job *job)
 {
-	if (job->rule != NULL)
-		return &job->rule->lists[job->rule_key];
+	if (job->own_list != NULL)
+		return job->own_list;
 	return job->key < PK_COUNT ? &job->layer->policy->lists[job->key] : NULL;
 }
 
@@ -67,10 +69,7 @@ static void note_unsupported(struct job *job, const char *value)
 	layer->has_unsupported = true;
 	layer->unsupported_line = job->entry->line;
 	(void)log_quote(value, strlen(value), shown, sizeof(shown));
-	if (job->key == PK_COUNT)
-		(void)snprintf(layer->unsupported, sizeof(layer->unsupported), "[%s]",
-			job->entry->section);
-	else if ((job->info->flags & KEYS_UNSUPPORTED) != 0)
+	if ((job->info->flags & KEYS_UNSUPPORTED) != 0)
 		(void)snprintf(layer->unsupported, sizeof(layer->unsupported), "[%s] %s",
 			job->info->section, job->info->name);
 	else
@@ -86,7 +85,7 @@ static bool is_locked(const struct job *job)
 	(void)snprintf(name, sizeof(name), "%s.%s", job->info->section, job->info->name);
 	for (size_t i = 0; i < locked->n; i++)
 		if (strcmp(locked->items[i].value, name) == 0 ||
-			(job->rule != NULL && strcmp(locked->items[i].value, KEYS_EVERY_RULE) == 0))
+			(job->every != NULL && strcmp(locked->items[i].value, job->every) == 0))
 			return true;
 	return false;
 }
@@ -111,7 +110,7 @@ static unsigned set_before(const struct job *job)
 
 	if (job->layer->kind == LAYER_COMMAND_LINE)
 		return 0;
-	if (job->rule != NULL)
+	if (job->own_value != NULL)
 		return at->origin.file == job->layer->file ? at->origin.line : 0;
 	return job->layer->set_at[job->key];
 }
@@ -131,7 +130,7 @@ static int single(struct job *job, const char *text, struct err *err)
 	if (set_before(job) != 0)
 		return err_set(err, 0, "[%s] %s is set on line %u already; delete one of the two",
 			job->entry->section, job->info->name, set_before(job));
-	if (job->rule == NULL)
+	if (job->own_value == NULL)
 		layer->set_at[job->key] = job->entry->line;
 	r = check_lock(job, at->value != NULL && strcmp(value.data, at->value) == 0, err);
 	if (r < 0)
@@ -251,22 +250,61 @@ static int check_place(const struct job *job, struct err *err)
 	return 0;
 }
 
-/* The section's rule is there from its header on, so that its place is that of the header. */
-static int find_rule(struct job *job, struct err *err)
+/* The name in a section's header, when it is of that kind; else NULL. */
+static const char *name_in(const char *section, const char *kind)
 {
-	const char *section = job->entry->section;
 	size_t n = strcspn(section, " \t");
+
+	if (n != strlen(kind) || strncmp(section, kind, n) != 0)
+		return NULL;
+	return section + n + strspn(section + n, " \t");
+}
+
+static int find_rule(struct job *job, const char *name, struct err *err)
+{
 	struct layer *layer = job->layer;
 	struct store_place place = { .origin = origin_of(job),
 		.rank = layer->rank,
 		.group = layer->group };
+	struct rules_rule *rule = store_rule(layer->policy, name, &place, err);
+	enum rules_key key;
 
-	if (layer->kind == LAYER_PROJECT || n != strlen("inject") ||
-		strncmp(section, "inject", n) != 0)
+	if (rule == NULL)
+		return -err->code;
+	if (job->info == NULL || !keys_is_of_rule(job->info, &key))
 		return 0;
-	section += n;
-	job->rule = store_rule(layer->policy, section + strspn(section, " \t"), &place, err);
-	return job->rule != NULL ? 0 : -err->code;
+	job->own_value = &rule->values[key];
+	job->own_list = &rule->lists[key];
+	job->every = KEYS_EVERY_RULE;
+	return 0;
+}
+
+static int find_tool(struct job *job, const char *name, struct err *err)
+{
+	struct tools_tool *tool = store_tool(job->layer->policy, name, origin_of(job), err);
+	enum tools_key key;
+
+	if (tool == NULL)
+		return -err->code;
+	if (job->info == NULL || !keys_is_of_tool(job->info, &key))
+		return 0;
+	job->own_value = &tool->values[key];
+	job->own_list = &tool->lists[key];
+	job->every = KEYS_EVERY_TOOL;
+	return 0;
+}
+
+/* A rule or tool is there from its header on, so that its place is that of the header. */
+static int find_own(struct job *job, struct err *err)
+{
+	const char *rule = name_in(job->entry->section, "inject");
+	const char *tool = name_in(job->entry->section, "tool");
+
+	if (job->layer->kind == LAYER_PROJECT)
+		return 0;
+	if (rule != NULL)
+		return find_rule(job, rule, err);
+	return tool != NULL ? find_tool(job, tool, err) : 0;
 }
 
 static int apply(struct job *job, struct err *err)
@@ -277,13 +315,13 @@ static int apply(struct job *job, struct err *err)
 
 	if (entry->key == NULL) {
 		r = keys_check_section(entry->section, err);
-		return r == 0 ? find_rule(job, err) : r;
+		return r == 0 ? find_own(job, err) : r;
 	}
 	r = keys_find(entry->section, entry->key, &job->info, &job->key, err);
 	if (r == 0)
 		r = check_place(job, err);
-	if (r == 0 && keys_is_of_rule(job->info, &job->rule_key))
-		r = find_rule(job, err);
+	if (r == 0)
+		r = find_own(job, err);
 	if (r < 0)
 		return r;
 	if (layer->kind == LAYER_PROJECT && (job->info->flags & KEYS_PROJECT) == 0)

@@ -12,6 +12,7 @@
 #include "policy/nearest.h"
 #include "policy/profilefile.h"
 #include "policy/rulecheck.h"
+#include "policy/tools.h"
 #include "policy/values.h"
 
 #include <stdio.h>
@@ -381,6 +382,15 @@ static int apply_overrides(struct load *load, struct err *err)
 	return r < 0 ? r : layer_end(&layer, err);
 }
 
+static int check_all(struct policy *policy, bool is_alone, struct err *err)
+{
+	int r = rulecheck_all(policy, is_alone, err);
+
+	if (r == 0)
+		r = tools_check(policy, is_alone, err);
+	return r == 0 ? tools_settle(policy, err) : r;
+}
+
 static int read_all(struct load *load, struct err *err)
 {
 	const struct policy_request *request = load->request;
@@ -405,7 +415,7 @@ static int read_all(struct load *load, struct err *err)
 	if (r < 0)
 		return r;
 	store_sort_rules(load->policy);
-	return rulecheck_all(load->policy, false, err);
+	return check_all(load->policy, false, err);
 }
 
 static int check_places(const struct policy_request *request, struct err *err)
@@ -452,7 +462,7 @@ int policy_check_file(const char *path, struct policy **ret, struct err *err)
 		return err_set(err, ENOMEM, "%s", path);
 	r = read_layer(&load, path, LAYER_CHECK, err);
 	store_sort_rules(load.policy);
-	if (r > 0 && rulecheck_all(load.policy, true, err) < 0)
+	if (r > 0 && check_all(load.policy, true, err) < 0)
 		r = -err->code;
 	if (r == 0)
 		r = err_set(err, ENOENT, "%s", path);

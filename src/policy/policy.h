@@ -140,7 +140,7 @@ enum policy_verdict {
 	POLICY_ALLOWED,
 	POLICY_IN_AGENT, /* exec: stays in the agent context */
 	POLICY_IN_CELL, /* exec: goes to the cell */
-	POLICY_PASSED, /* inject: no rule matches, one of the host's says `else = pass` */
+	POLICY_PASSED, /* inject: no rule matches, one of the host's says `else = pass`; tool: see below */
 };
 
 enum policy_file_kind {
@@ -177,9 +177,13 @@ struct policy_question {
 	const char *method; /* a token */
 	const char *url_path; /* normal form, see policy/urlpath.h */
 	bool is_plain; /* the request came without TLS */
+	/* TOOL */
+	const char *word; /* the name that was called */
+	const char *const *args; /* NULL-terminated, without argv[0] */
 };
 
 struct rules_rule;
+struct tools_tool;
 
 struct policy_answer {
 	enum policy_verdict verdict;
@@ -189,6 +193,7 @@ struct policy_answer {
 	const char *reason; /* static text, for people */
 	/* INJECT: ALLOWED: whose secret; PASSED: which lets it pass. CONNECT: which allows the host */
 	const struct rules_rule *rule;
+	const struct tools_tool *tool; /* TOOL: which one runs, or refuses */
 };
 
 /*
@@ -215,7 +220,11 @@ struct policy_answer {
  *
  * INJECT. Of the rules that cover host and port, in order, the first that matches method and path:
  * ALLOWED. None: PASSED when one of them says `else = pass`, else DENIED. [egress] deny wins, and
- * TRACE, TRACK and CONNECT are never served. TOOL is always denied yet.
+ * TRACE, TRACK and CONNECT are never served.
+ *
+ * TOOL. The tools that answer to the word, in order: the first with a line of `match` for the
+ * arguments, or whose `args` admit them: ALLOWED. None: PASSED, the program of that name is executed
+ * in place; DENIED where a `command` does not take the arguments, or nothing has the name.
  */
 void policy_decide(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret);

@@ -61,6 +61,7 @@ enum cell_fd {
 	CELL_FD_ROOT, /* O_PATH of its root directory */
 	CELL_FD_TMP_AGENT, /* a detached mount of its /tmp for the agent context */
 	CELL_FD_TMP_SPARE, /* another one, for the next cell of this session */
+	CELL_FD_DOOR, /* listens for calls of tools: wire/door.h */
 	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
 	CELL_FD_TCP6,
 	CELL_FD_UDP4,
@@ -146,8 +147,15 @@ struct rules_rule;
 
 struct source_request {
 	const struct run_plan *plan;
-	const struct rules_rule *rule;
+	const struct rules_rule *rule; /* NULL: text says it */
 	enum keepmsg_slot slot;
+	const char *text; /* "KIND:ARGUMENT": of a tool's secret-env */
+};
+
+/* A tool's own command, found and checked: policy_free_strings() and free() it. */
+struct tool_command {
+	char *file; /* resolved, absolute */
+	char **argv;
 };
 
 struct source {
@@ -174,6 +182,9 @@ struct role_starters {
 		const struct source_request *request, struct source *ret, struct err *err);
 	int (*end_source)(struct source *source, struct err *err);
 	void (*stop_source)(struct source *source);
+	int (*find_command)(const struct run_plan *plan, const char *line, struct tool_command *ret,
+		struct err *err);
+	size_t (*kept_fds)(int *ret, size_t max); /* descriptors with secrets, for a fork's sake */
 };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "policy/lines.h"
+#include "policy/tools.h"
 #include "policy/values.h"
 
 #include <string.h>
@@ -176,7 +177,8 @@ static int check_pairs(const struct policy *policy, struct err *err)
 {
 	for (size_t i = 0; i < policy->n_rules; i++)
 		for (size_t k = 0; k < i; k++)
-			if (rulecheck_pair(policy->rules[k], policy->rules[i], err) < 0)
+			if (tools_may_meet(policy, policy->rules[k], policy->rules[i]) &&
+				rulecheck_pair(policy->rules[k], policy->rules[i], err) < 0)
 				return -err->code;
 	return 0;
 }

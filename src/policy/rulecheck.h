@@ -26,6 +26,10 @@ int rulecheck_pair(const struct rules_rule *a, const struct rules_rule *b, struc
 /* May commands write what the rule's secrets or authorities come from, or read a secret there? */
 int rulecheck_places(const struct policy *policy, const struct rules_rule *rule, struct err *err);
 
+/* The same for any source of a secret, and for the program and the files of a command's words. */
+int rulecheck_source(const struct policy *policy, const char *source, struct err *err);
+int rulecheck_command(const struct policy *policy, const char *line, struct err *err);
+
 /* Adds what is doubtful to the policy's warnings. */
 int rulecheck_doubts(struct policy *policy, const struct rules_rule *rule, struct err *err);
 

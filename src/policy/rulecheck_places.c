@@ -98,7 +98,7 @@ static int check_variable(const struct policy *policy, const struct rules_rule *
 	char file[120];
 
 	if (line == NULL || glob_of(&policy->lists[PK_ENV_HIDE], name) != NULL ||
-		glob_of(&rule->lists[RULES_ENV], name) != NULL)
+		(rule != NULL && glob_of(&rule->lists[RULES_ENV], name) != NULL))
 		return 0;
 	return err_set(err, 0,
 		"variable %s is passed on to commands by [env] keep (%s:%u); take it out there, or "
@@ -128,8 +128,23 @@ static int check_program(const struct policy *policy, const char *name, struct e
 	return r;
 }
 
+/* Paths alone mean something to us. */
+static int check_word(const struct policy *policy, const char *word, struct err *err)
+{
+	AUTO_BUF struct buf path = { 0 };
+
+	if (str_starts(word, "~/"))
+		buf_addf(&path, "%s%s", policy->home, word + 1);
+	else if (word[0] == '/')
+		buf_adds(&path, word);
+	else
+		return 0;
+	return path.failed ? err_set(err, ENOMEM, "a path")
+			   : check_file(policy, path.data, "file", err);
+}
+
 /* The program, and every word that is an absolute path: scripts, files to read from. */
-static int check_command(const struct policy *policy, const char *line, struct err *err)
+int rulecheck_command(const struct policy *policy, const char *line, struct err *err)
 {
 	AUTO_ENTRIES struct entries e = { .rest = line };
 	bool is_first = true;
@@ -138,10 +153,8 @@ static int check_command(const struct policy *policy, const char *line, struct e
 	while ((r = entries_next(&e, err)) > 0) {
 		if (is_first)
 			r = check_program(policy, e.text.data, err);
-		else if (e.text.data[0] == '/')
-			r = check_file(policy, e.text.data, "file", err);
 		else
-			r = 0;
+			r = check_word(policy, e.text.data, err);
 		is_first = false;
 		if (r < 0)
 			return r;
@@ -163,8 +176,13 @@ static int check_source(const struct policy *policy, const struct rules_rule *ru
 	if (str_starts(source, "env:"))
 		return is_secret ? check_variable(policy, rule, source + strlen("env:"), err) : 0;
 	if (str_starts(source, "command:"))
-		return check_command(policy, source + strlen("command:"), err);
+		return rulecheck_command(policy, source + strlen("command:"), err);
 	return 0;
+}
+
+int rulecheck_source(const struct policy *policy, const char *source, struct err *err)
+{
+	return check_source(policy, NULL, source, true, err);
 }
 
 int rulecheck_places(const struct policy *policy, const struct rules_rule *rule, struct err *err)

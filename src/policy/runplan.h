@@ -10,6 +10,8 @@
 
 enum run_mode { RUN_NONE, RUN_INJECT, RUN_SHARED, RUN_SPLIT, RUN_MODE_COUNT };
 
+struct run_tool; /* warden/toolrun.h */
+
 struct run_plan {
 	enum run_mode mode;
 	bool is_run_verb; /* `run -- COMMAND`: one command in a cell, no agent */
@@ -20,7 +22,10 @@ struct run_plan {
 	const char *project, *home, *cwd; /* absolute, resolved */
 	const char *state_dir, *cache_dir, *runtime_dir; /* runtime_dir may be NULL */
 	const char *const *env; /* --env NAME or NAME=VALUE, NULL-terminated, may be NULL */
+	struct run_tool *tool; /* the session is one run of a tool; NULL: the user's own */
 	const struct policy *policy;
+	/* A run of a tool: whose commands may have written what a source is about to use; else NULL. */
+	const struct policy *session_policy;
 };
 
 #endif

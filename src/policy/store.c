@@ -61,6 +61,7 @@ void policy_free(struct policy *policy)
 	for (size_t i = 0; i < PK_COUNT; i++)
 		free(policy->lists[i].items);
 	store_free_rules(policy);
+	store_free_tools(policy);
 	for (size_t i = 0; i < policy->n_strings; i++)
 		free(policy->strings[i]);
 	free(policy->strings);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
+#include "policy/tools.h"
 
 /* Rationale: twenty times the installed profiles; a broken generator must not fill memory. */
 #define STORE_ITEMS_MAX 20000
@@ -31,11 +32,23 @@ struct rules_rule {
 	struct policy_item values[RULES_KEY_COUNT]; /* built-in defaults at first; may be NULL */
 };
 
+/* One [tool NAME]. Of each key either the list or the value is used, as keys.c has it. */
+struct tools_tool {
+	const char *name;
+	struct policy_origin origin; /* of its first line */
+	struct store_list lists[TOOLS_KEY_COUNT];
+	struct policy_item values[TOOLS_KEY_COUNT]; /* built-in defaults at first; may be NULL */
+};
+
 struct policy {
 	struct store_list lists[PK_COUNT]; /* lists and lines */
 	struct policy_item values[PK_COUNT]; /* single values; built-in defaults at first */
 	struct rules_rule **rules;
 	size_t n_rules;
+	struct rules_rule **tool_rules; /* of those that tools name: see tools_settle() */
+	size_t n_tool_rules;
+	struct tools_tool **tools;
+	size_t n_tools;
 	bool has_agent_profile;
 	const char *project, *home;
 	const char **warnings;
@@ -86,6 +99,12 @@ struct rules_rule *store_rule(struct policy *policy, const char *name,
 void store_sort_rules(struct policy *policy);
 
 void store_free_rules(struct policy *policy);
+
+/* The tool of that name, made if there is none. NULL with err. */
+struct tools_tool *store_tool(struct policy *policy, const char *name,
+	struct policy_origin origin, struct err *err);
+
+void store_free_tools(struct policy *policy);
 
 int store_warn(struct policy *policy, const char *text, struct err *err);
 

@@ -85,12 +85,18 @@ void store_sort_rules(struct policy *policy)
 		rules[i]->index = i;
 }
 
+static void free_all(struct rules_rule **rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < RULES_KEY_COUNT; k++)
+			free(rules[i]->lists[k].items);
+		free(rules[i]);
+	}
+	free(rules);
+}
+
 void store_free_rules(struct policy *policy)
 {
-	for (size_t i = 0; i < policy->n_rules; i++) {
-		for (size_t k = 0; k < RULES_KEY_COUNT; k++)
-			free(policy->rules[i]->lists[k].items);
-		free(policy->rules[i]);
-	}
-	free(policy->rules);
+	free_all(policy->rules, policy->n_rules);
+	free_all(policy->tool_rules, policy->n_tool_rules);
 }

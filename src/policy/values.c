@@ -203,6 +203,16 @@ int values_trusted(const struct keys_info *info, const struct keys_places *place
 	return r;
 }
 
+static bool is_tool_key(const char *text)
+{
+	if (!str_starts(text, "tool."))
+		return false;
+	for (size_t k = 0; k < TOOLS_KEY_COUNT; k++)
+		if (strcmp(text + strlen("tool."), tools_key_name((enum tools_key)k)) == 0)
+			return true;
+	return strcmp(text, KEYS_EVERY_TOOL) == 0;
+}
+
 static bool is_rule_key(const char *text)
 {
 	if (!str_starts(text, "inject."))
@@ -221,7 +231,8 @@ int values_key_name(const struct keys_info *info, const struct keys_places *plac
 
 	(void)info;
 	(void)places;
-	if (policy_key_find(text) < PK_COUNT || is_rule_key(text)) {
+	if (policy_key_find(text) < PK_COUNT || is_rule_key(text) ||
+		is_tool_key(text)) {
 		buf_adds(out, text);
 		return 0;
 	}

@@ -38,6 +38,13 @@ keys_check values_file; /* one file, absolute or ~/ */
 keys_check values_env_name;
 keys_check values_limit; /* see rules_limit() */
 
+/* Of [tool NAME]. */
+keys_check values_match; /* WORD ARGUMENT-PATTERN... */
+keys_check values_command; /* a program and its arguments */
+keys_check values_args; /* none, or patterns */
+keys_check values_secret_env; /* NAME=SOURCE */
+keys_check values_tool_limit; /* see tools_limit() */
+
 /* Are they one header for a server? Case, '-', '_' and '.' do not count, as in CGI variables. */
 bool values_same_header(const char *a, size_t a_bytes, const char *b, size_t b_bytes);
 

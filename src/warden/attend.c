@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "shim/attach.h"
+#include "wire/door.h"
 #include "wire/job.h"
 
 #include <errno.h>
@@ -133,9 +134,14 @@ int attend_start(struct warden *w, struct err *err)
 {
 	static struct attend attend; /* one command a process */
 	const char *search = getenv("PATH");
-	AUTO_FREE char *path = find_command(w->cell.fds[CELL_FD_ROOT], w->plan->argv[0],
-		w->plan->cwd, search != NULL ? search : "/usr/local/bin:/usr/bin:/bin");
+	AUTO_BUF struct buf dirs = { 0 };
+	AUTO_FREE char *path = NULL;
 
+	buf_addf(&dirs, "%s%s", w->door != NULL ? DOOR_TOOLS ":" : "",
+		search != NULL ? search : "/usr/local/bin:/usr/bin:/bin");
+	if (dirs.failed)
+		return err_set(err, ENOMEM, "PATH");
+	path = find_command(w->cell.fds[CELL_FD_ROOT], w->plan->argv[0], w->plan->cwd, dirs.data);
 	if (path == NULL) {
 		(void)err_set(err, errno, "%s", w->plan->argv[0]);
 		return warden_not_started(w, err);

@@ -92,6 +92,8 @@ static int finish_cell(struct warden *w, struct err *err)
 	flags = fcntl(w->cell.jobs, F_GETFL);
 	if (flags < 0 || fcntl(w->cell.jobs, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_set(err, errno, "fcntl");
+	if (w->door != NULL && door_open(w, w->door, err) < 0)
+		return -err->code;
 	return trust_settle(&w->trust, w->cell.fds[CELL_FD_ROOT], err);
 }
 
@@ -121,6 +123,8 @@ void cells_lost(struct warden *w)
 	memset(w->commands, 0, sizeof(w->commands));
 	audit_begin(&w->audit, &r, "cell-lost");
 	(void)audit_end(&r);
+	if (w->toolrun != NULL)
+		toolrun_ended(w, w->toolrun, SIGKILL);
 	if (!w->plan->is_run_verb)
 		log_warn("the cell ended with all its commands; the next command makes a new one");
 }

@@ -5,6 +5,8 @@
 
 #include "base/cleanup.h"
 #include "base/sha256.h"
+#include "policy/tools.h"
+#include "wire/door.h"
 #include "wire/netplan.h"
 
 #include <stdlib.h>
@@ -211,6 +213,9 @@ static bool goes_to_cell(const struct environ *e, const char *assignment)
 {
 	if (strchr(assignment, '=') == NULL)
 		return false;
+	/* A tool's run has them from its caller, which is a cell, or from a fixed list. */
+	if (e->plan->tool != NULL)
+		return true;
 	if (is_asked_for(e, assignment))
 		return true;
 	if (list_matches(e->plan->policy, PK_ENV_HIDE, assignment) ||
@@ -289,6 +294,20 @@ static size_t add_proxy(const struct environ *e, struct buf *out)
 	return ARRAY_LEN(variables);
 }
 
+/* Tools are reached by name: their links come first. */
+static void add_variable(const struct environ *e, const char *assignment, struct buf *out)
+{
+	size_t n_tools;
+
+	(void)tools_all(e->plan->policy, &n_tools);
+	if (n_tools > 0 && str_starts(assignment, "PATH=") &&
+		!str_starts(assignment, "PATH=" DOOR_TOOLS ":")) {
+		buf_adds(out, "PATH=" DOOR_TOOLS ":");
+		assignment += strlen("PATH=");
+	}
+	buf_add(out, assignment, strlen(assignment) + 1);
+}
+
 size_t environ_for_cell(const struct environ *e, const char *env, size_t n, struct buf *out)
 {
 	size_t count = 0, n_set;
@@ -303,15 +322,15 @@ size_t environ_for_cell(const struct environ *e, const char *env, size_t n, stru
 				environ_trust_replaces(e->trust, k, env)))
 			continue;
 		is_said[k] = true;
-		buf_add(out, env, strlen(env) + 1);
+		add_variable(e, env, out);
 		count++;
 	}
 	count += add_proxy(e, out) + add_trust(e, is_said, out) + add_fakes(e, out);
 	for (size_t i = 0; i < n_set; i++, count++)
-		buf_add(out, set[i].value, strlen(set[i].value) + 1);
+		add_variable(e, set[i].value, out);
 	for (const char *const *v = e->plan->env; v != NULL && *v != NULL; v++)
 		if (strchr(*v, '=') != NULL) {
-			buf_add(out, *v, strlen(*v) + 1);
+			add_variable(e, *v, out);
 			count++;
 		}
 	return count;

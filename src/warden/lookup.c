@@ -5,8 +5,10 @@
  */
 #include "warden/lookup.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "policy/policy.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -116,4 +118,38 @@ int lookup_exec(int root, const char *path, bool nofollow)
 		path = interp;
 	}
 	return -ELOOP;
+}
+
+static bool may_write(const struct policy *policy, const char *path)
+{
+	struct policy_question question = { .action = POLICY_WRITE, .path = path };
+	struct policy_answer answer;
+
+	policy_decide(policy, &question, &answer);
+	return answer.verdict == POLICY_ALLOWED;
+}
+
+/* Also where links lead to. */
+static bool is_out_of_reach(const struct policy *policy, const char *path)
+{
+	AUTO_FREE char *real = realpath(path, NULL);
+
+	return !may_write(policy, path) && (real == NULL || !may_write(policy, real));
+}
+
+char *lookup_program(int root, const struct policy *policy, const char *name, const char *path)
+{
+	errno = ENOENT;
+	while (*path != '\0') {
+		size_t n = strcspn(path, ":");
+		AUTO_BUF struct buf file = { 0 };
+
+		buf_addf(&file, "%.*s/%s", (int)n, path, name);
+		if (*path == '/' && !file.failed && lookup_exec(root, file.data, false) == 0 &&
+			is_out_of_reach(policy, file.data))
+			return take_ptr(&file.data);
+		path += n + (path[n] == ':');
+	}
+	errno = ENOENT;
+	return NULL;
 }

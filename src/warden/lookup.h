@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+struct policy;
+
 /*
  * path is absolute, in normal form or not; root is the cell's root directory (O_PATH); nofollow: a
  * final symbolic link is -ELOOP. 0: the cell
@@ -14,5 +16,11 @@
  * -ENOEXEC as execve(2) would say.
  */
 int lookup_exec(int root, const char *path, bool nofollow);
+
+/*
+ * The first program of that name along a search path, absolute directories alone, which no cell can
+ * write. The caller frees; NULL with errno.
+ */
+char *lookup_program(int root, const struct policy *policy, const char *name, const char *path);
 
 #endif

@@ -53,13 +53,18 @@ int netrole_policy(const struct policy *policy, struct err *err)
 }
 
 /* The program's descriptor: made at the first need, kept until the warden ends. */
+static int program_fd = -1;
+
 static int program(struct err *err)
 {
-	static int fd = -1;
+	if (program_fd < 0)
+		program_fd = netrole_blob("agentjail-net", net_blob, net_blob_end, err);
+	return program_fd < 0 ? -err->code : program_fd;
+}
 
-	if (fd < 0)
-		fd = netrole_blob("agentjail-net", net_blob, net_blob_end, err);
-	return fd < 0 ? -err->code : fd;
+void netrole_forget(void)
+{
+	program_fd = -1;
 }
 
 /* Moves descriptors to where the role looks for them; *prog moves out of their way. */

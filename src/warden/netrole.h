@@ -41,4 +41,7 @@ struct netrole {
  */
 pid_t netrole_start(const struct netrole *role, struct err *err);
 
+/* In a fork that has closed it: the program's descriptor is made anew at the next need. */
+void netrole_forget(void);
+
 #endif

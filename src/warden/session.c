@@ -69,6 +69,15 @@ static int make_shim(struct warden *w, struct err *err)
 	return 0;
 }
 
+static const char *mode_name(const struct run_plan *plan)
+{
+	if (plan->mode == RUN_INJECT)
+		return "inject";
+	if (plan->tool != NULL)
+		return "tool";
+	return plan->is_run_verb ? "run" : "split";
+}
+
 static int open_audit(struct warden *w, struct err *err)
 {
 	const char *path = policy_value(w->plan->policy, PK_AUDIT_PATH)->value;
@@ -95,8 +104,7 @@ static int open_audit(struct warden *w, struct err *err)
 		buf_add(&strings, w->plan->argv[n], strlen(w->plan->argv[n]) + 1);
 	audit_begin(&w->audit, &r, "session");
 	audit_string(&r, "version", AGENTJAIL_VERSION);
-	audit_string(&r, "mode", w->plan->mode == RUN_INJECT ? "inject" : w->plan->is_run_verb ? "run"
-											      : "split");
+	audit_string(&r, "mode", mode_name(w->plan));
 	audit_strings(&r, "argv", strings.data != NULL ? strings.data : "", n);
 	audit_string(&r, "project", w->plan->project);
 	audit_string(&r, "cwd", w->plan->cwd);
@@ -145,6 +153,8 @@ static void record_exit(struct warden *w, const struct cell_msg *msg)
 	else
 		audit_number(&r, "status", WEXITSTATUS(status));
 	(void)audit_end(&r);
+	if (w->toolrun != NULL)
+		toolrun_ended(w, w->toolrun, status);
 }
 
 static void read_cell(struct warden *w)
@@ -253,6 +263,8 @@ static void read_signals(struct warden *w)
 	while (read(w->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (w->bare > 0)
 			bare_signal(w, &si);
+		else if (w->toolrun != NULL && si.ssi_signo == SIGALRM)
+			toolrun_alarm(w, w->toolrun);
 		else if (w->attend != NULL)
 			attend_signal(w->attend, (int)si.ssi_signo, si.ssi_code, si.ssi_pid);
 		else
@@ -263,7 +275,7 @@ static void read_signals(struct warden *w)
 /* ---- the loop ---- */
 
 enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
-	SLOT_NET };
+	SLOT_DOOR, SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -291,7 +303,10 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 		.events = POLLOUT };
 	fds[SLOT_PROXY] = (struct pollfd){ .fd = w->proxy.sock, .events = POLLIN };
 	fds[SLOT_KEEPERS] = (struct pollfd){ .fd = keeperctl_fd(w->keepers), .events = POLLIN };
+	fds[SLOT_DOOR] = (struct pollfd){ .fd = door_fd(w->door), .events = POLLIN };
 	watch_network(w, fds + SLOT_NET);
+	if (w->toolrun != NULL)
+		return toolrun_pollfds(w->toolrun, fds + SLOT_NET + NET_SLOTS);
 	if (w->attend != NULL)
 		return attend_pollfds(w->attend, fds + SLOT_NET + NET_SLOTS);
 	for (unsigned i = 0; i < ATTEND_POLLFDS; i++)
@@ -318,10 +333,14 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 		proxyctl_read(w);
 	if (fds[SLOT_KEEPERS].revents != 0)
 		keeperctl_dispatch(w, w->keepers);
+	if (fds[SLOT_DOOR].revents != 0)
+		door_dispatch(w, w->door);
 	for (unsigned i = 0; i < NET_SLOTS && w->proxy.pid == 0; i++)
 		if (fds[SLOT_NET + i].fd >= 0 && fds[SLOT_NET + i].revents != 0)
 			proxyctl_start(w);
 	if (w->attend != NULL && attend_dispatch(w->attend, fds + SLOT_NET + NET_SLOTS))
+		w->has_ended = true;
+	if (w->toolrun != NULL && toolrun_dispatch(w, w->toolrun, fds + SLOT_NET + NET_SLOTS))
 		w->has_ended = true;
 }
 
@@ -381,7 +400,7 @@ static int prepare(struct warden *w, struct err *err)
 			keepdirs_make(w->plan, err) < 0 || kept_init(&w->kept, w->plan, err) < 0)
 			return -err->code;
 	}
-	if (keeperctl_init(w, &w->keepers, err) < 0 ||
+	if (keeperctl_init(w, &w->keepers, err) < 0 || door_init(w, &w->door, err) < 0 ||
 		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0)
 		return -err->code;
 	if (w->start->init_mounts(&w->mounts, err) < 0)
@@ -421,7 +440,10 @@ static int run(struct warden *w, struct err *err)
 	if (prepare(w, err) < 0)
 		return -err->code;
 	terminal_init(&w->terminal);
-	if (w->plan->is_run_verb) {
+	if (w->plan->tool != NULL) {
+		if (toolrun_start(w, err) < 0)
+			return -err->code;
+	} else if (w->plan->is_run_verb) {
 		if (attend_start(w, err) < 0)
 			return -err->code;
 	} else if (make_shim(w, err) < 0 || start_agent(w, err) < 0) {
@@ -440,6 +462,8 @@ static void tear_down(struct warden *w)
 	}
 	if (w->cell.ctl >= 0)
 		read_cell(w);
+	door_stop(w->door);
+	w->door = NULL;
 	bare_stop(w);
 	proxyctl_drain(w);
 	proxyctl_stop(w);
@@ -512,6 +536,9 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	}
 	if (r < 0)
 		return r;
+	if (w.toolrun != NULL)
+		return WIFSIGNALED(w.status) ? EXIT_SIGNAL_BASE + WTERMSIG(w.status)
+					     : WEXITSTATUS(w.status);
 	if (w.attend != NULL)
 		return attend_mirror(w.attend);
 	return mirror(w.status);

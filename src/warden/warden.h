@@ -4,11 +4,13 @@
 
 #include "policy/roles.h"
 #include "warden/audit.h"
+#include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
 #include "warden/kept.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
+#include "warden/toolrun.h"
 #include "warden/trust.h"
 
 #include <stdbool.h>
@@ -80,6 +82,8 @@ struct warden {
 	struct terminal terminal;
 	int login; /* --mode inject: memfd, what clients of the proxy must say; -1: none */
 	pid_t bare; /* --mode inject: the agent, in no place of its own; 0: not running */
+	struct door *door; /* NULL: there is no tool */
+	struct toolrun *toolrun; /* this session is one of a tool's runs; else NULL */
 	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
 	uint32_t next_id, next_stamp;
 	struct pending pending[PENDING_MAX];

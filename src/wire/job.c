@@ -16,8 +16,8 @@
 
 #define STDIO_MASK 7u
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
-/* The command's socket, three of stdio, the memfd. */
-#define JOB_FDS_MAX 5
+/* The command's socket, three of stdio, the memfd, the secrets. */
+#define JOB_FDS_MAX (5 + JOB_SECRETS_MAX)
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u
@@ -31,7 +31,7 @@ static unsigned passed_mask(const struct job_head *head)
 static size_t count_fds(const struct job_head *head)
 {
 	return 1 + (size_t)__builtin_popcount(passed_mask(head)) +
-		((head->flags & JOB_BODY_IN_MEMFD) != 0 ? 1 : 0);
+		((head->flags & JOB_BODY_IN_MEMFD) != 0 ? 1 : 0) + head->n_secrets;
 }
 
 static int body_to_memfd(const char *body, size_t n, struct err *err)
@@ -54,6 +54,14 @@ static int body_to_memfd(const char *body, size_t n, struct err *err)
 int job_send(int sock, const struct job_head *head, const char *body, int job_sock,
 	const int stdio[3], struct err *err)
 {
+	if (head->n_secrets != 0)
+		return err_set(err, EINVAL, "a command with secrets");
+	return job_send_secrets(sock, head, body, job_sock, stdio, err);
+}
+
+int job_send_secrets(int sock, const struct job_head *head, const char *body, int job_sock,
+	const int *from, struct err *err)
+{
 	AUTO_FREE char *bytes = NULL;
 	AUTO_CLOSE int memfd = -1;
 	struct job_head out = *head;
@@ -66,7 +74,7 @@ int job_send(int sock, const struct job_head *head, const char *body, int job_so
 	fds[n_fds++] = job_sock;
 	for (unsigned i = 0; i < 3; i++)
 		if ((passed_mask(&out) >> i & 1) != 0)
-			fds[n_fds++] = stdio[i];
+			fds[n_fds++] = from[i];
 	if (out.flags != 0) {
 		memfd = body_to_memfd(body, out.body_bytes, err);
 		if (memfd < 0)
@@ -75,6 +83,10 @@ int job_send(int sock, const struct job_head *head, const char *body, int job_so
 	} else {
 		n += out.body_bytes;
 	}
+	if (out.n_secrets > JOB_SECRETS_MAX)
+		return err_set(err, E2BIG, "a command with %u secrets", out.n_secrets);
+	for (unsigned i = 0; i < out.n_secrets; i++)
+		fds[n_fds++] = from[3 + i];
 	bytes = malloc(n);
 	if (bytes == NULL)
 		return err_set(err, ENOMEM, "send a command");
@@ -93,7 +105,8 @@ static int head_check(const struct job_head *head, size_t rest_bytes, struct err
 	if (head->body_bytes > JOB_BODY_MAX || rest_bytes != (in_memfd ? 0 : head->body_bytes))
 		return err_set(err, EPROTO, "job: body of %u bytes", head->body_bytes);
 	/* Every string has its NUL: there are no more of them than bytes. */
-	if ((uint64_t)head->argc + head->envc + 2 > head->body_bytes)
+	if ((uint64_t)head->argc + head->envc + 2 > head->body_bytes ||
+		head->n_secrets > JOB_SECRETS_MAX || head->n_secrets > head->envc)
 		return err_set(err, EPROTO, "job: %u and %u strings", head->argc, head->envc);
 	if ((head->open_mask & ~STDIO_MASK) != 0 || (head->tty_mask & ~head->open_mask) != 0)
 		return err_set(err, EPROTO, "job: descriptors %x, terminals %x", head->open_mask,
@@ -182,7 +195,9 @@ static int fds_take(struct job *job, int *fds, size_t n_fds, int *ret_memfd, str
 		if ((passed_mask(&job->head) >> i & 1) != 0)
 			job->fds[i] = take_fd(&fds[used++]);
 	if ((job->head.flags & JOB_BODY_IN_MEMFD) != 0)
-		*ret_memfd = take_fd(&fds[used]);
+		*ret_memfd = take_fd(&fds[used++]);
+	for (unsigned i = 0; i < job->head.n_secrets; i++)
+		job->secrets[i] = take_fd(&fds[used++]);
 	return 0;
 }
 
@@ -205,10 +220,14 @@ int job_recv(int sock, struct job *ret, struct err *err)
 {
 	AUTO_FREE char *bytes = malloc(sizeof(struct job_head) + JOB_INLINE_MAX);
 	struct job job = { .sock = -1, .fds = { -1, -1, -1 } };
-	int fds[JOB_FDS_MAX] = { -1, -1, -1, -1, -1 }, r;
+	int fds[JOB_FDS_MAX], r;
 	size_t n_fds = 0;
 	ssize_t n;
 
+	for (size_t i = 0; i < JOB_FDS_MAX; i++)
+		fds[i] = -1;
+	for (size_t i = 0; i < JOB_SECRETS_MAX; i++)
+		job.secrets[i] = -1;
 	if (bytes == NULL)
 		return err_set(err, ENOMEM, "receive a command");
 	n = fdpass_recv(sock, bytes, sizeof(job.head) + JOB_INLINE_MAX, fds, JOB_FDS_MAX, &n_fds);
@@ -234,6 +253,8 @@ void job_done(struct job *job)
 	cleanup_close(&job->sock);
 	for (size_t i = 0; i < ARRAY_LEN(job->fds); i++)
 		cleanup_close(&job->fds[i]);
+	for (size_t i = 0; i < ARRAY_LEN(job->secrets); i++)
+		cleanup_close(&job->secrets[i]);
 	free(job->body);
 	free(job->argv);
 	job->body = NULL;

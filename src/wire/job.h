@@ -4,7 +4,10 @@
  *	descriptors: the command's socket (struct job_msg), then those of open_mask that are not
  *	terminals, in order, then, with JOB_BODY_IN_MEMFD, a sealed memfd with the body
  *	bytes: struct job_head, then the body unless it is in the memfd
- *	body: path, cwd, argc argument strings, envc environment strings, each with its NUL
+ *	then n_secrets pipes
+ *	body: path, cwd, argc argument strings, envc environment strings, each with its NUL. The last
+ *	n_secrets variables are "NAME=": the runner appends what it reads from the pipe of each, so that
+ *	no warden ever has the value.
  *
  * The warden writes, the runner reads; the runner trusts the warden but checks all the same: one
  * mistake here would be a command with another one's arguments.
@@ -19,6 +22,8 @@
 
 #define JOB_VERSION 1u
 #define JOB_BODY_IN_MEMFD 1u
+/* Rationale: variables with secrets of one tool. */
+#define JOB_SECRETS_MAX 8u
 
 /* Rationale: a SEQPACKET message must fit the default wmem (212,992 bytes) with room to spare. */
 #define JOB_INLINE_MAX (96u << 10)
@@ -37,6 +42,7 @@ struct job_head {
 	uint16_t rows, cols, xpixel, ypixel;
 	uint8_t termios[HELLO_TERMIOS_BYTES];
 	uint32_t tty_flags;
+	uint32_t n_secrets;
 	struct shim_rlimit rlimits[HELLO_RLIMITS];
 };
 
@@ -48,6 +54,7 @@ struct job {
 	char **argv, **envp;
 	int sock; /* the command's socket */
 	int fds[3]; /* -1: not open, or a terminal */
+	int secrets[JOB_SECRETS_MAX]; /* -1 */
 };
 
 /*
@@ -57,6 +64,10 @@ struct job {
  */
 int job_send(int sock, const struct job_head *head, const char *body, int job_sock,
 	const int stdio[3], struct err *err);
+
+/* The same; from has the pipes of head->n_secrets secrets behind the three of stdio. */
+int job_send_secrets(int sock, const struct job_head *head, const char *body, int job_sock,
+	const int *from, struct err *err);
 
 /*
  * Receives the next job. 1: *ret is filled and the caller's (job_done), 0: end of file,

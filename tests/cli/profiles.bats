@@ -57,7 +57,7 @@ refused() {
 
 @test "what nothing enforces yet is refused, not ignored" {
 	refused "not supported" '[limits]\nmemory = 1G\n'
-	refused "not supported" '[tool x]\ncommand = date\n'
+	refused "not supported" '[tool x]\ncommand = date\nask = yes\n'
 }
 
 @test "a profile that others can write is refused" {

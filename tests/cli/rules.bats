@@ -163,7 +163,6 @@ assert {"key": "secret", "value": "env:ACME", "file": sys.argv[1], "line": 5} in
 		[inject a]\nhost = a.test\nca = ./ca.pem\n|is no file; write an absolute path
 		[inject a]\nhost = a.test\nca = ~/project/ca.pem\n|ca: file
 		[inject github]\nhost = api.github.com\nremove = B\n[profile]\ninherit = inject/github-read\n|
-		[tool a]\ncommand = date\n|[tool a] is not supported yet
 	LIST
 	[ ! -e "$root/was-run" ]
 }

@@ -433,14 +433,14 @@ __attribute__((unused)) static const char *echo(const char *line, const char *fi
 
 static bool has(const char *text, const char *part)
 {
-	return strstr(text, part) != NULL;
+	return strcasestr(text, part) != NULL;
 }
 
 __attribute__((unused)) static unsigned count(const char *text, const char *part)
 {
 	unsigned n = 0;
 
-	for (const char *p = text; (p = strstr(p, part)) != NULL; p += strlen(part))
+	for (const char *p = text; (p = strcasestr(p, part)) != NULL; p += strlen(part))
 		n++;
 	return n;
 }

@@ -425,7 +425,7 @@ __attribute__((unused)) static unsigned count(const char *text, const char *what
 {
 	unsigned n = 0;
 
-	for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+	for (const char *at = strcasestr(text, what); at != NULL; at = strstr(at + 1, what))
 		n++;
 	return n;
 }

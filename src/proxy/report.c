@@ -50,6 +50,15 @@ static bool send_one(int sock, const struct proxymsg *msg)
 	return n >= 0 || (errno != EAGAIN && errno != ENOBUFS);
 }
 
+/* The audit has to say that it is not whole. */
+static void tell_dropped(struct report *report)
+{
+	struct proxymsg msg = { .type = PROXYMSG_LOST, .bytes_out = report->n_dropped };
+
+	if (report->n_dropped > 0 && send_one(report->sock, &msg))
+		report->n_dropped = 0;
+}
+
 static void on_writable(evutil_socket_t sock, short what, void *arg)
 {
 	struct report *report = arg;
@@ -59,13 +68,10 @@ static void on_writable(evutil_socket_t sock, short what, void *arg)
 		report->first = (report->first + 1) % QUEUE_MAX;
 		report->n--;
 	}
-	if (report->n > 0)
-		(void)event_add(report->writable, NULL);
-	else if (report->n_dropped > 0)
-		log_warn(
-			"%llu lines of the audit were lost", (unsigned long long)report->n_dropped);
 	if (report->n == 0)
-		report->n_dropped = 0;
+		tell_dropped(report);
+	if (report->n > 0 || report->n_dropped > 0)
+		(void)event_add(report->writable, NULL);
 }
 
 /*
@@ -119,7 +125,7 @@ void report_free(struct report *report)
 
 void report_send(struct report *report, const struct proxymsg *msg)
 {
-	if (report->n == 0 && send_one(report->sock, msg)) {
+	if (report->n == 0 && report->n_dropped == 0 && send_one(report->sock, msg)) {
 		if (msg->type == PROXYMSG_DENIED)
 			await_warden(report);
 		return;

@@ -399,8 +399,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->state == CHANNEL_BUSY) {
-		if (reply_may_release(&c->reply) && !c->out.is_full)
-			(void)reply_release(&c->reply);
+		if (reply_may_release(&c->reply) && !c->out.is_full && reply_release(&c->reply) < 0)
+			channel_fail_server(c, c->reply.why);
 	} else if (c->state == CHANNEL_HANDSHAKE) {
 		channel_fail(c, 504, "the server does not answer");
 	} else {

@@ -174,7 +174,8 @@ $(B)/test/unit/%: tests/unit/%.c tests/unit/tap.h $$(call unit_objs,$$*)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(call unit_objs,$*) $(call unit_libs,$*)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
-OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/e2e/check $(wildcard tests/workflows/run)
+OTHER_SUITES := tests/escape/run tests/escape/storm-run tests/e2e/check $(wildcard tests/workflows/run) \
+	tests/inject/clients/run
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) \
 	$(if $(shell printf '\043include <signal.h>\n\043include <asm/unistd.h>\n' | \

@@ -220,6 +220,14 @@ class Lab:
         return None
 
 
+def is_root():
+    """Of the machine, and not of a namespace."""
+    try:
+        return os.geteuid() == 0 and os.readlink("/proc/self/ns/user") == os.readlink("/proc/1/ns/user")
+    except PermissionError:
+        return False
+
+
 def wait_for(condition, seconds=10):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -101,11 +101,12 @@ class Frames:
 
 
 def websocket(host, count):
-    """Messages of many sizes both ways at once: each of ours comes back, and as many of the server's own."""
+    """Messages of many sizes, twenty on the way at once: each comes back, and as many of the server's own.
+    One thread: two may not use one connection of TLS at once."""
     count = int(count)
     sock = tls(host)
     key = base64.b64encode(os.urandom(16)).decode()
-    sock.sendall((f"GET /ws?count={count} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    sock.sendall((f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{fields_text()}\r\n").encode())
     held = b""
     while b"\r\n\r\n" not in held:
@@ -120,14 +121,11 @@ def websocket(host, count):
     if accept not in head:
         return "wrong accept"
     sent = [os.urandom((i * 37) % 4000 + 1) for i in range(count)]
-
-    def send():
-        for message in sent:
-            sock.sendall(frame(2, message))
-
-    threading.Thread(target=send, daemon=True).start()
-    frames, echoes, pushed = Frames(sock, held), [], 0
+    frames, echoes, pushed, at = Frames(sock, held), [], 0, 0
     while len(echoes) < count or pushed < count:
+        while at < count and at < len(echoes) + 20:
+            sock.sendall(frame(2, sent[at]))
+            at += 1
         opcode, payload = frames.next()
         if opcode == 2:
             echoes.append(payload)

@@ -173,9 +173,5 @@ for package in $optional; do
 	install_packages "$package" >/dev/null 2>&1 ||
 		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
 done
-<<<<<<< HEAD
 case $groups in *demo*) need_node ;; esac
-=======
-if [ "$groups" != build ]; then need_node; fi
 case $groups in *check*) need_sdks ;; esac
->>>>>>> clients

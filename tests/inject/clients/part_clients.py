@@ -59,7 +59,7 @@ class Clients:
         self.npm, self.pypi = services.Npm("https://registry.test", "cdn.test"), services.Pypi()
         self.cargo = services.Cargo("https://crates.test")
         bearer = f"Bearer {TOKEN}"
-        lab.services.update({n: services.needs("authorization", bearer, services.hello) for n in RULED})
+        lab.services.update({n: services.needs("authorization", bearer, services.page) for n in RULED})
         lab.services.update({n: services.hello for n in OPEN})
         lab.services.update({
             "git.test": services.git_behind(LOGIN, f"{lab.base}/repositories"),
@@ -257,8 +257,11 @@ class Clients:
             f.write('{"CACertificates": ["' + certificate + '"]}')
         subprocess.run(["mount", "--bind", f"{self.lab.origin}/chromium", "/etc/chromium"], check=True)
         flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=./chromium-$$ --dump-dom"
-        return self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
-                          per=lambda a: f"{browser} {flags} {a} 2>err.txt")
+        self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
+                   per=lambda a: f"{browser} {flags} {a} 2>err.txt")
+        words = f"{browser} --virtual-time-budget=20000 {flags} https://one.test/page 2>err.txt"
+        return self.pair("chromium: a page that fetches, and a WebSocket", ["sh", "-c", words], lambda out, _s: (
+            None if b"fetched: welcome to one.test" in out and b"echoed: from the page 4" in out else "no"))
 
     def play(self, wanted):
         parts = {"fetchers": self.play_fetchers, "issuer": self.play_issuer, "git": self.play_git,

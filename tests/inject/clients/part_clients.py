@@ -99,7 +99,7 @@ class Clients:
             why = "the secret came back"
         return tap(why is None, title, f"{why}\n{out.decode(errors='replace')}\n{lab.server.seen()}")
 
-    def fetch(self, title, words, addresses=None, per=None, versions=None, env=None):
+    def fetch(self, title, words, addresses=None, per=None, versions=None, env=None, options=()):
         """A client that prints what it gets. per: one process an address."""
         addresses = addresses or ADDRESSES
         hosts = [a.split("/")[2] for a in addresses]
@@ -121,7 +121,7 @@ class Clients:
             heard = {r.sni for r in self.lab.server.seen()}
             return None if set(hosts) <= heard else f"bare: only {heard} heard anything"
 
-        self.pair(title, words, welcome, refused, env=env)
+        self.pair(title, words, welcome, refused, env=env, options=options)
 
     # ---- programs ----
 
@@ -143,6 +143,11 @@ class Clients:
             skip("python3 aiohttp", "not installed")
         self.fetch("node https", ["node", "fetch.mjs", "https"])
         self.fetch("node fetch", ["node", "fetch.mjs", "fetch"])
+        bun = f"{self.bin}/bun"
+        if os.path.exists(bun):
+            self.fetch("bun fetch", [bun, "fetch.mjs", "fetch"], options=["--read", bun])
+        else:
+            skip("bun", "not in the cache")
         self.fetch("node http2", ["node", "fetch.mjs", "http2"], [a for a in ADDRESSES if "2" in a or "two" in a
                                                                   or "one" in a and self.lab.program and False])
         for title, file, words in (("java: HttpClient and HttpsURLConnection", "Fetch.class",

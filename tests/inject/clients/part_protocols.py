@@ -323,6 +323,10 @@ class Protocols:
             for words in (("upload", n, mib), ("upload", n, mib, "chunked"), ("download", n, mib)):
                 out = self.check(f"{' '.join(str(w) for w in words)} MiB: equal", *words, has=("200 equal",))
                 figure(f"{' '.join(str(w) for w in words)} MiB: {out}")
+            out = self.check(f"HTTP/2 client, {n}: {mib} MiB there and back: equal", "curl_both", n, mib, has=("equal",),
+                             seen=lambda rs, n=n: None if {r.alpn for r in rs} == {"h2" if n in H2_NAMES else "HTTP/1.1"}
+                             else f"{ {r.alpn for r in rs} }")
+            figure(f"HTTP/2 client, {n}, {mib} MiB: {out}")
         if self.lab.program:
             peaks = {"proxy": [self.processes.peak_kib(p) for p in self.processes.role("@proxy")],
                      "keepers": [self.processes.peak_kib(p) for p in self.processes.keepers()]}

@@ -222,10 +222,8 @@ class Lab:
 
 def is_root():
     """Of the machine, and not of a namespace."""
-    try:
-        return os.geteuid() == 0 and os.readlink("/proc/self/ns/user") == os.readlink("/proc/1/ns/user")
-    except PermissionError:
-        return False
+    with open("/proc/self/uid_map") as f:
+        return os.geteuid() == 0 and f.read().split()[1] == "0"
 
 
 def wait_for(condition, seconds=10):

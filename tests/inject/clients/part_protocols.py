@@ -106,52 +106,8 @@ def parameter(request, name):
     return next(p.partition("=")[2] for p in request.query.split("&") if p.startswith(name + "="))
 
 
-def frame(opcode, payload):
-    n = len(payload)
-    head = bytes([0x80 | opcode]) + (bytes([n]) if n < 126 else bytes([126]) + n.to_bytes(2, "big"))
-    return head + payload
-
-
-def echo_frames():
-    """Behind 101: sends back every message, and before each a text of its own."""
-    def serve(stream, held):
-        pushed = 0
-
-        def exactly(n):
-            nonlocal held
-            while len(held) < n:
-                more = stream.recv(65536)
-                if not more:
-                    raise OSError("end")
-                held += more
-            out, held = held[:n], held[n:]
-            return out
-
-        while True:
-            head = exactly(2)
-            n = head[1] & 0x7f
-            n = int.from_bytes(exactly(2), "big") if n == 126 else n
-            key = exactly(4)
-            payload = bytes(b ^ key[i % 4] for i, b in enumerate(exactly(n)))
-            if head[0] & 0xf == 2:
-                stream.sendall(frame(1, f"push {pushed}".encode()))
-                pushed += 1
-            stream.sendall(frame(head[0] & 0xf, payload))
-            if head[0] & 0xf == 8:
-                return
-    return serve
-
-
-def websocket(request):
-    import base64
-    accept = base64.b64encode(hashlib.sha1(
-        (request.get("sec-websocket-key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-    return Response(101, b"", [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)],
-                    upgrade=echo_frames())
-
-
 PATHS = {
-    "/ws": websocket,
+    "/ws": services.websocket,
     "/events": lambda r: Response(200, events(int(parameter(r, "count"))), [("Content-Type", "text/event-stream")]),
     "/download": lambda r: Response(200, blocks(int(parameter(r, "mib")))),
     "/upload": lambda r: Response(200, f"{r.length} {r.hash.hexdigest()}".encode()),
@@ -367,6 +323,10 @@ class Protocols:
             for words in (("upload", n, mib), ("upload", n, mib, "chunked"), ("download", n, mib)):
                 out = self.check(f"{' '.join(str(w) for w in words)} MiB: equal", *words, has=("200 equal",))
                 figure(f"{' '.join(str(w) for w in words)} MiB: {out}")
+            out = self.check(f"HTTP/2 client, {n}: {mib} MiB there and back: equal", "curl_both", n, mib, has=("equal",),
+                             seen=lambda rs, n=n: None if {r.alpn for r in rs} == {"h2" if n in H2_NAMES else "HTTP/1.1"}
+                             else f"{ {r.alpn for r in rs} }")
+            figure(f"HTTP/2 client, {n}, {mib} MiB: {out}")
         if self.lab.program:
             peaks = {"proxy": [self.processes.peak_kib(p) for p in self.processes.role("@proxy")],
                      "keepers": [self.processes.peak_kib(p) for p in self.processes.keepers()]}

@@ -195,6 +195,32 @@ def download(host, mib):
     return f"{r.status} {'equal' if same else 'different'} in {took:.2f} s, {int(mib) / took:.0f} MiB/s"
 
 
+def curl_both(host, mib):
+    """The same by a client of HTTP/2, there and back."""
+    import subprocess
+    mib, digest, begin = int(mib), hashlib.sha256(), time.monotonic()
+    up = subprocess.Popen(["curl", "-sS", "--http2", "-w", " %{http_code} %{http_version}", "-X", "POST", "-T", "-",
+                           f"https://{host}/upload"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for b in blocks(mib):
+            digest.update(b)
+            up.stdin.write(b)
+        up.stdin.close()
+    except BrokenPipeError:
+        pass  # refused
+    said = up.stdout.read().decode().split()
+    up.wait()
+    took = time.monotonic() - begin
+    down = subprocess.Popen(["curl", "-sS", "--http2", f"https://{host}/download?mib={mib}"], stdout=subprocess.PIPE)
+    got, begin = hashlib.sha256(), time.monotonic()
+    while piece := down.stdout.read(1 << 18):
+        got.update(piece)
+    down.wait()
+    same = said == [str(mib << 20), digest.hexdigest(), "200", "2"] and got.digest() == digest.digest()
+    return (f"{'equal' if same else 'different'} up {mib / took:.0f} MiB/s down "
+            f"{mib / (time.monotonic() - begin):.0f} MiB/s {said[-2:]}")
+
+
 def expect100(host):
     sock = tls(host)
     sock.sendall((f"POST /upload HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n"

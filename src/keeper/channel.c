@@ -447,10 +447,15 @@ static bool make_events(struct channel *c)
 	return ok && c->timer != NULL && c->again != NULL;
 }
 
-static void refuse(int fd, int server, const char *why)
+void channel_refuse(int fd, int server, const char *why)
 {
+	static char request[KEEPMSG_MAX];
+	struct iovec io = { request, sizeof(request) };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1 };
 	struct out out;
 
+	while (recvmsg(fd, &msg, MSG_DONTWAIT) > 0)
+		;
 	out_init(&out, fd);
 	(void)out_put_failed(&out, 502, why);
 	(void)out_flush(&out);
@@ -476,7 +481,7 @@ void channel_open(struct keeper *keeper, const struct keepmsg_open *open, int fd
 	bool is_usual = open->port == (open->is_plain ? 80 : 443);
 
 	if (c == NULL) {
-		refuse(fd, server, why != NULL ? why : "out of memory");
+		channel_refuse(fd, server, why != NULL ? why : "out of memory");
 		return;
 	}
 	c->keeper = keeper;

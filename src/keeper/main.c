@@ -290,14 +290,17 @@ static int take_signals(struct mother *mother, struct err *err)
 	return mother->signals < 0 ? err_set(err, errno, "signalfd") : 0;
 }
 
-/* Two descriptors a connection. */
-static void raise_descriptor_limit(void)
+/* Two descriptors a connection; what a long value is searched by takes more than 64 KiB. */
+static void raise_limits(void)
 {
+	static const int resources[] = { RLIMIT_NOFILE, RLIMIT_MEMLOCK };
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+	for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+		if (getrlimit((__rlimit_resource_t)resources[i], &limit) < 0)
+			continue;
 		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		(void)setrlimit((__rlimit_resource_t)resources[i], &limit);
 	}
 }
 
@@ -340,7 +343,7 @@ static int run(struct mother *mother, struct err *err)
 		r = cage_hide(err);
 	if (r == 0)
 		r = take_signals(mother, err);
-	raise_descriptor_limit();
+	raise_limits();
 	if (r == 0)
 		r = tls_warm(err);
 	if (r == 0)

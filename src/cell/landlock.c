@@ -93,7 +93,7 @@ static int allow_plan(const struct ruleset *set, const struct mount_plan *plan, 
 
 		if (!e->agent_only &&
 			(e->kind == MOUNT_WRITE || e->kind == MOUNT_EMPTY ||
-				e->kind == MOUNT_OVERLAY) &&
+				e->kind == MOUNT_OVERLAY || e->kind == MOUNT_CACHE) &&
 			allow(set, e->path, ~0ull, err) < 0)
 			return -err->code;
 	}

@@ -83,7 +83,7 @@ bool plan_is_below(const char *path, const char *dir)
 static bool is_source(enum mount_kind kind)
 {
 	return kind == MOUNT_READ || kind == MOUNT_WRITE || kind == MOUNT_OVERLAY ||
-		kind == MOUNT_EMPTY;
+		kind == MOUNT_CACHE || kind == MOUNT_EMPTY;
 }
 
 /* ---- which names exist: most of a profile's paths are of tools that this user does not have ---- */
@@ -287,6 +287,17 @@ void plan_escape(const char *path, bool all, struct buf *out)
 	}
 }
 
+/* A cache may begin in the cell: what the host does not have is kept all the same. */
+static bool is_made_in_cell(const struct run_plan *run, const struct mount_entry *entry)
+{
+	struct stat st;
+
+	return entry->kind == MOUNT_EMPTY ||
+		(entry->kind == MOUNT_CACHE && plan_is_below(entry->path, run->home) &&
+			!plan_is_below(entry->path, run->project) &&
+			lstat(entry->path, &st) < 0 && errno == ENOENT);
+}
+
 static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
@@ -299,8 +310,8 @@ static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 		return 0; /* a name rule: plan_walk_project() */
 	if (strpbrk(pattern, "*?") == NULL) {
 		entry.path = (char *)(size_t)pattern;
-		if (entry.kind == MOUNT_EMPTY) {
-			entry.is_dir = true; /* [agent] private: made where it is missing */
+		if (is_made_in_cell(run, &entry)) {
+			entry.is_dir = true;
 			return plan_add(plan, entry, err);
 		}
 		return add_existing(run, plan, entry, err);
@@ -327,6 +338,7 @@ static const struct plan_rule {
 } plan_rules[] = {
 	{ PK_FILES_READ, MOUNT_READ, false, true },
 	{ PK_FILES_WRITE, MOUNT_WRITE, false, false },
+	{ PK_FILES_CACHE, MOUNT_CACHE, false, true },
 	{ PK_FILES_OVERLAY, MOUNT_OVERLAY, false, true },
 	{ PK_FILES_PROTECT, MOUNT_PROTECT, false, false },
 	{ PK_FILES_HIDE, MOUNT_HIDE, false, false },
@@ -351,7 +363,7 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
-		if (may_exist(listings, items[i].value) &&
+		if ((rule->kind == MOUNT_CACHE || may_exist(listings, items[i].value)) &&
 			add_pattern(run, plan, entry, err) < 0)
 			return -err->code;
 	}
@@ -381,6 +393,16 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 
 	entry.kind = strcmp(home->value, "open") == 0 ? MOUNT_READ : MOUNT_EMPTY;
 	return plan_add(plan, entry, err);
+}
+
+/* What other sessions left, wherever the user keeps it: no command reads it or writes it by name. */
+static int hide_caches(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	struct mount_entry entry = { .path = (char *)(size_t)run->cache_dir, .kind = MOUNT_HIDE };
+	size_t n;
+
+	(void)policy_list(run->policy, PK_FILES_CACHE, &n);
+	return n == 0 || run->cache_dir == NULL ? 0 : add_existing(run, plan, entry, err);
 }
 
 /*
@@ -429,13 +451,14 @@ static int compare_entries(const void *pa, const void *pb)
 	static const int order[MOUNT_KIND_COUNT] = { [MOUNT_EMPTY] = 0,
 		[MOUNT_WRITE] = 1,
 		[MOUNT_PIN] = 2,
-		[MOUNT_OVERLAY] = 3,
-		[MOUNT_READ] = 4,
-		[MOUNT_PROTECT] = 5,
-		[MOUNT_HASHED] = 6,
-		[MOUNT_KEYSTORE] = 7,
-		[MOUNT_ROOTS] = 8,
-		[MOUNT_HIDE] = 9 };
+		[MOUNT_CACHE] = 3,
+		[MOUNT_OVERLAY] = 4,
+		[MOUNT_READ] = 5,
+		[MOUNT_PROTECT] = 6,
+		[MOUNT_HASHED] = 7,
+		[MOUNT_KEYSTORE] = 8,
+		[MOUNT_ROOTS] = 9,
+		[MOUNT_HIDE] = 10 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 
@@ -474,8 +497,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->n = 0;
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
-		pin_below_tmp(plan, run->home, err) < 0 ||
-		pin_below_tmp(plan, run->project, err) < 0 ||
+		hide_caches(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||

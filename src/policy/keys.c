@@ -63,7 +63,7 @@ static const struct keys_info main_table[] = {
 	[PK_FILES_HOLD] = { "files", "hold", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL,
 		NULL },
 	[PK_FILES_OVERLAY] = { "files", "overlay", KEYS_LIST, values_path, WRITES, NULL, NULL },
-	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, LATER | WRITES, NULL, NULL },
+	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_FILES_HONEY] = { "files", "honey", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
 	[PK_ENV_KEEP] = { "env", "keep", KEYS_LIST, values_env_glob, 0, NULL, NULL },
 	[PK_ENV_HIDE] = { "env", "hide", KEYS_LIST, values_env_glob, TIGHT, NULL, NULL },

@@ -147,6 +147,7 @@ enum policy_file_kind {
 	/* in the order of strictness: of two equally long matches the later one wins */
 	POLICY_FILE_ABSENT, /* nothing matches: not in the cell at all */
 	POLICY_FILE_WRITE,
+	POLICY_FILE_CACHE,
 	POLICY_FILE_OVERLAY,
 	POLICY_FILE_READ,
 	POLICY_FILE_PROTECT,

@@ -23,6 +23,7 @@ enum mount_kind {
 	MOUNT_WRITE, /* the real file, writable */
 	MOUNT_PROTECT, /* as MOUNT_READ; the reason differs */
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
+	MOUNT_CACHE, /* copy-on-write, kept for the next session of the project */
 	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
 	MOUNT_HIDE, /* absent */
 	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
@@ -92,6 +93,7 @@ struct cell_request {
 	struct mount_plan *mounts;
 	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 
@@ -101,6 +103,7 @@ struct cell {
 	int jobs; /* SOCK_SEQPACKET, struct job_head to the cell */
 	int fds[CELL_FD_COUNT]; /* -1: not there */
 	size_t n_localhost;
+	char note[ERR_TEXT_BYTES]; /* what the user should hear of its making; "": nothing */
 	const struct mount_plan *mounts; /* that it waits for between its two halves */
 };
 

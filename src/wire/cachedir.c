@@ -87,11 +87,15 @@ static int take_lock(int dir, int flags, int *ret_lock, struct err *err)
 {
 	AUTO_CLOSE int lock =
 		openat(dir, CACHEDIR_LOCK, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
 
 	if (lock < 0)
 		return err_set(err, errno, "open " CACHEDIR_LOCK);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0 || fstat(lock, &st) < 0)
 		return err_set(err, errno, "lock");
+	/* Removed between the two: as if it were still being removed. */
+	if (st.st_nlink == 0)
+		return err_set(err, EWOULDBLOCK, "lock");
 	*ret_lock = take_fd(&lock);
 	return 0;
 }

@@ -288,14 +288,17 @@ void plan_escape(const char *path, bool all, struct buf *out)
 }
 
 /* A cache may begin in the cell: what the host does not have is kept all the same. */
-static bool is_made_in_cell(const struct run_plan *run, const struct mount_entry *entry)
+static int add_new_cache(const struct run_plan *run, struct mount_plan *plan,
+	struct mount_entry entry, struct err *err)
 {
-	struct stat st;
+	const char *path = entry.item->value;
 
-	return entry->kind == MOUNT_EMPTY ||
-		(entry->kind == MOUNT_CACHE && plan_is_below(entry->path, run->home) &&
-			!plan_is_below(entry->path, run->project) &&
-			lstat(entry->path, &st) < 0 && errno == ENOENT);
+	if (!plan_is_below(path, run->home) || plan_is_below(path, run->project) ||
+		strpbrk(path, "*?") != NULL)
+		return 0;
+	entry.path = (char *)(size_t)path;
+	entry.is_dir = entry.is_new = true;
+	return plan_add(plan, entry, err);
 }
 
 static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
@@ -310,8 +313,10 @@ static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 		return 0; /* a name rule: plan_walk_project() */
 	if (strpbrk(pattern, "*?") == NULL) {
 		entry.path = (char *)(size_t)pattern;
-		if (is_made_in_cell(run, &entry)) {
-			entry.is_dir = true;
+		if (entry.kind == MOUNT_CACHE && access(pattern, F_OK) < 0)
+			return add_new_cache(run, plan, entry, err);
+		if (entry.kind == MOUNT_EMPTY) {
+			entry.is_dir = true; /* [agent] private: made where it is missing */
 			return plan_add(plan, entry, err);
 		}
 		return add_existing(run, plan, entry, err);
@@ -363,9 +368,14 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
-		if ((rule->kind == MOUNT_CACHE || may_exist(listings, items[i].value)) &&
-			add_pattern(run, plan, entry, err) < 0)
-			return -err->code;
+		int r = 0;
+
+		if (may_exist(listings, items[i].value))
+			r = add_pattern(run, plan, entry, err);
+		else if (rule->kind == MOUNT_CACHE)
+			r = add_new_cache(run, plan, entry, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

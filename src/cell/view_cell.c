@@ -64,7 +64,7 @@ static const char *const proc_keys[] = { "keys", "key-users" };
 
 static bool needs_source(const struct mount_entry *e)
 {
-	return !e->agent_only &&
+	return !e->agent_only && !e->is_new &&
 		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY ||
 			e->kind == MOUNT_CACHE);
 }
@@ -164,7 +164,7 @@ static bool has_shown_child(const struct mount_plan *plan, size_t i)
 	for (size_t k = i + 1; k < plan->n; k++) {
 		if (!plan_is_below(plan->entries[k].path, plan->entries[i].path))
 			return false;
-		if (needs_source(&plan->entries[k]))
+		if (needs_source(&plan->entries[k]) || plan->entries[k].is_new)
 			return true;
 	}
 	return false;

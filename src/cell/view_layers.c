@@ -20,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 #define LAYER_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 /* The layer's directories in `at`; the upper one is what the mount's own mode comes from. */
@@ -35,13 +36,26 @@ static int make_dirs(int at, int source, struct err *err)
 	return 0;
 }
 
+/*
+ * What a volatile mount leaves (overlayfs.rst, "Volatile mount"): with it the next is refused, since
+ * the machine may have crashed. What is lost then is a cache's.
+ */
+static void remove_mark(int at)
+{
+	(void)unlinkat(at, CACHEDIR_WORK "/work/incompat/volatile/dirty", 0);
+	(void)unlinkat(at, CACHEDIR_WORK "/work/incompat/volatile", AT_REMOVEDIR);
+	(void)unlinkat(at, CACHEDIR_WORK "/work/incompat", AT_REMOVEDIR);
+}
+
 /* A detached overlay of source and the upper layer in `at`; its descriptor. */
 static int new_overlay(int at, int source, struct err *err)
 {
 	char lower[64], upper[64], work[64];
+	/* Volatile: else its end waits until all that anybody wrote to that disk is on it. */
 	const char *options[] = { "lowerdir", lower, "upperdir", upper, "workdir", work, "userxattr",
-		NULL, NULL };
+		NULL, "volatile", NULL, NULL };
 
+	remove_mark(at);
 	if (make_dirs(at, source, err) < 0)
 		return -err->code;
 	(void)snprintf(lower, sizeof(lower), "/proc/self/fd/%d", source);
@@ -57,7 +71,7 @@ static int open_dir(int at, const char *name, struct err *err)
 	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
 		return err_set(err, errno, "make %s", name);
 	fd = sys_openat2(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+		RESOLVE_PLAIN);
 	return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
 }
 
@@ -74,29 +88,40 @@ static int new_dropped(struct view_layers *l, int source, struct err *err)
 	return dir < 0 ? dir : new_overlay(dir, source, err);
 }
 
-/* Without a lower layer no overlay is needed; the cell's own copy of the mount has the attributes. */
-static int new_kept(int kept, const char *path, int source, struct err *err)
+/* A kept directory itself: without a lower layer no overlay is needed. */
+static int new_plain(int kept, const char *name, struct err *err)
 {
 	AUTO_CLOSE int dir = -1, upper = -1;
+	char path[CACHEDIR_NAME_BYTES + sizeof("/" CACHEDIR_UPPER)];
+
+	(void)snprintf(path, sizeof(path), "%s/" CACHEDIR_UPPER, name);
+	upper = sys_openat2(kept, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
+	if (upper < 0) {
+		dir = open_dir(kept, name, err);
+		if (dir < 0 || make_dirs(dir, -1, err) < 0)
+			return -err->code;
+		upper = open_dir(dir, CACHEDIR_UPPER, err);
+	}
+	return upper < 0 ? -err->code : mnt_clone(upper, MNT_FLAT_, err);
+}
+
+static int new_kept(int kept, const char *path, int source, struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
 	char name[CACHEDIR_NAME_BYTES];
 
 	cachedir_name(path, name);
+	if (source < 0)
+		return new_plain(kept, name, err);
 	dir = open_dir(kept, name, err);
-	if (dir < 0)
-		return dir;
-	if (source >= 0)
-		return new_overlay(dir, source, err);
-	if (make_dirs(dir, -1, err) < 0)
-		return -err->code;
-	upper = open_dir(dir, CACHEDIR_UPPER, err);
-	return upper < 0 ? upper : mnt_clone(upper, MNT_FLAT_, err);
+	return dir < 0 ? dir : new_overlay(dir, source, err);
 }
 
 /* Can `path` be mounted over below dir: is it nothing yet, or of its kind, without a link on the way? */
 static bool fits(int dir, const char *path, const struct mount_entry *e)
 {
 	AUTO_CLOSE int fd = sys_openat2(dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+		RESOLVE_PLAIN);
 	struct stat st;
 
 	if (fd < 0)

@@ -38,6 +38,7 @@ struct mount_entry {
 	enum mount_kind kind;
 	bool is_dir;
 	bool is_in_project; /* resolved without following symbolic links */
+	bool is_new; /* a cache that the host does not have */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */

@@ -346,6 +346,7 @@ static const struct plan_rule {
 	{ PK_FILES_CACHE, MOUNT_CACHE, false, true },
 	{ PK_FILES_OVERLAY, MOUNT_OVERLAY, false, true },
 	{ PK_FILES_PROTECT, MOUNT_PROTECT, false, false },
+	{ PK_FILES_REDACT, MOUNT_REDACT, false, false },
 	{ PK_FILES_HIDE, MOUNT_HIDE, false, false },
 	{ PK_AGENT_KEEP, MOUNT_WRITE, true, false },
 	{ PK_AGENT_KEEP, MOUNT_HIDE, false, true },
@@ -365,6 +366,7 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	for (size_t i = 0; i < n; i++) {
 		struct mount_entry entry = { .kind = rule->kind,
 			.item = &items[i],
+			.form = redactform_of(items[i].value),
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
@@ -468,7 +470,8 @@ static int compare_entries(const void *pa, const void *pb)
 		[MOUNT_HASHED] = 7,
 		[MOUNT_KEYSTORE] = 8,
 		[MOUNT_ROOTS] = 9,
-		[MOUNT_HIDE] = 10 };
+		[MOUNT_REDACT] = 10,
+		[MOUNT_HIDE] = 11 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 
@@ -482,6 +485,8 @@ static int compare_entries(const void *pa, const void *pb)
 /* Of two entries at one path the later is stricter; what it is mounted on may have to be there. */
 static bool makes_needless(enum mount_kind later, enum mount_kind earlier)
 {
+	if (later == MOUNT_REDACT)
+		return earlier == MOUNT_REDACT; /* without a secret in it the earlier one stands */
 	return later == MOUNT_HIDE || later == earlier || is_source(later) || !is_source(earlier);
 }
 

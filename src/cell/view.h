@@ -84,6 +84,35 @@ void view_trust_done(struct view_trust *t);
 int view_trust_mount(const struct view_trust *t, int target, enum mount_kind kind, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* Copies of files with fakes instead of secrets. */
+struct view_redact {
+	int dir; /* a tmpfs that a later mount covers; -1: there are none */
+	unsigned n;
+	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
+};
+
+struct view_place {
+	int root;
+	const struct masks *masks;
+	bool may_make; /* what is missing there is the view's own to make */
+};
+
+/* Makes the tmpfs and attaches it over `at` (O_PATH), to be covered by a later mount. */
+int view_redact_init(struct view_redact *v, int at, struct err *err)
+	__attribute__((warn_unused_result));
+void view_redact_done(struct view_redact *v);
+
+/* Opens the real file of an entry while the host's tree is there. A descriptor, or -1. */
+int view_redact_open(const struct mount_entry *e);
+
+/*
+ * Shows the copy of source (borrowed; -1: it cannot be read) at a planned path. A file without a
+ * secret stays what the view has there; one that is not understood is hidden, and the note says so.
+ * 0 or -errno; -ESTALE: see view_changed().
+ */
+int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
+	int source, struct err *err) __attribute__((warn_unused_result));
+
 /* Copy-on-write directories of a cell. */
 struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */

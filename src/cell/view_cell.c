@@ -27,6 +27,7 @@ struct view {
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
 	struct view_trust trust;
+	struct view_redact redact;
 	struct view_layers layers;
 };
 
@@ -66,7 +67,7 @@ static bool needs_source(const struct mount_entry *e)
 {
 	return !e->agent_only && !e->is_new &&
 		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY ||
-			e->kind == MOUNT_CACHE);
+			e->kind == MOUNT_CACHE || e->kind == MOUNT_REDACT);
 }
 
 /* All sources are opened before the new root covers /tmp, where some may be. */
@@ -84,6 +85,10 @@ static int open_sources(struct view *v, struct err *err)
 		v->sources[i] = -1;
 		if (!needs_source(e))
 			continue;
+		if (e->kind == MOUNT_REDACT) {
+			v->sources[i] = view_redact_open(e);
+			continue;
+		}
 		v->sources[i] = sys_openat2(AT_FDCWD, e->path, O_PATH | O_CLOEXEC, resolve);
 		if (v->sources[i] < 0 && errno != ENOENT && errno != EACCES && errno != ELOOP)
 			return err_set(err, errno, "open %s", e->path);
@@ -148,14 +153,26 @@ static int copy_root_link(struct view *v, const char *path, struct err *err)
 }
 
 /*
- * A cache that the host does not have is made where that touches nothing of the host's: on the
- * cell's own HOME, on an upper layer, in a hidden directory, which is empty here.
+ * A name that is missing is made where that touches nothing of the host's: on the cell's own HOME,
+ * on an upper layer, in a hidden directory, which is empty here.
  */
-static bool may_be_made(const struct mount_entry *e, const struct mount_entry *above)
+static bool may_make_below(const struct mount_entry *above)
 {
-	return e->kind == MOUNT_CACHE && above != NULL &&
+	return above != NULL &&
 		(above->kind == MOUNT_EMPTY || above->kind == MOUNT_OVERLAY ||
 			above->kind == MOUNT_HIDE);
+}
+
+static int redact_entry(struct view *v, size_t i, const struct mount_entry *above, struct err *err)
+{
+	const struct mount_entry *e = &v->request->mounts->entries[i];
+	struct view_place place = { .root = v->root,
+		.masks = &v->masks,
+		.may_make = may_make_below(above) };
+
+	if (view_redact(&v->redact, &place, e, v->sources[i], err) < 0)
+		return err_prefix(err, "%s", e->path);
+	return 0;
 }
 
 /* A hidden directory with shown ones below it: an empty tmpfs instead of the common mask. */
@@ -215,6 +232,8 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_HASHED:
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
+	case MOUNT_REDACT:
+		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
 		return view_attach(v->root, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
 	case MOUNT_READ:
@@ -225,7 +244,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_KIND_COUNT:
 		return err_set(err, EINVAL, "mount kind");
 	}
-	if (v->sources[i] < 0 ? !may_be_made(e, above)
+	if (v->sources[i] < 0 ? e->kind != MOUNT_CACHE || !may_make_below(above)
 			      : above != NULL && above->kind == e->kind && e->kind != MOUNT_OVERLAY)
 		return 0;
 	r = copy_root_link(v, e->path, err);
@@ -354,7 +373,10 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	return view_masks_init(&v->masks, at, err);
+	if (view_masks_init(&v->masks, at, err) < 0)
+		return -err->code;
+	v->redact.note = v->cell->note;
+	return view_redact_init(&v->redact, at, err);
 }
 
 /* $HOME may be another path to the home directory than the resolved one: both lead there. */
@@ -441,7 +463,8 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		.cell = cell,
 		.root = -1,
 		.masks = { -1, -1, -1 },
-		.trust = { -1, -1, -1 } };
+		.trust = { -1, -1, -1 },
+		.redact = { .dir = -1 } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
@@ -451,5 +474,6 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	cleanup_close(&v.layers.kept);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);
+	view_redact_done(&v.redact);
 	return r;
 }

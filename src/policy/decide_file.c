@@ -32,6 +32,7 @@ static const struct file_key {
 	{ PK_FILES_CACHE, POLICY_FILE_CACHE, false, NULL },
 	{ PK_FILES_OVERLAY, POLICY_FILE_OVERLAY, false, NULL },
 	{ PK_FILES_READ, POLICY_FILE_READ, false, NULL },
+	{ PK_FILES_REDACT, POLICY_FILE_REDACT, false, NULL },
 	{ PK_FILES_HIDE, POLICY_FILE_HIDE, false, NULL },
 	{ PK_AGENT_KEEP, POLICY_FILE_HIDE, true, "the agent's own state, which no command sees" },
 	{ PK_AGENT_PRIVATE, POLICY_FILE_HIDE, false, "the agent's own, which no command sees" },
@@ -233,6 +234,7 @@ static const char *reason_of(const struct candidate *c)
 		[POLICY_FILE_OVERLAY] = "a copy that is dropped at the end",
 		[POLICY_FILE_READ] = "the real file, read-only",
 		[POLICY_FILE_PROTECT] = "protected: readable, not changeable",
+		[POLICY_FILE_REDACT] = "a read-only copy with its secrets replaced by fakes",
 		[POLICY_FILE_HIDE] = "hidden",
 	};
 

@@ -39,6 +39,7 @@ enum policy_key {
 	PK_FILES_HOLD,
 	PK_FILES_OVERLAY,
 	PK_FILES_CACHE,
+	PK_FILES_REDACT, /* files of a known format: their copies, fakes instead of secrets */
 	PK_FILES_HONEY,
 	PK_ENV_KEEP, /* list of name globs that the cell gets */
 	PK_ENV_HIDE, /* list of name globs that it never gets */
@@ -151,6 +152,7 @@ enum policy_file_kind {
 	POLICY_FILE_OVERLAY,
 	POLICY_FILE_READ,
 	POLICY_FILE_PROTECT,
+	POLICY_FILE_REDACT,
 	POLICY_FILE_HIDE,
 };
 

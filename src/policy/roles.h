@@ -5,6 +5,7 @@
 #ifndef POLICY_ROLES_H
 #define POLICY_ROLES_H
 
+#include "policy/redactform.h"
 #include "policy/runplan.h"
 #include "policy/shape.h"
 #include "wire/keepmsg.h"
@@ -25,6 +26,7 @@ enum mount_kind {
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
 	MOUNT_CACHE, /* copy-on-write, kept for the next session of the project */
 	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
+	MOUNT_REDACT, /* a file's copy, fakes instead of its secrets */
 	MOUNT_HIDE, /* absent */
 	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
 	MOUNT_KEYSTORE, /* the same, of Java */
@@ -38,6 +40,7 @@ struct mount_entry {
 	enum mount_kind kind;
 	bool is_dir;
 	bool is_in_project; /* resolved without following symbolic links */
+	enum redactform form; /* MOUNT_REDACT */
 	bool is_new; /* a cache that the host does not have */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */

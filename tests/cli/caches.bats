@@ -2,7 +2,7 @@
 # Proves: what a command writes in [files] cache is there in the project's next session and nowhere
 # else, whatever an earlier session's command left there; `cache list` and `cache clean` tell and
 # remove it.
-# shellcheck disable=SC2016,SC2088 # for the shell in the cell, and for the profile
+# shellcheck disable=SC2016,SC2030,SC2031,SC2088 # for the shell in the cell, and for the profile
 load lib.bash
 setup() {
 	new_home

@@ -116,7 +116,7 @@ static void add_query(struct redact *r, const char *text, size_t n)
 		size_t name = run_of(text, n, "=", false), value;
 
 		name += name < n;
-		buf_add(r->out, text, name);
+		add_path(r, text, name);
 		value = run_of(text + name, n - name, "&#", false);
 		if (value > 0)
 			redact_fake(r, text + name, value, false);

@@ -179,6 +179,15 @@ static size_t find_separator(const struct line_form *form, const struct line *l)
 	return l->n;
 }
 
+/* A bare key is a word of small letters: anything else may be the rest of a secret. */
+static bool is_flag(const struct line *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if ((l->text[i] < 'a' || l->text[i] > 'z') && l->text[i] != '-')
+			return false;
+	return l->n <= 32;
+}
+
 /* last: the key of the line before, for the words below it. */
 static int add_line(struct redact *r, const struct line_form *form, struct line *l,
 	char last[KEY_BYTES], struct err *err)
@@ -196,7 +205,7 @@ static int add_line(struct redact *r, const struct line_form *form, struct line 
 	}
 	if (form->has_sections && l->text[0] == '[')
 		return add_section(r, l, err);
-	if (at == l->n && !form->has_bare_keys)
+	if (at == l->n && !(form->has_bare_keys && is_flag(l)))
 		return refuse(l, err);
 	while (n > 0 && is_blank(l->text[n - 1]))
 		n--;
@@ -224,10 +233,18 @@ static bool has_prefix(const struct line *l, const char *prefix)
 /* https://USER:PASSWORD@HOST, and nothing else. */
 static int add_credential(struct redact *r, const struct line *l, struct err *err)
 {
+	const char *at;
+
 	if (l->n == 0 || l->text[0] == '#')
 		return 0;
-	if ((!has_prefix(l, "https://") && !has_prefix(l, "http://")) ||
-		memchr(l->text, ' ', l->n) != NULL || memchr(l->text, '@', l->n) == NULL)
+	if (!has_prefix(l, "https://") && !has_prefix(l, "http://"))
+		return refuse(l, err);
+	at = memrchr(l->text, '@', l->n);
+	/* git writes all that ends a user or a password escaped */
+	for (const char *s = strchr(l->text, ':') + 3; at != NULL && s < at; s++)
+		if (strchr(" \t\"'/?#@<>", *s) != NULL)
+			return refuse(l, err);
+	if (at == NULL)
 		return refuse(l, err);
 	redact_shown(r, l->text, l->n);
 	return 0;

@@ -27,7 +27,7 @@ _agentjail_rest() {
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
 		--inject --env --set --explain --json --quiet --verbose --help --version'
-	local verbs='run doctor show check demo help'
+	local verbs='run doctor show check demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
 	COMPREPLY=()
@@ -37,7 +37,7 @@ _agentjail() {
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
 			--overlay | --inject | --env | --set) i=$((i + 1)) ;;
 		-*) ;;
-		run | doctor | show | check | demo | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		run | doctor | show | check | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
 			case $verb in
 			'' | run) _agentjail_rest "$i" && return ;;
@@ -65,6 +65,12 @@ _agentjail() {
 	run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
 	show) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles)" -- "$word") ;;
 	check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	cache)
+		case $before in
+		cache) mapfile -t COMPREPLY < <(compgen -W 'list clean' -- "$word") ;;
+		clean) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+		esac
+		;;
 	esac
 }
 

@@ -107,6 +107,7 @@ static int report_ready(int ctl, struct cell *cell, struct err *err)
 		}
 	msg.value = (uint32_t)present;
 	msg.id = (uint32_t)(present >> 32);
+	memcpy(msg.text, cell->note, sizeof(msg.text));
 	r = fdpass_send(ctl, &msg, sizeof(msg), fds, n);
 	if (r < 0)
 		return err_set(err, -r, "report");
@@ -234,6 +235,8 @@ static int await_ready(struct cell *cell, struct err *err)
 			err->code = msg.value > 0 ? (int)msg.value : EINVAL;
 			return -err->code;
 		}
+		msg.text[sizeof(msg.text) - 1] = '\0';
+		memcpy(cell->note, msg.text, sizeof(cell->note));
 		present = msg.value | (uint64_t)msg.id << 32;
 		for (unsigned i = 0; i < CELL_FD_COUNT && k < n; i++) {
 			if ((present >> i & 1) == 0)

@@ -125,7 +125,7 @@ static int note_hidden(struct walk *w)
 		struct stat st;
 		int r = 0;
 
-		if (e->kind != MOUNT_HIDE || e->is_in_project)
+		if ((e->kind != MOUNT_HIDE && e->kind != MOUNT_REDACT) || e->is_in_project)
 			continue;
 		if (e->is_dir)
 			r = note_linked_below(w, AT_FDCWD, e->path, 0);

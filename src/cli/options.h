@@ -21,6 +21,7 @@ enum verb {
 	VERB_SHOW,
 	VERB_CHECK,
 	VERB_DEMO,
+	VERB_CACHE,
 	VERB_HELP,
 	VERB_LATER, /* a word of the contract that this version does not do */
 	VERB_COUNT

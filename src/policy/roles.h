@@ -5,6 +5,7 @@
 #ifndef POLICY_ROLES_H
 #define POLICY_ROLES_H
 
+#include "policy/redactform.h"
 #include "policy/runplan.h"
 #include "policy/shape.h"
 #include "wire/keepmsg.h"
@@ -23,7 +24,9 @@ enum mount_kind {
 	MOUNT_WRITE, /* the real file, writable */
 	MOUNT_PROTECT, /* as MOUNT_READ; the reason differs */
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
+	MOUNT_CACHE, /* copy-on-write, kept for the next session of the project */
 	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
+	MOUNT_REDACT, /* a file's copy, fakes instead of its secrets */
 	MOUNT_HIDE, /* absent */
 	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
 	MOUNT_KEYSTORE, /* the same, of Java */
@@ -38,6 +41,8 @@ struct mount_entry {
 	enum mount_kind kind;
 	bool is_dir;
 	bool is_in_project; /* resolved without following symbolic links */
+	enum redactform form; /* MOUNT_REDACT */
+	bool is_new; /* a cache that the host does not have */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */
@@ -95,6 +100,7 @@ struct cell_request {
 	struct mount_plan *mounts;
 	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 
@@ -104,6 +110,7 @@ struct cell {
 	int jobs; /* SOCK_SEQPACKET, struct job_head to the cell */
 	int fds[CELL_FD_COUNT]; /* -1: not there */
 	size_t n_localhost;
+	char note[ERR_TEXT_BYTES]; /* what the user should hear of its making; "": nothing */
 	const struct mount_plan *mounts; /* that it waits for between its two halves */
 };
 

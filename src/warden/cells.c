@@ -65,6 +65,7 @@ static int begin_cell(struct warden *w, struct err *err)
 	struct cell_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
 		.home_link = home_link(w->plan),
+		.caches = w->caches,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -86,6 +87,8 @@ static int finish_cell(struct warden *w, struct err *err)
 		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 		return -err->code;
 	}
+	if (w->cell.note[0] != '\0')
+		log_warn("%s", w->cell.note);
 	cleanup_close(&w->tmp_spare);
 	w->tmp_spare = take_fd(&w->cell.fds[CELL_FD_TMP_SPARE]);
 	/* A full queue must not stop the warden: job.c keeps jobs for later. */

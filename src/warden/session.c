@@ -6,6 +6,7 @@
 #include "warden/session.h"
 
 #include "warden/attend.h"
+#include "warden/caches.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
 #include "warden/netrole.h"
@@ -408,6 +409,8 @@ static int prepare(struct warden *w, struct err *err)
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
+	if (caches_take(w, err) < 0)
+		return -err->code;
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
@@ -524,7 +527,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	w.plan = plan;
 	w.start = start;
 	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;
-	w.listener = w.shim = w.signals = w.tmp_spare = w.login = -1;
+	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
 	w.trust = (struct trust)TRUST_NONE;
 	w.queue_end = &w.queue;
 	r = run(&w, err);

@@ -78,6 +78,7 @@ struct warden {
 	bool first_exec_done;
 	int signals; /* signalfd */
 	sigset_t old_mask;
+	int caches, caches_lock; /* the project's kept caches and their lock; -1: none is kept */
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;
 	int login; /* --mode inject: memfd, what clients of the proxy must say; -1: none */

@@ -298,10 +298,14 @@ int cell_begin(const struct cell_request *request, struct cell *ret, struct err 
 	return 0;
 }
 
+void cell_go_on(struct cell *cell)
+{
+	/* Its own words are better than an EPIPE from here: a failed send is noticed later. */
+	(void)fdpass_send(cell->ctl, cell->mounts, sizeof(*cell->mounts), NULL, 0);
+}
+
 int cell_finish(struct cell *cell, struct err *err)
 {
-	/* Its own words are better than an EPIPE from here: a failed send is noticed below. */
-	(void)fdpass_send(cell->ctl, cell->mounts, sizeof(*cell->mounts), NULL, 0);
 	if (await_ready(cell, err) < 0) {
 		discard(cell);
 		return -err->code;

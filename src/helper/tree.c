@@ -136,6 +136,8 @@ static void look_at(struct tree *t, int node, const char *name)
 		t->is_comparing = false;
 		if (fd >= 0)
 			scan(t, fd, node, name);
+		else if ((fd == -EACCES || fd == -EPERM) && watch_closed(t->watch, node, name) < 0)
+			t->error = -ENOMEM;
 		t->is_comparing = was_comparing;
 	}
 }
@@ -284,6 +286,22 @@ int tree_drain(struct tree *t)
 
 /* ---- directories without a watch ---- */
 
+/* Takes fd: what was closed is not any more, and nothing in it has been seen. */
+static void open_up(struct tree *t, int fd, int node)
+{
+	const char *slash = strrchr(t->path.data, '/');
+	AUTO_FREE char *name = strdup(slash != NULL ? slash + 1 : t->path.data);
+	int parent = watch_parent(t->watch, node);
+
+	if (name == NULL) {
+		(void)close(fd);
+		t->error = -ENOMEM;
+		return;
+	}
+	watch_drop(t->watch, node);
+	scan(t, fd, parent, name);
+}
+
 int tree_compare(struct tree *t)
 {
 	size_t at = 0;
@@ -307,7 +325,13 @@ int tree_compare(struct tree *t)
 		if (!watch_is_stale(t->watch, node, &st))
 			continue;
 		fd = mask_open_dir(&t->view, t->path.data);
-		if (fd < 0 || watch_seen(t->watch, node, fd) < 0)
+		if (fd < 0)
+			continue;
+		if (watch_is_closed(t->watch, node)) {
+			open_up(t, take_fd(&fd), node);
+			continue;
+		}
+		if (watch_seen(t->watch, node, fd) < 0)
 			continue;
 		t->is_comparing = true;
 		read_names(t, fd, node);

@@ -37,7 +37,7 @@ struct node {
 	int wd;
 	int next; /* in its bucket; in the list of free ones */
 	struct timespec changed; /* ctime: nobody sets it back */
-	bool is_racy, is_root, in_package;
+	bool is_racy, is_closed, is_root, in_package;
 };
 
 struct watch {
@@ -281,6 +281,31 @@ int watch_dir(struct watch *w, int fd, int parent, const char *name)
 	if (i < 0)
 		free(node.name);
 	return i;
+}
+
+int watch_closed(struct watch *w, int parent, const char *name)
+{
+	struct node node = { .parent = parent,
+		.parent_stamp = w->nodes[parent].stamp,
+		.wd = NO_WATCH,
+		.name = strdup(name),
+		.is_racy = true,
+		.is_closed = true };
+	int i = node.name != NULL ? place_node(w, &node) : -ENOMEM;
+
+	if (i < 0)
+		free(node.name);
+	return i;
+}
+
+bool watch_is_closed(const struct watch *w, int node)
+{
+	return w->nodes[node].is_closed;
+}
+
+int watch_parent(const struct watch *w, int node)
+{
+	return w->nodes[node].parent;
 }
 
 bool watch_path(const struct watch *w, int node, struct buf *out)

@@ -34,10 +34,15 @@ void watch_free(struct watch *w); /* NULL is fine */
  */
 int watch_dir(struct watch *w, int fd, int parent, const char *name);
 
+/* One that cannot be opened now: its owner can change that. As above; it counts as changed. */
+int watch_closed(struct watch *w, int parent, const char *name);
+bool watch_is_closed(const struct watch *w, int node);
+
 /* The directory of an event: its number, or -1. */
 int watch_find(const struct watch *w, int wd);
 
 /* Appends a directory's path below the project ("" is the project itself). False: not in it any more. */
+int watch_parent(const struct watch *w, int node);
 bool watch_path(const struct watch *w, int node, struct buf *out);
 
 /* The directory of that name in parent is somewhere else now: its events are no longer asked for. */

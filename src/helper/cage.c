@@ -25,7 +25,8 @@ static const unsigned allowed[] = { SYS_read, SYS_close, SYS_recvmsg, SYS_sendms
 	SYS_fstat, SYS_newfstatat, SYS_statx, SYS_openat2, SYS_open_tree, SYS_move_mount,
 	SYS_getdents64, SYS_fchdir, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_clock_gettime,
 	SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
-	SYS_exit_group,
+	SYS_exit_group, SYS_ioctl, SYS_process_vm_readv, SYS_openat, SYS_readlinkat, SYS_faccessat,
+	SYS_faccessat2, SYS_fchmodat, SYS_ftruncate, SYS_umount2, SYS_unlinkat,
 #ifdef SYS_poll
 	SYS_poll,
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "helper/remove.h"
 #include "helper/tree.h"
 #include "wire/helpmsg.h"
 
@@ -26,6 +27,7 @@ extern char **environ;
 struct self {
 	const struct helper_request *request;
 	struct tree tree;
+	struct remover remover;
 	int sock;
 	bool has_entered;
 	bool has_said_overflow;
@@ -39,8 +41,9 @@ static _Noreturn void fail(const struct self *s, const char *text)
 
 static void told(void *arg, const char *path, unsigned how)
 {
-	const struct self *s = arg;
+	struct self *s = arg;
 
+	remove_note(&s->remover, path);
 	if (helpmsg_send(s->sock, HELPMSG_MASKED, how, path, NULL, 0) < 0)
 		_exit(0);
 }
@@ -83,6 +86,15 @@ static void set_limits(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+static void note_removable(struct self *s)
+{
+	const struct mount_plan *mounts = s->request->mounts;
+
+	for (size_t i = 0; i < mounts->n; i++)
+		if (mounts->entries[i].kind == MOUNT_HIDE && mounts->entries[i].is_in_project)
+			remove_note(&s->remover, mounts->entries[i].path);
+}
+
 static int begin(struct self *s, struct err *err)
 {
 	(void)setsid();
@@ -103,6 +115,9 @@ static int begin(struct self *s, struct err *err)
 	if (s->tree.watch == NULL)
 		return 0;
 	tree_note_planned(&s->tree);
+	note_removable(s);
+	if (remove_before(&s->remover, err) < 0)
+		return -err->code;
 	return namerules_init(&s->tree.rules, s->request->plan->policy, true, err);
 }
 
@@ -110,9 +125,12 @@ static void enter(struct self *s, const int *fds, size_t n)
 {
 	struct err err = { 0 };
 
-	if (n != HELPER_FD_COUNT || s->has_entered)
+	if (n < HELPER_FD_COUNT || s->has_entered)
 		fail(s, "no such message");
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
+		fail(s, err.text);
+	if (n > HELPER_FD_COUNT && s->tree.watch != NULL &&
+		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT], &err) < 0)
 		fail(s, err.text);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -165,9 +183,9 @@ static void mask_for_agent(struct self *s, const char *path)
 static void read_warden(struct self *s)
 {
 	struct helpmsg msg;
-	int fds[HELPER_FD_COUNT];
+	int fds[HELPER_FDS_MAX];
 	size_t n = 0;
-	int r = helpmsg_recv(s->sock, &msg, fds, HELPER_FD_COUNT, &n);
+	int r = helpmsg_recv(s->sock, &msg, fds, HELPER_FDS_MAX, &n);
 
 	if (r <= 0)
 		_exit(0);
@@ -186,7 +204,7 @@ static void read_warden(struct self *s)
 
 static _Noreturn void run(const struct helper_request *request, int sock)
 {
-	struct self self = { .request = request, .sock = sock };
+	struct self self = { .request = request, .sock = sock, .remover = REMOVER_NONE };
 	struct err err = { 0 };
 
 	if (begin(&self, &err) < 0)
@@ -196,12 +214,17 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 		struct pollfd fds[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
+			{ .fd = self.remover.listener, .events = POLLIN },
 		};
 
 		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
 			continue;
 		if (fds[1].revents != 0)
 			work(&self, false);
+		if ((fds[2].revents & POLLIN) != 0)
+			remove_handle(&self.remover, &self.tree);
+		else if (fds[2].revents != 0)
+			cleanup_close(&self.remover.listener); /* nobody is left under the filter */
 		if (fds[0].revents != 0)
 			read_warden(&self);
 	}

@@ -18,15 +18,17 @@
 
 #define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
 
-static int keep_one_capability(struct err *err)
+/* Mounts; and the paths of deletions, which are read from the commands that ask (ptrace(2)). */
+static int keep_capabilities(struct err *err)
 {
+	const uint32_t caps = 1u << CAP_SYS_ADMIN | 1u << CAP_SYS_PTRACE;
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
 
 	for (unsigned long cap = 0; cap < 64; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
 			return err_set(err, errno, "drop capability %lu", cap);
-	data[0].effective = data[0].permitted = 1u << CAP_SYS_ADMIN;
+	data[0].effective = data[0].permitted = caps;
 	if (syscall(SYS_capset, &head, data) < 0)
 		return err_set(err, errno, "capset");
 	return 0;
@@ -58,7 +60,7 @@ int mask_enter(struct mask_view *v, const int *fds, const char *project, struct 
 		return err_set(err, errno, "setns");
 	if (look_around(v, project, err) < 0)
 		return -err->code;
-	return keep_one_capability(err);
+	return keep_capabilities(err);
 }
 
 static int attach(const struct mask_view *v, int target, mode_t mode)

@@ -22,7 +22,7 @@ enum mask_result { MASK_PUT = 1, MASK_NOT_NEEDED = 0 };
 /*
  * Enters the namespaces that fds (enum helper_fd, all are taken) stand for. Should: be called by a
  * process of its own with one thread, in the parent user namespace. Mustn't: be called twice.
- * Afterwards the process has CAP_SYS_ADMIN there and no other capability. 0 or -errno.
+ * Afterwards the process has CAP_SYS_ADMIN and CAP_SYS_PTRACE there, no other capability. 0 or -errno.
  */
 int mask_enter(struct mask_view *v, const int *fds, const char *project, struct err *err)
 	__attribute__((warn_unused_result));

@@ -75,6 +75,7 @@ enum cell_fd {
 	CELL_FD_MASKS, /* O_PATH: the directory with what is mounted over hidden names */
 	CELL_FD_USERNS, /* its namespaces, for its helper to enter */
 	CELL_FD_MNTNS,
+	CELL_FD_UNLINKS, /* seccomp notifications of its commands' deletions; may be missing */
 	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
 	CELL_FD_TCP6,
 	CELL_FD_UDP4,
@@ -182,6 +183,8 @@ struct watch;
 
 /* What a view's first process hands out before it loses its powers; the helper enters with it. */
 enum helper_fd { HELPER_FD_ROOT, HELPER_FD_MASKS, HELPER_FD_USERNS, HELPER_FD_MNTNS, HELPER_FD_COUNT };
+/* Behind them for a cell, if it is there: CELL_FD_UNLINKS. */
+#define HELPER_FDS_MAX (HELPER_FD_COUNT + 1)
 
 struct helper_request {
 	const struct run_plan *plan;

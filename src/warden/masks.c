@@ -17,12 +17,14 @@
 /* Rationale: a tree of a million directories is looked through in less, also on a slow disk. */
 #define BARRIER_MAX_MS 60000
 
+/*
+ * The kernel takes some 10 ms to put watches away, in who closes them last (fsnotify waits for its
+ * readers): that is the helper, which nobody waits for. What is killed does nothing any more.
+ */
 static void helper_stop(struct helper *h)
 {
-	if (h->pid > 0) {
+	if (h->pid > 0)
 		(void)kill(h->pid, SIGKILL);
-		(void)waitpid(h->pid, NULL, 0);
-	}
 	cleanup_close(&h->sock);
 	h->pid = 0;
 }
@@ -48,9 +50,9 @@ int masks_start(struct warden *w, struct err *err)
 	return w->start->start_helper(&request, &w->masks.cell, err);
 }
 
-static int enter(const struct helper *helper, const int *fds, struct err *err)
+static int enter(const struct helper *helper, const int *fds, size_t n, struct err *err)
 {
-	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, 0, NULL, fds, HELPER_FD_COUNT);
+	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, 0, NULL, fds, n);
 
 	return r < 0 ? err_set(err, -r, "helper") : 0;
 }
@@ -58,13 +60,16 @@ static int enter(const struct helper *helper, const int *fds, struct err *err)
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
-	int fds[HELPER_FD_COUNT] = { [HELPER_FD_ROOT] = own[CELL_FD_ROOT],
+	int fds[HELPER_FDS_MAX] = { [HELPER_FD_ROOT] = own[CELL_FD_ROOT],
 		[HELPER_FD_MASKS] = own[CELL_FD_MASKS],
 		[HELPER_FD_USERNS] = own[CELL_FD_USERNS],
-		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS] };
-	int r = enter(&w->masks.cell, fds, err);
+		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS],
+		[HELPER_FD_COUNT] = own[CELL_FD_UNLINKS] };
+	int r = enter(&w->masks.cell, fds,
+		HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
 
-	/* A namespace that is held open outlives its processes. */
+	/* A namespace that is held open outlives its processes; a call waits for the listener's end. */
+	cleanup_close(&own[CELL_FD_UNLINKS]);
 	cleanup_close(&own[CELL_FD_MASKS]);
 	cleanup_close(&own[CELL_FD_USERNS]);
 	cleanup_close(&own[CELL_FD_MNTNS]);
@@ -78,7 +83,7 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 	int r = w->start->start_helper(&request, &m->agent, err);
 
 	if (r == 0)
-		r = enter(&m->agent, fds, err);
+		r = enter(&m->agent, fds, HELPER_FD_COUNT, err);
 	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
 		cleanup_close(&fds[i]);
 	for (size_t at = 0; r == 0 && at < m->for_agent_bytes; at += strlen(m->for_agent + at) + 1)
@@ -93,8 +98,13 @@ void masks_stop(struct warden *w)
 {
 	struct masks *m = &w->masks;
 
-	helper_stop(&m->cell);
 	w->start->end_watch(m->watch);
+	/* The one before is long gone. */
+	if (m->cell.pid > 0 && m->ended > 0)
+		(void)waitpid(m->ended, NULL, 0);
+	if (m->cell.pid > 0)
+		m->ended = m->cell.pid;
+	helper_stop(&m->cell);
 	w->mounts.watcher = NULL;
 	m->watch = NULL;
 	/* What waited waits for nothing any more. */

@@ -16,6 +16,7 @@ struct masks {
 	struct walk_watcher watcher;
 	struct watch *watch; /* NULL: no cell is being made or there */
 	struct helper cell, agent; /* sock -1 and pid 0: none */
+	pid_t ended; /* a cell's helper that was killed and not waited for; 0: none */
 	uint32_t sent, done, wanted; /* numbers of barriers */
 	int64_t sent_ms; /* when the last one was sent */
 	char *for_agent; /* paths, NUL-terminated, until the agent's helper is there */

@@ -13,6 +13,7 @@
  */
 struct masks {
 	int file, dir, closed; /* O_PATH */
+	int root; /* the directory they are in */
 };
 
 /* Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount. */
@@ -56,18 +57,18 @@ int view_changed(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree
- * is gone, and the descriptors CELL_FD_ROOT, CELL_FD_TMP_AGENT and CELL_FD_TMP_SPARE are filled.
+ * is gone, and the descriptors CELL_FD_ROOT to CELL_FD_MNTNS are filled.
  * Should: run with CAP_SYS_ADMIN in new user, mount and pid namespaces, mounts made private.
- * Mustn't: leave any descriptor of the host's tree open but the three named.
+ * Mustn't: leave any descriptor of the host's tree open but those.
  */
 int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*
  * The agent's view: all read-only but project, /tmp and [agent] keep; what a cell can write is
- * noexec; hidden paths masked. Should: as above. Mustn't: change anything on the host.
+ * noexec; hidden paths masked. fds become the caller's. Should: as above. Mustn't: change anything on the host.
  */
-int view_enter_agent(const struct agent_request *request, struct err *err)
+int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUNT], struct err *err)
 	__attribute__((warn_unused_result));
 
 /* What is mounted over files of certificate authorities; all of it in one read-only tmpfs. */

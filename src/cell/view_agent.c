@@ -256,16 +256,31 @@ static int build(struct agent_view *v, struct err *err)
 	return view_attach(v->root, mnt_new("proc", NULL, proc_attrs, err), "/proc", 1, err);
 }
 
-int view_enter_agent(const struct agent_request *request, struct err *err)
+/* For the helper; the namespaces by the /proc that was just mounted. */
+static int hand_out(struct agent_view *v, int fds[HELPER_FD_COUNT], struct err *err)
+{
+	fds[HELPER_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[HELPER_FD_MASKS] = take_fd(&v->masks.root);
+	fds[HELPER_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[HELPER_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
+		if (fds[i] < 0)
+			return err_set(err, errno, "open /proc/self/ns");
+	return 0;
+}
+
+int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUNT], struct err *err)
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1, -1 },
+		.masks = { -1, -1, -1, -1 },
 		.redact = { .dir = -1 },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);
 
+	if (r == 0)
+		r = hand_out(&v, fds, err);
 	for (size_t i = 0; v.trees != NULL && i < request->mounts->n; i++)
 		cleanup_close(&v.trees[i]);
 	free(v.trees);

@@ -428,14 +428,18 @@ static int open_root(struct view *v, struct err *err)
 static int pivot(struct view *v, struct err *err)
 {
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+	int *fds = v->cell->fds;
 
 	if (fchdir(v->root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
 		chdir("/") < 0)
 		return err_set(err, errno, "pivot_root");
 	if (sys_mount_setattr(AT_FDCWD, "/", 0, &read_only) < 0)
 		return err_set(err, errno, "read-only root");
-	v->cell->fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (v->cell->fds[CELL_FD_ROOT] < 0)
+	fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MASKS] = take_fd(&v->masks.root);
+	if (fds[CELL_FD_ROOT] < 0 || fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
 		return err_set(err, errno, "open /");
 	return 0;
 }
@@ -466,7 +470,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
-		.masks = { -1, -1, -1 },
+		.masks = { -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
 		.redact = { .dir = -1 } };
 	int r = build(&v, err);

@@ -108,6 +108,7 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
+	masks_stop(w);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
@@ -149,13 +150,24 @@ static bool is_gone(const struct warden *w)
 static int plan_and_finish(struct warden *w, struct err *err)
 {
 	/* The authority has worked all the while, beside us and the cell, which makes its network. */
-	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+	if (masks_begin(w, err) < 0 || w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;
 	}
-	if (finish_cell(w, err) < 0)
+	w->start->go_on_cell(&w->cell);
+	if (masks_start(w, err) < 0) {
+		cells_close(w);
 		return -err->code;
+	}
+	if (finish_cell(w, err) < 0) {
+		masks_stop(w);
+		return -err->code;
+	}
+	if (masks_enter(w, err) < 0) {
+		cells_close(w);
+		return -err->code;
+	}
 	record_masks(w);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "warden/environ.h"
 #include "warden/fakes.h"
 #include "warden/kept.h"
+#include "warden/masks.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
 #include "warden/toolrun.h"
@@ -48,6 +49,7 @@ struct queued_job {
 	char *body;
 	int sock;
 	int stdio[3];
+	uint32_t barrier; /* masks.h */
 };
 
 struct proxy {
@@ -71,6 +73,7 @@ struct warden {
 	struct keeperctl *keepers; /* NULL: there is no rule */
 	struct fakes fakes;
 	struct trust trust;
+	struct masks masks;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
 	struct stat shim_stat;

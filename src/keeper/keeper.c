@@ -62,7 +62,8 @@ static int prepare_redacting(struct keeper *keeper, struct err *err)
 	bytes = redact_bytes(values, n);
 	block = bytes > 0 ? secret_take(&keeper->secrets, bytes) : NULL;
 	if (block == NULL)
-		return err_set(err, ENOMEM, "no locked memory to look for a long secret; raise `ulimit -l`");
+		return err_set(err, ENOMEM,
+			"no locked memory to look for a long secret; raise `ulimit -l`");
 	keeper->reply.redact = redact_make(block, values, n);
 	if (keeper->reply.redact != NULL && redact_is_empty(keeper->reply.redact))
 		keeper->reply.redact = NULL;
@@ -161,7 +162,8 @@ static void refuse_waiting(const struct keeper *keeper, const char *why)
 	while (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0) {
 		int fds[2] = { -1, -1 };
 		size_t n_fds = 0;
-		ssize_t n = fdpass_recv(keeper->door, &open, sizeof(open), fds, ARRAY_LEN(fds), &n_fds);
+		ssize_t n =
+			fdpass_recv(keeper->door, &open, sizeof(open), fds, ARRAY_LEN(fds), &n_fds);
 
 		if (n > 0 && n_fds == ARRAY_LEN(fds)) {
 			channel_refuse(fds[0], fds[1], why);

@@ -133,7 +133,9 @@ static struct limit_use *use_of(struct mother *mother, uint32_t rule)
 static void tell_ended(
 	const struct mother *mother, const struct child *child, int status, const char *reason)
 {
-	struct keepmsg_ended ended = { .rule = child->rule, .serial = child->serial, .status = status };
+	struct keepmsg_ended ended = {
+		.rule = child->rule, .serial = child->serial, .status = status
+	};
 
 	(void)snprintf(ended.reason, sizeof(ended.reason), "%.159s", reason);
 	_Static_assert(KEEPMSG_REASON_MAX == 160, "the text is cut above");
@@ -148,8 +150,8 @@ static struct child *free_child(struct mother *mother)
 	return NULL;
 }
 
-static int fork_keeper(struct mother *mother, struct keeper_start *start,
-	const struct child *want, struct err *err)
+static int fork_keeper(struct mother *mother, struct keeper_start *start, const struct child *want,
+	struct err *err)
 {
 	struct child *child = free_child(mother);
 	AUTO_CLOSE int reads = -1;

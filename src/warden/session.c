@@ -540,6 +540,9 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 
 	if (plan->mode == RUN_NONE)
 		return run_bare(plan, err);
+	/* Fresh memory is zero; a tool's run is forked from a session, and has that one's state. */
+	if (w.plan != NULL)
+		memset(&w, 0, sizeof(w));
 	w.plan = plan;
 	w.start = start;
 	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;

@@ -112,8 +112,11 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
 	(void)stream;
 	(void)source;
 	n = n < max ? n : max;
-	if (n > 0)
+	if (n > 0) {
 		memcpy(out, h2->body + h2->body_at, n);
+		/* Two window updates answer each frame of a long body: they bring something. */
+		h2->idle_frames = 0;
+	}
 	h2->body_at += n;
 	if (h2->body_at == h2->body_n) {
 		memory_give(h2->body);

@@ -218,10 +218,21 @@ bool h2_takes_body(const struct h2 *h2)
 	return h2->body == NULL;
 }
 
+static bool is_closed(const struct h2 *h2)
+{
+	nghttp2_stream *stream = nghttp2_session_find_stream(h2->session, h2->stream);
+
+	return stream == NULL || nghttp2_stream_get_state(stream) == NGHTTP2_STREAM_STATE_CLOSED;
+}
+
 static int resume(struct h2 *h2)
 {
-	/* It fails when the host has closed the stream: then it takes no more. */
-	if (nghttp2_session_resume_data(h2->session, h2->stream) != 0) {
+	/*
+	 * It fails as well while the window of the connection is used up, for then nobody was asked
+	 * for more and nothing was put off: the bytes stay. A stream that the host has closed takes
+	 * no more.
+	 */
+	if (nghttp2_session_resume_data(h2->session, h2->stream) != 0 && is_closed(h2)) {
 		memory_give(h2->body);
 		h2->body = NULL;
 		h2->body_n = h2->body_at = 0;

@@ -194,7 +194,7 @@ int redact_file(enum redactform form, const char *bytes, size_t n, struct buf *o
 	int result;
 
 	if (n > REDACT_BYTES_MAX || has_odd_bytes(bytes, n))
-		return err_set(err, EINVAL, "it is no text, or too long");
+		return err_set(err, 0, "it is no text, or too long");
 	if (form == REDACTFORM_JSON)
 		result = redact_json(&r, bytes, n, err);
 	else if (form == REDACTFORM_NETRC)

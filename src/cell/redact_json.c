@@ -24,7 +24,7 @@ struct json {
 
 static int refuse(struct json *j)
 {
-	return err_set(j->err, EINVAL, "what stands at byte %zu is not understood", j->at);
+	return err_set(j->err, 0, "what stands at byte %zu is not understood", j->at);
 }
 
 static void add_blanks(struct json *j)

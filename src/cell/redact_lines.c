@@ -65,7 +65,7 @@ static void trim(const char **text, size_t *n)
 
 static int refuse(const struct line *l, struct err *err)
 {
-	return err_set(err, EINVAL, "line %zu is not understood", l->number);
+	return err_set(err, 0, "line %zu is not understood", l->number);
 }
 
 /* A key as text, without what makes it another one for other readers. */

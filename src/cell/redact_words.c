@@ -56,7 +56,7 @@ static bool is_plain(const char *text, size_t n)
 
 static int refuse(size_t at, struct err *err)
 {
-	return err_set(err, EINVAL, "what stands at byte %zu is not understood", at);
+	return err_set(err, 0, "what stands at byte %zu is not understood", at);
 }
 
 int redact_netrc(struct redact *r, const char *text, size_t n, struct err *err)

@@ -47,6 +47,17 @@ static void remove_mark(int at)
 	(void)unlinkat(at, CACHEDIR_WORK "/work/incompat", AT_REMOVEDIR);
 }
 
+/* overlayfs closes its directories to everybody: `rm -r ~/.cache` is to work all the same. */
+static void open_work(int at)
+{
+	static const char *const dirs[] = { CACHEDIR_WORK "/work", CACHEDIR_WORK "/work/incompat",
+		CACHEDIR_WORK "/work/incompat/volatile" };
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (fchmodat(at, dirs[i], 0700, 0) < 0)
+			return;
+}
+
 /* A detached overlay of source and the upper layer in `at`; its descriptor. */
 static int new_overlay(int at, int source, struct err *err)
 {
@@ -109,12 +120,18 @@ static int new_kept(int kept, const char *path, int source, struct err *err)
 {
 	AUTO_CLOSE int dir = -1;
 	char name[CACHEDIR_NAME_BYTES];
+	int tree;
 
 	cachedir_name(path, name);
 	if (source < 0)
 		return new_plain(kept, name, err);
 	dir = open_dir(kept, name, err);
-	return dir < 0 ? dir : new_overlay(dir, source, err);
+	if (dir < 0)
+		return dir;
+	tree = new_overlay(dir, source, err);
+	if (tree >= 0)
+		open_work(dir);
+	return tree;
 }
 
 /* Can `path` be mounted over below dir: is it nothing yet, or of its kind, without a link on the way? */

@@ -75,7 +75,7 @@ static int make_copy(struct view_redact *v, const struct mount_entry *e, int sou
 	int r;
 
 	if (source < 0 || fstat(source, &st) < 0 || !S_ISREG(st.st_mode))
-		return err_set(err, EINVAL, "it cannot be read");
+		return err_set(err, 0, "it cannot be read");
 	bytes = malloc(REDACT_BYTES_MAX + 2);
 	if (bytes == NULL)
 		return err_set(err, ENOMEM, "redact");

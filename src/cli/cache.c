@@ -35,6 +35,7 @@ struct cache {
 
 struct command {
 	const struct options *options;
+	const char *wanted; /* clean: the project, or NULL: all */
 	const char *cache_dir;
 	int base;
 	struct buf out;
@@ -156,7 +157,7 @@ static int list(struct command *command, struct err *err)
 
 static int clean_one(struct command *command, struct cache *c, struct err *err)
 {
-	const char *wanted = command->options->operands[1];
+	const char *wanted = command->wanted;
 	char quoted[QUOTE_BYTES];
 
 	(void)log_quote(c->project.data, c->project.len, quoted, sizeof(quoted));
@@ -190,8 +191,6 @@ static int clean(struct command *command, struct err *err)
 {
 	const struct options *o = command->options;
 	AUTO_FREE char *dir = NULL;
-	char *operands[3] = { o->operands[0], NULL, NULL };
-	struct options resolved = *o;
 	char quoted[QUOTE_BYTES];
 
 	if (o->n_operands > 2)
@@ -199,16 +198,15 @@ static int clean(struct command *command, struct err *err)
 	if (o->n_operands == 2) {
 		/* The project may be gone, and its caches still be there. */
 		dir = realpath(o->operands[1], NULL);
-		operands[1] = dir != NULL ? dir : o->operands[1];
+		command->wanted = dir != NULL ? dir : o->operands[1];
 	}
-	resolved.operands = operands;
-	command->options = &resolved;
 	if (each_cache(command, clean_one, err) < 0)
 		return -err->code;
 	if (o->n_operands == 2 && command->n == 0)
-		return err_set(err, 0, "no caches are kept for %s; see agentjail cache list",
-			log_quote(operands[1], strlen(operands[1]), quoted, sizeof(quoted)));
-	return 0;
+		(void)err_set(err, 0, "no caches are kept for %s; see agentjail cache list",
+			log_quote(command->wanted, strlen(command->wanted), quoted, sizeof(quoted)));
+	command->wanted = NULL;
+	return -err->code;
 }
 
 int cache_verb(struct launch *launch, struct err *err)

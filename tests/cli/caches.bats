@@ -53,6 +53,14 @@ hold() {
 	[ ! -e "$HOME/.nowhere" ]
 }
 
+@test "what is kept can be removed by hand" {
+	cell 'echo new >~/.store/new'
+	rm -rf "$kept"
+	[ ! -e "$kept" ]
+	cell 'ls ~/.store'
+	[ "$output" = sub ]
+}
+
 @test "another project has a cache of its own" {
 	cell 'echo new >~/.store/new'
 	mkdir "$HOME/other" && cd "$HOME/other"

@@ -264,7 +264,7 @@ class Clients:
         flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=./chromium-$$ --dump-dom"
         self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
                    per=lambda a: f"{browser} {flags} {a} 2>err.txt")
-        words = f"{browser} --virtual-time-budget=20000 {flags} https://one.test/page 2>err.txt"
+        words = f"{browser} {flags} https://one.test/page 2>err.txt"
         return self.pair("chromium: a page that fetches, and a WebSocket", ["sh", "-c", words], lambda out, _s: (
             None if b"fetched: welcome to one.test" in out and b"echoed: from the page 4" in out else "no"))
 

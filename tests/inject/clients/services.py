@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import threading
 
 from server import Response
 
@@ -32,7 +33,8 @@ def hello(request):
     return Response(200, f"welcome to {request.sni} by {request.alpn}\n".encode(), [("Content-Type", "text/plain")])
 
 
-PAGE = b"""<body>loading<script>
+# The document is loaded, and printed, when the picture has come: the server holds it until then.
+PAGE = b"""<body>loading<img src="/hold"><script>
 async function play() {
 	const got = await (await fetch('/hello')).text();
 	const ws = new WebSocket('wss://' + location.host + '/ws');
@@ -42,15 +44,23 @@ async function play() {
 		ws.onmessage = (m) => { got.push(m.data); if (got.length === 5) done(got[4]); };
 		ws.onerror = () => fail('no socket');
 	});
-	document.body.textContent = 'fetched: ' + got + ' echoed: ' + echoed;
+	document.body.append('fetched: ' + got + ' echoed: ' + echoed);
 }
-play().catch((e) => { document.body.textContent = 'failed ' + e; });
+play().catch((e) => document.body.append('failed ' + e)).then(() => fetch('/done'));
 </script>"""
+
+
+page_is_done = threading.Event()
 
 
 def page(request):
     """A page whose script fetches, and talks over a WebSocket."""
+    if request.path == "/done":
+        page_is_done.set()
+    if request.path == "/hold":
+        page_is_done.wait(20)
     if request.path == "/page":
+        page_is_done.clear()
         return Response(200, PAGE, [("Content-Type", "text/html")])
     if request.path == "/ws":
         return websocket(request)

@@ -28,7 +28,7 @@ static const struct line_form {
 		{ "registry", "*:registry", "*:username", "prefix", "cache", "email", "tag",
 			"loglevel", "init-*", "save-*", "node-*", "*-hoist*", "*-peer*",
 			"script-shell", "cafile", "noproxy", "proxy", "https-proxy", "access",
-			"*-store-dir", "lockfile*", "link-*", "auto-*" },
+			"*-store-dir", "lockfile*", "link-*", "GO*" },
 		NULL },
 	[REDACTFORM_INI] = { '=', "#;", true, false, false, false,
 		{ "username", "repository", "index-url", "extra-index-url", "find-links",

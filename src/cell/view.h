@@ -126,13 +126,15 @@ struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */
 	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
 	unsigned n;	/* dropped ones so far */
+	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */
 	char *note;	/* ERR_TEXT_BYTES: why a cache is not kept, for the user */
 };
 
 /*
  * Mounts entry i of the plan (MOUNT_OVERLAY or MOUNT_CACHE, a directory) on source (O_PATH, the
  * host's; -1: it has none, a kept directory of its own then). A cache that cannot be kept is
- * dropped at the end, and the note says why. 0 or -errno.
+ * dropped at the end, and the note says why; without overlayfs it is read-only where the profile says
+ * so. 0 or -errno.
  */
 int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t i, int source,
 	struct err *err) __attribute__((warn_unused_result));

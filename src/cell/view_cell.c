@@ -108,6 +108,8 @@ static int open_caches(struct view *v, struct err *err)
 	struct stat theirs, ours;
 
 	v->layers = (struct view_layers){ .root = -1, .kept = -1, .note = v->cell->note };
+	v->layers.may_be_read =
+		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
 	if (v->request->caches < 0)
 		return 0;
 	cachedir_key(run->project, key);

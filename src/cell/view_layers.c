@@ -187,6 +187,16 @@ static int try_kept(struct view_layers *l, const struct mount_plan *plan, size_t
 	return -1;
 }
 
+/* The real directory, read-only, if the user has said that this is enough. */
+static int without_overlay(struct view_layers *l, int source, struct err *err)
+{
+	if (!l->may_be_read)
+		return err_prefix(err, "no overlay (see [files] no-overlay)");
+	(void)err_prefix(err, "[files] no-overlay = read: directories of overlay and cache are read-only");
+	memcpy(l->note, err->text, ERR_TEXT_BYTES);
+	return mnt_clone(source, MNT_RDONLY_, err);
+}
+
 int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t i, int source,
 	struct err *err)
 {
@@ -199,5 +209,7 @@ int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t
 		return 0; /* the cell's own HOME stands in */
 	if (tree < 0)
 		tree = new_dropped(l, source, err);
+	if (tree < 0)
+		tree = without_overlay(l, source, err);
 	return view_attach(l->root, tree, e->path, 1, err);
 }

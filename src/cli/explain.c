@@ -123,6 +123,12 @@ static void add_group(const struct run_plan *plan, const struct group *group, st
 		buf_adds(out, "  none\n");
 }
 
+static void add_files(const struct run_plan *plan, struct buf *out)
+{
+	buf_adds(out, "\nwhat commands see here, by path (the nearest line above decides)\n");
+	listing_add_files(plan->policy, false, out);
+}
+
 /* Rules of one host are tried in this order. */
 static void add_rules(const struct run_plan *plan, struct buf *out)
 {
@@ -156,6 +162,7 @@ int explain_verb(struct launch *launch, struct err *err)
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
 		add_group(plan, &groups[i], &out);
 	if (plan->mode != RUN_NONE) {
+		add_files(plan, &out);
 		add_rules(plan, &out);
 		add_tools(plan, &out);
 	}

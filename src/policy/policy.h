@@ -40,6 +40,7 @@ enum policy_key {
 	PK_FILES_OVERLAY,
 	PK_FILES_CACHE,
 	PK_FILES_REDACT, /* files of a known format: their copies, fakes instead of secrets */
+	PK_FILES_NO_OVERLAY, /* refuse | read: where the kernel has no overlay for users */
 	PK_FILES_HONEY,
 	PK_ENV_KEEP, /* list of name globs that the cell gets */
 	PK_ENV_HIDE, /* list of name globs that it never gets */

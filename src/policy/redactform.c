@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 
 const char redactform_names[] =
-	".npmrc .pypirc pip.conf .cargo/credentials(.toml) gh/hosts.yml glab-cli/config.yml "
+	".npmrc go/env .pypirc pip.conf .cargo/credentials(.toml) gh/hosts.yml glab-cli/config.yml "
 	".yarnrc.yml .docker/config.json auth.json .netrc .git-credentials .gitconfig git/config";
 
 static const struct form_name {
@@ -13,6 +13,7 @@ static const struct form_name {
 	enum redactform form;
 } names[] = {
 	{ "/.npmrc", REDACTFORM_NPMRC },
+	{ "/go/env", REDACTFORM_NPMRC },
 	{ "/.pypirc", REDACTFORM_INI },
 	{ "/pip.conf", REDACTFORM_INI },
 	{ "/.cargo/credentials", REDACTFORM_TOML },

@@ -7,7 +7,7 @@
 
 enum redactform {
 	REDACTFORM_NONE,
-	REDACTFORM_NPMRC, /* KEY=VALUE */
+	REDACTFORM_NPMRC, /* KEY=VALUE; go env, too */
 	REDACTFORM_INI,	  /* .pypirc, pip.conf */
 	REDACTFORM_TOML,  /* cargo's credentials */
 	REDACTFORM_YAML,  /* gh's hosts.yml: nested KEY: VALUE, nothing else of YAML */

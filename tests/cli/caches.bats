@@ -173,6 +173,43 @@ END'
 	grep -q 'caches are dropped at the end: .*Permission denied' "$root/err"
 }
 
+@test "on a kernel without overlay for users no cell is made, or directories are read-only" {
+	command -v cc >/dev/null || skip "no compiler"
+	# a libc whose syscall(2) knows no overlay file system
+	cc -shared -fPIC -w -o "$root/none.so" -x c - <<-'end'
+		#include <errno.h>
+		#include <stdarg.h>
+		#include <string.h>
+		#include <sys/syscall.h>
+		extern long raw(long n, ...);
+		__asm__(".text\nraw:\nmov %rdi,%rax\nmov %rsi,%rdi\nmov %rdx,%rsi\nmov %rcx,%rdx\nmov %r8,%r10\n"
+			"mov %r9,%r8\nmov 8(%rsp),%r9\nsyscall\nret\n");
+		long syscall(long n, ...)
+		{
+			va_list ap;
+			long a[6], r;
+			va_start(ap, n);
+			for (int i = 0; i < 6; i++)
+				a[i] = va_arg(ap, long);
+			va_end(ap);
+			if (n == SYS_fsopen && strcmp((const char *)a[0], "overlay") == 0)
+				return errno = ENODEV, -1;
+			r = raw(n, a[0], a[1], a[2], a[3], a[4], a[5]);
+			return r < 0 && r > -4096 ? (errno = (int)-r, -1) : r;
+		}
+	end
+	[ "$(uname -m)" = x86_64 ] || skip "written for x86-64"
+	none() { env LD_PRELOAD="$root/none.so" "$agentjail" run "$@"; }
+	run none -- true
+	[ "$status" = 125 ]
+	has "no overlay (see [files] no-overlay)"
+	run --separate-stderr none --set files.no-overlay=read -- env -u LD_PRELOAD sh -c 'cat ~/.store/sub/file; echo x >~/.store/sub/file; true'
+	[ "$status" = 0 ]
+	has host
+	[[ $stderr == *"read-only"*"Read-only file system"* ]]
+	[ "$(cat "$HOME/.store/sub/file")" = host ]
+}
+
 @test "cache list tells project, size, age and use" {
 	works "$agentjail" cache list
 	[ -z "$output" ]

@@ -37,6 +37,8 @@ static const struct row {
 	{ REDACTFORM_NPMRC, "registry=https://" NPM "@a.test/", "registry=https://@@a.test/" },
 	{ REDACTFORM_NPMRC, "registry=" NPM, "registry=@" },
 	{ REDACTFORM_NPMRC, "a=b\r\nc=" SECRET "\r\n", "a=@\nc=@\n" },
+	{ REDACTFORM_NPMRC, "GOPROXY=https://u:" SECRET "@a.test,direct\nGOPRIVATE=*.corp.test\n",
+		"GOPROXY=https://u:@@a.test,direct\nGOPRIVATE=*.corp.test\n" },
 	{ REDACTFORM_NPMRC, "a=\\\n" SECRET, NULL },
 	{ REDACTFORM_NPMRC, " a=1", NULL },
 	{ REDACTFORM_NPMRC, "a=\"" SECRET, NULL },

@@ -9,6 +9,14 @@
 #include "wire/cachedir.h"
 
 #include <errno.h>
+#include <string.h>
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
 
 int caches_take(struct warden *w, struct err *err)
 {
@@ -19,7 +27,8 @@ int caches_take(struct warden *w, struct err *err)
 	size_t n;
 
 	(void)policy_list(w->plan->policy, PK_FILES_CACHE, &n);
-	if (n == 0 || dir == NULL)
+	/* A project in there is made for a moment (cli/demo.c), and nothing of it is to stay. */
+	if (n == 0 || dir == NULL || is_below(w->plan->project, dir))
 		return 0;
 	policy_decide(w->plan->policy, &question, &answer);
 	if (answer.verdict == POLICY_ALLOWED)

@@ -92,6 +92,27 @@ hold() {
 	[ "$output" = after ]
 }
 
+@test "a cell that is made again in a session has the cache of the one before" {
+	cat >two.sh <<-'end'
+		/bin/sh -c 'echo one >~/.store/new; touch written; exec sleep 20'
+		/bin/sh -c 'cat ~/.store/new; touch ~/.store/second'
+	end
+	"$agentjail" -q -- /bin/bash two.sh >"$root/out" 2>"$root/err" </dev/null 3>&- &
+	warden=$!
+	for _ in $(seq 100); do [ -e written ] || sleep 0.05; done
+	sleep 0.2
+	for status in /proc/[0-9]*/status; do
+		if grep -qx "Name:[[:blank:]]agentjail-cell" "$status" 2>/dev/null &&
+			grep -qx "PPid:[[:blank:]]$warden" "$status" 2>/dev/null; then
+			kill -9 "$(basename "${status%/status}")"
+		fi
+	done
+	wait "$warden" || true
+	grep -qx one "$root/out" || { cat "$root/out" "$root/err" && return 1; }
+	cell 'ls ~/.store'
+	has second
+}
+
 @test "hidden files below a cache stay hidden, also when a session moves what is around them" {
 	config_text '~/.store' 'hide = ~/.store/sub/token ~/.store/late/token'
 	echo not-to-be-seen >"$HOME/.store/sub/token"

@@ -26,7 +26,7 @@ for line in sys.stdin.buffer.read().split(b"\n")[:-1]:
 
 # What runs without a terminal must be as clean as on one.
 is_clean() { # FILE: printable ASCII and line ends alone
-	! LC_ALL=C grep -nP '[^\x20-\x7e]' "$1"
+	if LC_ALL=C grep -nP '[^\x20-\x7e]' "$1"; then return 1; fi
 }
 
 @test "without a session there is an empty list, and last is an error" {
@@ -76,36 +76,39 @@ assert s["commands"] == 1 and s["denials"] == 0 and s["project"] == sys.argv[1]'
 	has "each follows the one before"
 	cp "$file" "$root/good"
 	n=$(wc -l <"$file")
-	for change in '2s/"event"/"evenT"/' '2d' '2p' '1d' '$s/}$/ }/;$s/,/ ,/2'; do
+	for change in '2s/"event"/"evenT"/' 2d 2p 1d; do
 		sed "$change" "$root/good" >"$file"
 		run "$agentjail" log last --verify
-		if [ "$change" = '$s/}$/ }/;$s/,/ ,/2' ]; then
-			# Nothing follows the last record: what it says is vouched for by its hash alone.
-			[ "$status" = 0 ]
-			continue
-		fi
 		[ "$status" = 1 ]
 		[[ $output =~ ^"$file":[123]:\  ]]
 	done
+	# Nothing follows the last record: it is vouched for by the hash that is printed alone.
+	works "$agentjail" log "$root/good" --verify
+	hash=${output##* }
+	sed "\$s/\"end\"/\"enD\"/" "$root/good" >"$file"
+	works "$agentjail" log last --verify
+	has_not "$hash"
 	head -c -5 "$root/good" >"$file"
 	run "$agentjail" log last --verify
-	[ "$status" = 1 ] && has "$file:$n: is cut off"
+	[ "$status" = 1 ]
+	has "$file:$n: is cut off"
 	printf 'no json\n' >"$file"
 	run "$agentjail" log last --verify
-	[ "$status" = 1 ] && has "$file:1: is no record"
+	[ "$status" = 1 ]
+	has "$file:1: is no record"
 	: >"$file"
 	run "$agentjail" log last --verify
-	[ "$status" = 1 ] && has "has no record"
+	[ "$status" = 1 ]
+	has "has no record"
 }
 
 @test "nothing that a command wrote reaches the terminal" {
 	evil=$'a\e]0;owned\a\nagentjail: fine \xc2\x9b31m\xe2\x80\xae'
 	mkdir "$evil"
-	cd "$evil"
-	run_one printf '%s' "$evil"$'\xff'
-	cd ..
+	(cd "$evil" && run_one printf '%s' "$evil"$'\xff')
 	# The positive control: the audit has the escape, and JSON passes U+009B and U+202E on.
-	grep -q '\\u001b' "$(audit)" && LC_ALL=C grep -qP '\xc2\x9b' "$(audit)"
+	grep -q '\\u001b' "$(audit)"
+	LC_ALL=C grep -qP '\xc2\x9b' "$(audit)"
 	"$agentjail" log >"$root/list"
 	"$agentjail" log last >"$root/text"
 	script -qec "$agentjail log last --json" /dev/null </dev/null | tr -d '\r' >"$root/json"
@@ -264,7 +267,7 @@ assert s["pid"] == int(sys.argv[1]) and s["commands"] == 1 and s["state"] == "ru
 		! grep -q "exec  *cell" "$root/follow" || break
 		sleep 0.1
 	done
-	! grep -q "end  *status" "$root/follow"
+	if grep -q "end  *status" "$root/follow"; then return 1; fi
 	touch go
 	wait "$session" || [ $? = 7 ]
 	wait "$follow"

@@ -9,10 +9,15 @@ setup() {
 		>.agentjail.ini
 }
 
+on_terminal() { # KEYS: typed as the answer
+	timeout 60 python3 "$top/tests/e2e/type.py" 30 'y/N' "$1" -- "$agentjail" trust >"$root/out" </dev/null
+}
+
+not_allowed() { if allowed; then cat "$root/tried" && return 1; fi; }
 allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 
 @test "what is trusted counts, and what is changed later does not" {
-	! allowed
+	not_allowed
 	works "$agentjail" trust --yes
 	has "not trusted yet"
 	has "4 + write = ~/elsewhere"
@@ -25,7 +30,7 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	# The other content is skipped again, in one line that says what to do.
 	cp .agentjail.ini "$root/seen"
 	sed -i 's/proj.test/proj.test evil.test/' .agentjail.ini
-	! allowed
+	not_allowed
 	run --separate-stderr "$agentjail" show
 	# shellcheck disable=SC2154
 	[ "${#stderr_lines[@]}" = 1 ]
@@ -54,7 +59,7 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	allowed
 	# The control: outside of a cell the same words do it.
 	echo forged >"$config/trusted"
-	! allowed
+	not_allowed
 }
 
 @test "a policy that lets commands write what is trusted is refused" {
@@ -82,13 +87,13 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	mkdir "$HOME/copy"
 	cp .agentjail.ini "$HOME/copy"
 	cd "$HOME/copy"
-	! allowed
+	not_allowed
 	works "$agentjail" trust --yes "$HOME/copy"
 	allowed
 	works "$agentjail" trust --list
 	[ "$(wc -l <<<"$output")" = 2 ]
 	works "$agentjail" trust --forget
-	! allowed
+	not_allowed
 	cd "$project"
 	allowed
 	rm -rf "$project/.agentjail.ini"
@@ -106,14 +111,17 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	"$agentjail" trust >"$root/out" 2>"$root/err" </dev/null || got=$?
 	[ "$got" = 125 ]
 	grep -q "no terminal to ask on" "$root/err"
-	! allowed
-	command -v script >/dev/null || skip "no script"
+	not_allowed
 	got=0
-	script -qec "$agentjail trust" /dev/null >"$root/out" < <(sleep 0.5 && printf 'n\n') || got=$?
+	on_terminal 'n\r' || got=$?
 	[ "$got" = 1 ]
-	! allowed
-	script -qec "$agentjail trust" /dev/null >"$root/out" < <(sleep 0.5 && printf 'y\n')
+	not_allowed
+	on_terminal '\r' || got=$?
+	[ "$got" = 1 ]
+	not_allowed
+	on_terminal 'y\r'
 	allowed
+	grep -q "6 + allow = proj.test" "$root/out"
 }
 
 @test "content that cannot be a profile is not trusted" {
@@ -134,7 +142,7 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	has 'c\xc2\x9b31m'
 	has 'x\x1b[2K\xc2\x9b/bunfig.toml  (opencode, '
 	has "opencode.json  (opencode, "
-	! LC_ALL=C grep -P '[^\x20-\x7e]' <<<"$output"
+	if LC_ALL=C grep -P '[^\x20-\x7e]' <<<"$output"; then return 1; fi
 }
 
 @test "wrong uses are said" {

@@ -104,10 +104,11 @@ denies() {
 }
 
 @test "-p is the agent: its program stays in its context" {
-	printf '#!/bin/sh\n' >"$root/some-agent" && chmod +x "$root/some-agent"
-	printf '[agent]\ntrusted = {agent} --again\n[files]\nread = %s\n' "$root" \
+	mkdir "$HOME/bin"
+	printf '#!/bin/sh\n' >"$HOME/bin/some-agent" && chmod +x "$HOME/bin/some-agent"
+	printf '[agent]\ntrusted = {agent} --again\n[files]\nread = ~/bin\n' \
 		>"$config/profiles/some-agent.ini"
-	PATH=$root:$PATH
+	PATH=$HOME/bin:$PATH
 	allows "in the agent's context" -p some-agent exec some-agent --again
 	allows "in the cell" -p some-agent exec some-agent --other
 }

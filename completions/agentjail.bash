@@ -15,6 +15,15 @@ _agentjail_profiles() {
 	done | sort -u
 }
 
+_agentjail_sessions() {
+	local file
+	for file in "${XDG_STATE_HOME:-$HOME/.local/state}"/agentjail/audit/*.jsonl; do
+		[ -e "$file" ] || continue
+		file=${file##*/}
+		printf '%s\n' "${file%.jsonl}"
+	done
+}
+
 # What follows the agent's name is the agent's own: completed as if agentjail were not there.
 _agentjail_rest() {
 	if declare -F _command_offset >/dev/null; then
@@ -26,8 +35,9 @@ _agentjail_rest() {
 
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
-		--inject --env --set --explain --json --quiet --verbose --help --version'
-	local verbs='run doctor show check demo cache help'
+		--inject --env --set --explain --json --session --follow --denied --verify --list --forget
+		--yes --quiet --verbose --help --version'
+	local verbs='run doctor show check try log why status trust demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
 	COMPREPLY=()
@@ -35,9 +45,9 @@ _agentjail() {
 		case ${COMP_WORDS[i]} in
 		--) _agentjail_rest $((i + 1)) && return ;;
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
-			--overlay | --inject | --env | --set) i=$((i + 1)) ;;
+			--overlay | --inject | --env | --set | --session) i=$((i + 1)) ;;
 		-*) ;;
-		run | doctor | show | check | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		run | doctor | show | check | try | log | why | status | trust | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
 			case $verb in
 			'' | run) _agentjail_rest "$i" && return ;;
@@ -57,6 +67,7 @@ _agentjail() {
 		;;
 	--inject) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles /inject)" -- "$word") && return ;;
 	--env) mapfile -t COMPREPLY < <(compgen -e -- "$word") && return ;;
+	--session) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_sessions)" -- "$word") && return ;;
 	--allow | --set) return ;;
 	esac
 	case $word in -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") && return ;; esac
@@ -69,6 +80,16 @@ _agentjail() {
 		case $before in
 		cache) mapfile -t COMPREPLY < <(compgen -W 'list clean' -- "$word") ;;
 		clean) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+		esac
+		;;
+	log) mapfile -t COMPREPLY < <(compgen -W "last $(_agentjail_sessions)" -- "$word") ;;
+	trust) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	why) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	try)
+		case $before in
+		try) mapfile -t COMPREPLY < <(compgen -W 'read write exec connect inject tool' -- "$word") ;;
+		exec) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+		*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		esac
 		;;
 	esac

@@ -38,6 +38,11 @@ static verb_function *const verb_functions[] = {
 	[VERB_DEMO] = demo_verb,
 	[VERB_CACHE] = cache_verb,
 	[VERB_HELP] = help_verb,
+	[VERB_TRY] = try_verb,
+	[VERB_LOG] = log_verb,
+	[VERB_WHY] = why_verb,
+	[VERB_STATUS] = status_verb,
+	[VERB_TRUST] = trust_verb,
 	[VERB_LATER] = later_verb,
 };
 _Static_assert(ARRAY_LEN(verb_functions) == VERB_COUNT, "one function a verb");

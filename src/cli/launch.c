@@ -81,24 +81,65 @@ static int load_no_proxy(struct launch *launch, struct policy_request *request, 
 	return policy_load(request, &launch->policy, err);
 }
 
+struct policy_request launch_request(const struct launch *launch, const char *agent)
+{
+	const struct options *o = &launch->options;
+	const struct paths *p = &launch->paths;
+
+	return (struct policy_request){
+		.agent = agent,
+		.profile = o->profile,
+		.project = p->project,
+		.home = p->home,
+		.config_dir = p->config_dir,
+		.profiles_dir = p->profiles_dir,
+		.system_file = p->system_file,
+		.rules = o->rules,
+		.n_rules = o->n_rules,
+		.overrides = (const char *const *)o->overrides,
+		.n_overrides = o->n_overrides,
+	};
+}
+
+int launch_policy_with(const struct launch *launch, const char *const *lines, size_t n,
+	struct policy **ret, struct err *err)
+{
+	struct policy_request request = launch_request(launch, launch->plan.agent);
+	size_t own = request.n_overrides;
+	AUTO_FREE const char **all = calloc(own + n + 1, sizeof(*all));
+
+	if (all == NULL)
+		return err_set(err, ENOMEM, "options");
+	for (size_t i = 0; i < own; i++)
+		all[i] = request.overrides[i];
+	for (size_t i = 0; i < n; i++)
+		all[own + i] = lines[i];
+	request.overrides = all;
+	request.n_overrides = own + n;
+	return policy_load(&request, ret, err);
+}
+
+int launch_policy_trusting(const struct launch *launch, const char *hash, struct policy **ret,
+	struct err *err)
+{
+	struct policy_request request = launch_request(launch, NULL);
+
+	request.trusted_hash = hash;
+	return policy_load(&request, ret, err);
+}
+
 int launch_load(struct launch *launch, const char *agent, struct err *err)
 {
 	const struct options *o = &launch->options;
 	struct paths *p = &launch->paths;
-	struct policy_request request = { .agent = agent, .profile = o->profile };
-	int r = paths_find(o->project, p, err);
+	struct policy_request request;
+	int r;
 
+	paths_done(p);
+	r = paths_find(o->project, p, err);
 	if (r < 0)
 		return r;
-	request.project = p->project;
-	request.home = p->home;
-	request.config_dir = p->config_dir;
-	request.profiles_dir = p->profiles_dir;
-	request.system_file = p->system_file;
-	request.rules = o->rules;
-	request.n_rules = o->n_rules;
-	request.overrides = (const char *const *)o->overrides;
-	request.n_overrides = o->n_overrides;
+	request = launch_request(launch, agent);
 	r = policy_load(&request, &launch->policy, err);
 	if (r == 0)
 		r = load_no_proxy(launch, &request, err);

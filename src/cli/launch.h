@@ -25,6 +25,23 @@ struct launch {
 int launch_load(struct launch *launch, const char *agent, struct err *err);
 
 /*
+ * The policy of a loaded launch with more lines, each "SECTION.KEY=VALUE", behind all others. *ret is
+ * the caller's. 0 or -errno with err.
+ */
+int launch_policy_with(const struct launch *launch, const char *const *lines, size_t n,
+	struct policy **ret, struct err *err);
+
+/*
+ * The policy as it would be with content of that SHA-256 trusted. launch->paths are found. *ret is the
+ * caller's. 0 or -errno with err.
+ */
+int launch_policy_trusting(const struct launch *launch, const char *hash, struct policy **ret,
+	struct err *err);
+
+/* What policy_load() reads for an agent, from options and paths; it borrows from launch. */
+struct policy_request launch_request(const struct launch *launch, const char *agent);
+
+/*
  * The whole plan of a running verb, from launch->options. 0, -errno with err, or an exit status of
  * 125 and above after a line on stderr: the program is missing (127), cannot be executed (126) or
  * is a misspelt verb (125).

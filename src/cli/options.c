@@ -6,6 +6,7 @@
 #include "policy/nearest.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +19,8 @@
 struct walk {
 	int argc, at;
 	char **argv;
-	unsigned seen; /* options given, a bit for each row: the verb may come after them */
+	uint64_t seen; /* options given, a bit for each row: the verb may come after them */
 };
-
-_Static_assert(sizeof(unsigned) * 8 >= 32, "struct walk.seen has a bit for each option");
 
 const struct verb_name *options_find_verb(const char *name)
 {
@@ -84,7 +83,7 @@ static int apply(struct walk *w, struct options *o, const struct option *option,
 			return err_set(err, 0, "--%s needs %s", option->name, option->arg);
 		value = w->argv[++w->at];
 	}
-	w->seen |= 1u << (option - options_table);
+	w->seen |= UINT64_C(1) << (option - options_table);
 	return option->handle(o, option, value, err);
 }
 
@@ -125,7 +124,7 @@ static int parse_letters(struct walk *w, struct options *o, const char *text, st
 static int check_verb(const struct walk *w, const struct options *o, struct err *err)
 {
 	for (size_t i = 0; i < options_count; i++) {
-		if ((w->seen & 1u << i) == 0 || (options_table[i].verbs & FOR(o->verb)) != 0)
+		if ((w->seen & UINT64_C(1) << i) == 0 || (options_table[i].verbs & FOR(o->verb)) != 0)
 			continue;
 		if (o->verb == VERB_AGENT)
 			return err_set(err, 0, "--%s is no option for running an agent",
@@ -149,6 +148,10 @@ static bool take_word(struct walk *w, struct options *o)
 		return o->verb == VERB_LATER; /* its options are not known, and not our business */
 	}
 	if ((FOR(o->verb) & FOR_RUNNING) != 0)
+		return true;
+	/* What follows is a command with options of its own. */
+	if (o->verb == VERB_TRY && o->n_operands == 0 &&
+		(strcmp(w->argv[w->at], "exec") == 0 || strcmp(w->argv[w->at], "tool") == 0))
 		return true;
 	o->operands[o->n_operands++] = w->argv[w->at];
 	return false;

@@ -23,6 +23,11 @@ enum verb {
 	VERB_DEMO,
 	VERB_CACHE,
 	VERB_HELP,
+	VERB_TRY,
+	VERB_LOG,
+	VERB_WHY,
+	VERB_STATUS,
+	VERB_TRUST,
 	VERB_LATER, /* a word of the contract that this version does not do */
 	VERB_COUNT
 };
@@ -36,7 +41,10 @@ struct options {
 	const char *verb_name;         /* as it was written; NULL for VERB_AGENT */
 	const char *profile, *project; /* as they were written, or NULL */
 	enum run_mode mode;
+	const char *session; /* why: as it was written, or NULL */
 	bool explain, quiet, verbose, json, want_help, want_version;
+	bool follow, verify, denied; /* log */
+	bool yes, list, forget; /* trust */
 	char **overrides; /* SECTION.KEY=VALUE, in order, owned */
 	size_t n_overrides;
 	const char **rules; /* --inject NAME, borrowed from argv */

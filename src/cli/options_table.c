@@ -148,6 +148,16 @@ static int on_inject(
 	return 0;
 }
 
+static int on_session(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	(void)option;
+	if (value[0] == '\0')
+		return err_set(err, 0, "--session: a SESSION is needed; agentjail log lists them");
+	o->session = value;
+	return 0;
+}
+
 #define FLAG_HANDLER(member)                                                                       \
 	static int on_##member(struct options *o, const struct option *option, const char *value,  \
 		struct err *err)                                                                   \
@@ -165,9 +175,18 @@ FLAG_HANDLER(verbose)
 FLAG_HANDLER(json)
 FLAG_HANDLER(want_help)
 FLAG_HANDLER(want_version)
+FLAG_HANDLER(follow)
+FLAG_HANDLER(verify)
+FLAG_HANDLER(denied)
+FLAG_HANDLER(yes)
+FLAG_HANDLER(list)
+FLAG_HANDLER(forget)
 
 /* The verbs that load a policy take what the policy is made of. */
-#define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW))
+#define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
+#define FOR_JSON                                                                                   \
+	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
+		FOR(VERB_CACHE))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
@@ -196,8 +215,16 @@ const struct option options_table[] = {
 		"one more line of profile, after all the others", on_set },
 	{ "explain", 0, false, NULL, FOR_RUNNING, NULL, "print the plan and run nothing",
 		on_explain },
-	{ "json", 0, false, NULL, FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_CACHE), NULL,
-		"print JSON", on_json },
+	{ "json", 0, false, NULL, FOR_JSON, NULL, "print JSON", on_json },
+	{ "session", 0, false, "SESSION", FOR(VERB_WHY), NULL,
+		"look there, not in the project's newest session", on_session },
+	{ "follow", 0, false, NULL, FOR(VERB_LOG), NULL, "go on while the session runs", on_follow },
+	{ "denied", 0, false, NULL, FOR(VERB_LOG), NULL, "denials only", on_denied },
+	{ "verify", 0, false, NULL, FOR(VERB_LOG), NULL, "check that no record was changed",
+		on_verify },
+	{ "list", 0, false, NULL, FOR(VERB_TRUST), NULL, "list what is trusted", on_list },
+	{ "forget", 0, false, NULL, FOR(VERB_TRUST), NULL, "trust it no more", on_forget },
+	{ "yes", 0, false, NULL, FOR(VERB_TRUST), NULL, "do not ask", on_yes },
 	{ "quiet", 'q', false, NULL, FOR_ALL, NULL, "errors only", on_quiet },
 	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
@@ -214,22 +241,27 @@ const struct verb_name options_verbs[] = {
 	{ "show", VERB_SHOW, "[OPTION...] [AGENT]",
 		"the effective policy and where each line came from" },
 	{ "check", VERB_CHECK, "FILE...", "is this profile valid" },
+	{ "try", VERB_TRY, "[OPTION...] ACTION TARGET",
+		"would it be allowed, and which line says so" },
+	{ "log", VERB_LOG, "[SESSION] [--follow] [--denied] [--json] [--verify]",
+		"sessions, or what happened in one" },
+	{ "why", VERB_WHY, "[OPTION...] ID|HOST|FILE|PID",
+		"why it was allowed or denied, and what would change that" },
+	{ "status", VERB_STATUS, "[--json]", "sessions that run" },
+	{ "trust", VERB_TRUST, "[DIR] [--yes] [--list] [--forget]",
+		"let the project's own profile loosen" },
 	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
-	{ "try", VERB_LATER, "ACTION TARGET", "would it be allowed, and which line says so" },
-	{ "log", VERB_LATER, "[SESSION]", "what happened" },
-	{ "why", VERB_LATER, "ID|HOST|FILE|PID", "why it was allowed or denied" },
 	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
 	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
 	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },
 	{ "import", VERB_LATER, "FILE", "another tool's settings as a profile" },
-	{ "status", VERB_LATER, "", "sessions that run" },
-	{ "trust", VERB_LATER, "[DIR]", "let the project's own profile loosen" },
 	{ "alias", VERB_LATER, "[SHELL]", "shell lines that put agentjail before each agent" },
 };
 /* clang-format on */
 
 const size_t options_count = ARRAY_LEN(options_table);
+_Static_assert(ARRAY_LEN(options_table) <= 64, "struct walk.seen of options.c has a bit for each");
 const size_t options_verb_count = ARRAY_LEN(options_verbs);

@@ -16,6 +16,11 @@ verb_function demo_verb;    /* demo.c */
 verb_function doctor_verb;  /* doctor.c */
 verb_function explain_verb; /* explain.c: the plan of a prepared launch, on stdout */
 verb_function help_verb;    /* help.c */
+verb_function log_verb;     /* log.c: [SESSION] */
 verb_function show_verb;    /* show.c: [AGENT] */
+verb_function status_verb;  /* status.c */
+verb_function trust_verb;   /* trust.c: [DIR] */
+verb_function try_verb;     /* try.c: ACTION TARGET */
+verb_function why_verb;     /* why.c: ID|HOST|FILE|PID */
 
 #endif

@@ -13,6 +13,7 @@
 #include "policy/profilefile.h"
 #include "policy/rulecheck.h"
 #include "policy/tools.h"
+#include "policy/trustfile.h"
 #include "policy/values.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct load {
 	size_t n_found; /* profile files read */
 	size_t n_opened; /* files opened, and with that the rank of the next one */
 	size_t group; /* what is read with one step of read_all() is a group */
+	enum trustfile_state trust; /* of the project's file, once it is read */
 };
 
 static int read_named(struct load *load, const char *name, struct err *err);
@@ -131,7 +133,7 @@ static int apply_lines(struct load *load, struct layer *layer, const struct line
 	return r < 0 ? r : layer_end(layer, err);
 }
 
-static int warn_skipped(const struct layer *layer, struct err *err)
+static int warn_skipped(const struct load *load, const struct layer *layer, struct err *err)
 {
 	AUTO_BUF struct buf text = { 0 };
 	char shown[160];
@@ -140,13 +142,34 @@ static int warn_skipped(const struct layer *layer, struct err *err)
 		return 0;
 	(void)log_quote(layer->file, strlen(layer->file), shown, sizeof(shown));
 	buf_addf(&text,
-		"%s:%u: %u line%s skipped: a project may only tighten its own files until "
-		"'agentjail trust' has seen it (not available yet); copy them to your own profile",
-		shown, layer->first_skipped, layer->skipped_lines,
-		layer->skipped_lines == 1 ? "" : "s");
+		"%s:%u: %u line%s skipped: %s; look at it with: agentjail trust", shown,
+		layer->first_skipped, layer->skipped_lines, layer->skipped_lines == 1 ? "" : "s",
+		load->trust == TRUSTFILE_CHANGED
+			? "the file was changed since it was trusted"
+			: "a project may only tighten its own files until you trust it");
 	if (text.failed)
 		return err_set(err, ENOMEM, "keep a warning");
 	return store_warn(layer->policy, text.data, err);
+}
+
+/* Has the user trusted the project's file with this very content? Then it is as one of theirs. */
+static int judge_project(struct load *load, const char *path, const struct buf *text,
+	enum layer_kind *kind, struct err *err)
+{
+	AUTO_BUF struct buf trusted = { 0 };
+	char hash[SHA256_HEX_BYTES];
+	const char *also = load->request->trusted_hash;
+	int r = trustfile_read(load->request->config_dir, &trusted, err);
+
+	if (r < 0)
+		return r;
+	trustfile_hash(text->data != NULL ? text->data : "", text->len, hash);
+	load->trust = trustfile_find(trusted.data != NULL ? trusted.data : "", path, hash);
+	if (also != NULL && strcmp(also, hash) == 0)
+		load->trust = TRUSTFILE_TRUSTED;
+	if (load->trust == TRUSTFILE_TRUSTED)
+		*kind = LAYER_USER;
+	return 0;
 }
 
 /* 1: read; 0: not there; -errno. */
@@ -159,6 +182,8 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 
 	if (r <= 0)
 		return r;
+	if (kind == LAYER_PROJECT && judge_project(load, path, &text, &layer.kind, err) < 0)
+		return -err->code;
 	layer.file = store_keep(load->policy, path);
 	if (layer.file == NULL)
 		return err_set(err, ENOMEM, "%s", path);
@@ -169,7 +194,7 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 	if (r == 0)
 		r = apply_lines(load, &layer, &lines, err);
 	if (r == 0)
-		r = warn_skipped(&layer, err);
+		r = warn_skipped(load, &layer, err);
 	return r < 0 ? r : 1;
 }
 
@@ -406,7 +431,7 @@ static int read_all(struct load *load, struct err *err)
 	if (r >= 0)
 		r = read_from(load, request->config_dir, "agentjail.ini", LAYER_USER, err);
 	if (r >= 0)
-		r = read_from(load, request->project, ".agentjail.ini", LAYER_PROJECT, err);
+		r = read_from(load, request->project, TRUSTFILE_PROJECT, LAYER_PROJECT, err);
 	load->group++;
 	if (r >= 0)
 		r = read_rules(load, err);
@@ -415,7 +440,14 @@ static int read_all(struct load *load, struct err *err)
 	if (r < 0)
 		return r;
 	store_sort_rules(load->policy);
-	return check_all(load->policy, false, err);
+	r = check_all(load->policy, false, err);
+	if (r == 0 && request->config_dir != NULL &&
+		trustfile_is_reached(load->policy, request->config_dir))
+		return err_set(err, 0,
+			"commands could write %s/" TRUSTFILE_NAME ", and with it trust any project; take "
+			"the line out that lets them",
+			request->config_dir);
+	return r;
 }
 
 static int check_places(const struct policy_request *request, struct err *err)

@@ -92,6 +92,8 @@ struct policy_request {
 	 */
 	const char *const *rules;
 	size_t n_rules;
+	/* One more content of the project's file that is trusted, as SHA-256: for `agentjail trust`. */
+	const char *trusted_hash;
 	const char *const *overrides; /* command line: "SECTION.KEY=VALUE", in order */
 	size_t n_overrides;
 };

@@ -170,6 +170,13 @@ void attend_signal(struct attend *a, int sig, int code, uint32_t pid)
 		attach_signal(&a->attach, sig, code, pid);
 }
 
+int attend_status(const struct attend *a)
+{
+	if (a->result == ATTACH_FAILED)
+		return (int)(a->attach.status & 0xff) << 8;
+	return a->result == ATTACH_ENDED ? (int)a->attach.status : SIGKILL;
+}
+
 int attend_mirror(struct attend *a)
 {
 	attach_mirror(&a->attach, a->result);

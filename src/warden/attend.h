@@ -21,6 +21,7 @@ int attend_start(struct warden *w, struct err *err);
 int attend_pollfds(struct attend *a, struct pollfd *fds); /* timeout in ms, -1: none */
 bool attend_dispatch(struct attend *a, const struct pollfd *fds); /* true: it has ended */
 void attend_signal(struct attend *a, int sig, int code, uint32_t pid);
+int attend_status(const struct attend *a); /* how it ended, as a wait status */
 _Noreturn int attend_mirror(struct attend *a); /* ends as the command did */
 
 #endif

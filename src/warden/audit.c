@@ -54,6 +54,8 @@ int audit_open(struct audit *a, const char *dir, struct err *err)
 	a->fd = open(path.data, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (a->fd < 0)
 		return err_set(err, errno, "audit: %s", path.data);
+	/* Held while this process lives: how `agentjail status` knows that the session runs. */
+	(void)fcntl(a->fd, F_SETLK, &(struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET });
 	a->path = take_ptr(&path.data);
 	return 0;
 }

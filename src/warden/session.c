@@ -472,6 +472,7 @@ static int run(struct warden *w, struct err *err)
 
 static void tear_down(struct warden *w)
 {
+	int status = w->attend != NULL ? attend_status(w->attend) : w->status;
 	struct audit_record r;
 
 	if (w->agent.init > 0) {
@@ -494,10 +495,10 @@ static void tear_down(struct warden *w)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {
 		audit_begin(&w->audit, &r, "end");
-		if (WIFSIGNALED(w->status))
-			audit_number(&r, "signal", WTERMSIG(w->status));
+		if (WIFSIGNALED(status))
+			audit_number(&r, "signal", WTERMSIG(status));
 		else
-			audit_number(&r, "status", WEXITSTATUS(w->status));
+			audit_number(&r, "status", WEXITSTATUS(status));
 		(void)audit_end(&r);
 	}
 }

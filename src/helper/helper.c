@@ -121,6 +121,19 @@ static int begin(struct self *s, struct err *err)
 	return namerules_init(&s->tree.rules, s->request->plan->policy, true, err);
 }
 
+static void say_limits(const struct self *s)
+{
+	size_t n = s->tree.watch != NULL ? watch_unwatched(s->tree.watch) : 0;
+	char text[200];
+
+	if (n == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%zu directories of the project are beyond the user's watches "
+					   "(fs.inotify.max_user_watches): they are compared before each "
+					   "command; see agentjail doctor", n);
+	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
+}
+
 static void enter(struct self *s, const int *fds, size_t n)
 {
 	struct err err = { 0 };
@@ -138,6 +151,7 @@ static void enter(struct self *s, const int *fds, size_t n)
 	if (helper_cage(&err) < 0)
 		fail(s, err.text);
 	s->has_entered = true;
+	say_limits(s);
 }
 
 /* ---- the loop ---- */

@@ -142,9 +142,8 @@ static void enter(struct self *s, const int *fds, size_t n)
 		fail(s, "no such message");
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
 		fail(s, err.text);
-	if (n > HELPER_FD_COUNT && s->tree.watch != NULL &&
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT], &err) < 0)
-		fail(s, err.text);
+	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
+		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");

@@ -121,6 +121,19 @@ static int begin(struct self *s, struct err *err)
 	return namerules_init(&s->tree.rules, s->request->plan->policy, true, err);
 }
 
+static void say_limits(const struct self *s)
+{
+	size_t n = s->tree.watch != NULL ? watch_unwatched(s->tree.watch) : 0;
+	char text[200];
+
+	if (n == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%zu directories of the project are beyond the user's watches "
+					   "(fs.inotify.max_user_watches): they are compared before each "
+					   "command; see agentjail doctor", n);
+	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
+}
+
 static void enter(struct self *s, const int *fds, size_t n)
 {
 	struct err err = { 0 };
@@ -129,15 +142,15 @@ static void enter(struct self *s, const int *fds, size_t n)
 		fail(s, "no such message");
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
 		fail(s, err.text);
-	if (n > HELPER_FD_COUNT && s->tree.watch != NULL &&
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT], &err) < 0)
-		fail(s, err.text);
+	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
+		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
 	if (helper_cage(&err) < 0)
 		fail(s, err.text);
 	s->has_entered = true;
+	say_limits(s);
 }
 
 /* ---- the loop ---- */

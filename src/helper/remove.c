@@ -35,19 +35,13 @@ int remove_before(struct remover *r, struct err *err)
 	return r->proc < 0 ? err_set(err, errno, "open /proc") : 0;
 }
 
-int remove_after(struct remover *r, const struct mask_view *view, int listener, struct err *err)
+void remove_after(struct remover *r, const struct mask_view *view, int listener)
 {
 	r->listener = listener;
+	/* Refused where the host has mounts in the project (EINVAL): then nothing masked is deleted. */
 	r->plain = sys_open_tree(view->project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	/*
-	 * EINVAL: the project has mounts of the host in it, and a copy without them could uncover what
-	 * they cover (mount_namespaces(7)). Then a masked name stays EBUSY for who deletes it.
-	 */
-	if (r->plain < 0 && errno != EINVAL)
-		return err_set(err, errno, "open_tree");
 	/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
 	(void)ioctl(listener, NOTIF_SET_FLAGS, NOTIF_SYNC_WAKE_UP);
-	return 0;
 }
 
 /* ---- which names ---- */
@@ -140,7 +134,7 @@ static int open_start(const struct remover *r, const struct removal *c)
 static bool open_parent(const struct remover *r, const struct mask_view *view, struct removal *c)
 {
 	AUTO_CLOSE int start = c->path[0] == '/' ? -1 : open_start(r, c);
-	char parent[PATH_MAX];
+	char parent[PATH_MAX] = "";
 	size_t n = (size_t)(c->name - c->path);
 
 	if (c->path[0] != '/' && start < 0)
@@ -220,7 +214,7 @@ static bool empty(const struct remover *r, struct tree *t, const struct removal 
 /* 1: not ours, the call goes on; else its result. */
 static int carry_out(struct remover *r, struct tree *t, struct removal *c)
 {
-	if (!is_noted(r, c->name) || !open_parent(r, &t->view, c) || !is_ours(&t->view, c) ||
+	if (r->plain < 0 || !is_noted(r, c->name) || !open_parent(r, &t->view, c) || !is_ours(&t->view, c) ||
 		!empty(r, t, c))
 		return 1;
 	if (fchdir(c->dir) < 0 || umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)

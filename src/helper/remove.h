@@ -16,9 +16,12 @@ struct remover {
 
 #define REMOVER_NONE { .listener = -1, .proc = -1, .plain = -1 }
 
-/* Opens what is needed. Should: before and after mask_enter(), in this order. 0 or -errno with err. */
+/*
+ * Opens what is needed. Should: before and after mask_enter(), in this order. remove_before(): 0 or
+ * -errno with err. Takes listener.
+ */
 int remove_before(struct remover *r, struct err *err);
-int remove_after(struct remover *r, const struct mask_view *view, int listener, struct err *err);
+void remove_after(struct remover *r, const struct mask_view *view, int listener);
 
 /* A name is masked now: notifications about such names are looked at. */
 void remove_note(struct remover *r, const char *path);

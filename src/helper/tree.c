@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Rationale: as at the start; what lies deeper has no name that PATH_MAX has room for. */
@@ -98,6 +99,8 @@ static void note_result(struct tree *t, int r, unsigned how)
 		t->error = r;
 	if (r == MASK_PUT || (how & HELPMSG_IN_CELL) == 0)
 		t->told(t->arg, t->path.data, how);
+	else if (r == MASK_NOT_NEEDED && !t->plan->is_run_verb && (how & HELPMSG_IN_AGENT) != 0)
+		t->told(t->arg, t->path.data, how | HELPMSG_AGAIN);
 }
 
 /* First what it may lead to: a link named .env hides the file behind it as well. */
@@ -259,11 +262,14 @@ static void handle(struct tree *t, const struct inotify_event *e)
 int tree_drain(struct tree *t)
 {
 	static _Alignas(struct inotify_event) char events[TREE_EVENTS_BYTES];
+	int queued = 0;
 	ssize_t n;
 
-	if (watch_inotify(t->watch) < 0)
-		return 0;
-	while ((n = read(watch_inotify(t->watch), events, sizeof(events))) > 0) {
+	/* What is queued now, not what a command that never stops adds meanwhile (inotify(7)). */
+	if (watch_inotify(t->watch) < 0 || ioctl(watch_inotify(t->watch), FIONREAD, &queued) < 0)
+		queued = 0;
+	while (queued > 0 && (n = read(watch_inotify(t->watch), events, sizeof(events))) > 0) {
+		queued -= (int)n;
 		for (ssize_t at = 0; at < n;) {
 			const struct inotify_event *e = (const void *)(events + at);
 

@@ -29,7 +29,7 @@ struct tree {
 	unsigned n_rescans; /* because events were lost */
 };
 
-/* Reads all events that are queued and does what they ask for. 0, or -errno: something stays visible. */
+/* Reads all events that are queued by now and does what they ask for. 0, or -errno: something stays visible. */
 int tree_drain(struct tree *t);
 
 /* Looks at all of the project, or at the directories without a watch that have changed. As above. */

@@ -40,9 +40,15 @@ struct node {
 	bool is_racy, is_closed, is_root, in_package;
 };
 
+/* Memory of warden and helper both. */
+struct shared {
+	atomic_uint busy;
+	atomic_size_t n_unwatched;
+};
+
 struct watch {
 	int fd;
-	size_t budget, n_watched, n_unwatched;
+	size_t budget, n_watched;
 	struct node *nodes;
 	size_t n, cap;
 	int free; /* first free one, -1 */
@@ -51,7 +57,7 @@ struct watch {
 	size_t n_buckets; /* a power of two */
 	struct watch_inode *hidden; /* open addressing; ino 0 is free */
 	size_t n_hidden, hidden_cap;
-	atomic_uint *busy; /* shared memory */
+	struct shared *shared;
 };
 
 /* Half of what the user may have: the other half is for editors. */
@@ -68,7 +74,7 @@ static size_t budget(void)
 struct watch *watch_new(struct err *err)
 {
 	struct watch *w = calloc(1, sizeof(*w));
-	void *shared = mmap(NULL, sizeof(*w->busy), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	void *shared = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		-1, 0);
 
 	if (w == NULL || shared == MAP_FAILED) {
@@ -76,7 +82,7 @@ struct watch *watch_new(struct err *err)
 		(void)err_set(err, ENOMEM, "watch");
 		return NULL;
 	}
-	w->busy = shared;
+	w->shared = shared;
 	w->free = -1;
 	/* Without an instance (fs.inotify.max_user_instances) all is compared by times. */
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -94,7 +100,7 @@ void watch_free(struct watch *w)
 	free(w->buckets);
 	free(w->hidden);
 	cleanup_close(&w->fd);
-	(void)munmap(w->busy, sizeof(*w->busy));
+	(void)munmap(w->shared, sizeof(*w->shared));
 	free(w);
 }
 
@@ -161,7 +167,7 @@ int watch_find(const struct watch *w, int wd)
 
 static int find_unwatched(const struct watch *w, uint32_t parent_stamp, const char *name)
 {
-	int i = w->n_unwatched == 0 ? -1 : w->buckets[bucket_of(w, place_key(parent_stamp, name))];
+	int i = w->shared->n_unwatched == 0 ? -1 : w->buckets[bucket_of(w, place_key(parent_stamp, name))];
 
 	while (i >= 0 && (w->nodes[i].wd != NO_WATCH || w->nodes[i].parent_stamp != parent_stamp ||
 				 strcmp(w->nodes[i].name, name) != 0))
@@ -180,7 +186,7 @@ static void forget(struct watch *w, int i)
 	if (n->wd != NO_WATCH)
 		w->n_watched--;
 	else
-		w->n_unwatched--;
+		w->shared->n_unwatched--;
 	free(n->name);
 	*n = (struct node){ .next = w->free };
 	w->free = i;
@@ -200,7 +206,7 @@ static int new_node(struct watch *w, const struct node *node)
 	w->nodes[i] = *node;
 	w->nodes[i].stamp = ++w->stamp;
 	if (node->wd == NO_WATCH)
-		w->n_unwatched++;
+		w->shared->n_unwatched++;
 	else
 		w->n_watched++;
 	put_in_bucket(w, i);
@@ -364,12 +370,12 @@ size_t watch_count(const struct watch *w)
 
 size_t watch_unwatched(const struct watch *w)
 {
-	return w->n_unwatched;
+	return w->shared->n_unwatched;
 }
 
 int watch_next_unwatched(const struct watch *w, size_t *at)
 {
-	while (w->n_unwatched > 0 && *at < w->n) {
+	while (w->shared->n_unwatched > 0 && *at < w->n) {
 		size_t i = (*at)++;
 
 		if (w->nodes[i].name != NULL && w->nodes[i].wd == NO_WATCH)
@@ -494,15 +500,15 @@ bool watch_is_idle(const struct watch *w)
 	struct pollfd queue = { .fd = w->fd, .events = POLLIN };
 
 	/* In this order: the mark is set before the queue is read. */
-	return w->n_unwatched == 0 && poll(&queue, 1, 0) == 0 && atomic_load(w->busy) == 0;
+	return w->shared->n_unwatched == 0 && poll(&queue, 1, 0) == 0 && atomic_load(&w->shared->busy) == 0;
 }
 
 void watch_begin_work(struct watch *w)
 {
-	atomic_store(w->busy, 1);
+	atomic_store(&w->shared->busy, 1);
 }
 
 void watch_end_work(struct watch *w)
 {
-	atomic_store(w->busy, 0);
+	atomic_store(&w->shared->busy, 0);
 }

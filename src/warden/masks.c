@@ -57,6 +57,28 @@ static int enter(const struct helper *helper, const int *fds, size_t n, struct e
 	return r < 0 ? err_set(err, -r, "helper") : 0;
 }
 
+static void tell_agent(struct warden *w, const char *path);
+
+/* The agent's view is older than a cell that was made anew: what came while there was none. */
+static void tell_agent_plan(struct warden *w)
+{
+	size_t skip = strlen(w->plan->project) + 1;
+
+	for (size_t i = 0; i < w->mounts.n && w->masks.agent.sock >= 0; i++) {
+		const struct mount_entry *e = &w->mounts.entries[i];
+		size_t n;
+		const struct policy_item *kept = policy_list(w->plan->policy, PK_AGENT_KEEP, &n);
+
+		if (e->kind != MOUNT_HIDE || !e->is_in_project || e->cell_only ||
+			strlen(e->path) <= skip)
+			continue;
+		while (n > 0 && !policy_path_matches(kept[n - 1].value, e->path, w->plan->project))
+			n--;
+		if (n == 0)
+			tell_agent(w, e->path + skip);
+	}
+}
+
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
@@ -73,6 +95,8 @@ int masks_enter(struct warden *w, struct err *err)
 	cleanup_close(&own[CELL_FD_MASKS]);
 	cleanup_close(&own[CELL_FD_USERNS]);
 	cleanup_close(&own[CELL_FD_MNTNS]);
+	if (r == 0)
+		tell_agent_plan(w);
 	return r;
 }
 
@@ -249,7 +273,8 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 
 	switch (msg->type) {
 	case HELPMSG_MASKED:
-		record(w, msg);
+		if ((msg->value & HELPMSG_AGAIN) == 0)
+			record(w, msg);
 		if ((msg->value & HELPMSG_IN_AGENT) != 0)
 			tell_agent(w, msg->text);
 		break;

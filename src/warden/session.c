@@ -546,7 +546,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 		memset(&w, 0, sizeof(w));
 	w.plan = plan;
 	w.start = start;
-	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;
+	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = w.cell_life = -1;
 	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
 	w.trust = (struct trust)TRUST_NONE;
 	w.masks = (struct masks)MASKS_NONE;

@@ -68,6 +68,7 @@ struct warden {
 	struct program program;
 	struct kept kept;
 	struct cell cell;
+	int cell_life; /* its first process's statm (proc(5)), or -1 */
 	struct agent agent;
 	struct proxy proxy;
 	struct keeperctl *keepers; /* NULL: there is no rule */

@@ -26,6 +26,7 @@ enum helpmsg_mask {
 	HELPMSG_IN_CELL = 1, /* was masked there */
 	HELPMSG_IN_AGENT = 2, /* is to be masked there */
 	HELPMSG_BY_INODE = 4, /* another name of a hidden file; else a rule */
+	HELPMSG_AGAIN = 8, /* the cell had it masked already: a mask moves along with a renamed file */
 };
 
 struct helpmsg {

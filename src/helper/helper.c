@@ -255,12 +255,10 @@ static void watcher_hidden(void *self, int dir, const char *name)
 	(void)watch_hide(self, dir, name);
 }
 
-int helper_begin_watch(const struct run_plan *plan, struct walk_watcher *watcher, struct watch **ret,
-	struct err *err)
+int helper_begin_watch(struct walk_watcher *watcher, struct watch **ret, struct err *err)
 {
 	struct watch *watch = watch_new(err);
 
-	(void)plan;
 	if (watch == NULL)
 		return -err->code;
 	*watcher = (struct walk_watcher){ .dir = watcher_dir, .hidden = watcher_hidden, .self = watch };

@@ -12,8 +12,7 @@
  * Begins to watch: the walk over the project tells *watcher of each directory. *ret is the caller's
  * (watch_free()); the helper has its own copy after helper_start(). 0 or -errno with err.
  */
-int helper_begin_watch(const struct run_plan *plan, struct walk_watcher *watcher, struct watch **ret,
-	struct err *err);
+int helper_begin_watch(struct walk_watcher *watcher, struct watch **ret, struct err *err);
 
 /*
  * Forks the helper, which waits for HELPMSG_ENTER. It dies with the caller, or ends when its socket

@@ -221,8 +221,7 @@ struct role_starters {
 	void (*go_on_cell)(struct cell *cell);
 	int (*finish_cell)(struct cell *cell, struct err *err);
 	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
-	int (*begin_watch)(const struct run_plan *plan, struct walk_watcher *watcher,
-		struct watch **ret, struct err *err);
+	int (*begin_watch)(struct walk_watcher *watcher, struct watch **ret, struct err *err);
 	bool (*is_watch_idle)(const struct watch *watch);
 	void (*end_watch)(struct watch *watch);
 	int (*start_helper)(const struct helper_request *request, struct helper *ret, struct err *err);

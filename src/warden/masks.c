@@ -34,7 +34,7 @@ static void helper_stop(struct helper *h)
 int masks_begin(struct warden *w, struct err *err)
 {
 	masks_stop(w);
-	if (w->start->begin_watch(w->plan, &w->masks.watcher, &w->masks.watch, err) < 0)
+	if (w->start->begin_watch(&w->masks.watcher, &w->masks.watch, err) < 0)
 		return -err->code;
 	w->mounts.watcher = &w->masks.watcher;
 	return 0;

@@ -210,7 +210,7 @@ fuzz: ## fuzz what reads hostile bytes: FUZZ="NAME..." FUZZ_SECONDS=60 (each)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
 OTHER_SUITES := tests/tool/run tests/escape/run tests/escape/storm-run tests/inject/run \
-	tests/e2e/check $(wildcard tests/workflows/run)
+	tests/inject/clients/run tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) $(FUZZ_BINS) \
 	$(if $(shell printf '\043include <signal.h>\n\043include <asm/unistd.h>\n' | \

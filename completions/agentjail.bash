@@ -37,7 +37,7 @@ _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
 		--inject --env --set --explain --json --session --follow --denied --verify --list --forget
 		--yes --quiet --verbose --help --version'
-	local verbs='run doctor show check try log why status trust demo help'
+	local verbs='run doctor show check try log why status trust demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
 	COMPREPLY=()
@@ -47,7 +47,7 @@ _agentjail() {
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
 			--overlay | --inject | --env | --set | --session) i=$((i + 1)) ;;
 		-*) ;;
-		run | doctor | show | check | try | log | why | status | trust | demo | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		run | doctor | show | check | try | log | why | status | trust | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
 			case $verb in
 			'' | run) _agentjail_rest "$i" && return ;;
@@ -76,6 +76,12 @@ _agentjail() {
 	run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
 	show) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles)" -- "$word") ;;
 	check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	cache)
+		case $before in
+		cache) mapfile -t COMPREPLY < <(compgen -W 'list clean' -- "$word") ;;
+		clean) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+		esac
+		;;
 	log) mapfile -t COMPREPLY < <(compgen -W "last $(_agentjail_sessions)" -- "$word") ;;
 	trust) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	why) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;

@@ -8,6 +8,7 @@
 #include "cell/plan.h"
 #include "cli/cli.h"
 #include "cli/launch.h"
+#include "helper/helper.h"
 #include "keeper/source.h"
 #include "warden/session.h"
 
@@ -25,8 +26,13 @@ static const struct role_starters starters = {
 	.init_mounts = plan_init,
 	.plan_mounts = plan_mounts,
 	.begin_cell = cell_begin,
+	.go_on_cell = cell_go_on,
 	.finish_cell = cell_finish,
 	.start_agent = agent_start,
+	.begin_watch = helper_begin_watch,
+	.is_watch_idle = watch_is_idle,
+	.end_watch = watch_free,
+	.start_helper = helper_start,
 	.check_sources = source_check,
 	.begin_source = source_begin,
 	.end_source = source_end,

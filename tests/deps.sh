@@ -46,6 +46,14 @@ check ?cross:signal.h                libc6-dev-arm64-cross    glibc-arm-linux-gn
 check ?compile:-m32                  gcc-multilib             glibc-devel.i686     lib32-gcc-libs  gcc-32bit
 check ?command:go                    golang-go                golang               go              go
 check ?python:botocore               python3-botocore         python3-botocore     python-botocore python3-botocore
+check ?syspython:h2                  python3-h2               python3-h2           python-h2       python3-h2
+check ?syspython:grpc                python3-grpcio           python3-grpcio       python-grpcio   python3-grpcio
+check ?syspython:boto3               python3-boto3            python3-boto3        python-boto3    python3-boto3
+check ?syspython:requests            python3-requests         python3-requests     python-requests python3-requests
+check ?syspython:aiohttp             python3-aiohttp          python3-aiohttp      python-aiohttp  python3-aiohttp
+check ?command:javac                 default-jdk-headless     java-devel           jdk-openjdk     java-devel
+check ?command:gh                    gh                       gh                   github-cli      gh
+check ?command:chromium              chromium                 chromium             chromium        chromium
 check ?command:wget                  wget                     wget                 wget            wget
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 bench ?command:nginx                 nginx-light              nginx                nginx           nginx
@@ -65,6 +73,7 @@ is_there() {
 	header:*) printf '#include <%s>\nint main(void){return 0;}\n' "${1#*:}" | compiles ;;
 	cross:*) printf '#include <%s>\n#include <asm/unistd.h>\n' "${1#*:}" |
 		aarch64-linux-gnu-gcc -ffreestanding -x c -c - -o /dev/null >/dev/null 2>&1 ;;
+	syspython:*) /usr/bin/python3 -c "import ${1#*:}" 2>/dev/null ;;
 	python:*) python3 -c "import ${1#*:}" 2>/dev/null ;;
 	compile:*) printf '#include <stdio.h>\nint main(void){return 0;}\n' | compiles "${1#*:}" ;;
 	esac
@@ -138,6 +147,17 @@ need_node() {
 	npm install --silent --no-audit --no-fund --prefix "$cache/node" node@22
 }
 
+# The makers' own libraries, for the tests of rules; they are skipped without.
+SDKS="@anthropic-ai/sdk@1.13.0 openai@6.49.0"
+need_sdks() {
+	cache=$("$(dirname "$0")/cache")
+	if [ -d "$cache/sdk/node_modules/openai" ]; then return; fi
+	mkdir -p "$cache/sdk"
+	# shellcheck disable=SC2086 # several words
+	npm install --silent --no-audit --no-fund --prefix "$cache/sdk" $SDKS >/dev/null 2>&1 ||
+		echo "deps: $SDKS cannot be had here; the tests that need them are skipped" >&2
+}
+
 case ${1:-check} in
 build) groups="build" ;;
 demo) groups="build demo" ;;
@@ -154,3 +174,4 @@ for package in $optional; do
 		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
 done
 case $groups in *demo*) need_node ;; esac
+case $groups in *check*) need_sdks ;; esac

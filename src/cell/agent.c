@@ -94,10 +94,17 @@ static _Noreturn void wait_for(pid_t agent, int ctl)
 
 static int enter(const struct agent_request *request, int ctl, struct err *err)
 {
+	struct agent_msg msg = { .type = AGENT_MSG_VIEW };
+	int fds[HELPER_FD_COUNT], r;
 	pid_t agent;
 
-	if (view_enter_agent(request, err) < 0)
+	if (view_enter_agent(request, fds, err) < 0)
 		return -err->code;
+	r = fdpass_send(ctl, &msg, sizeof(msg), fds, HELPER_FD_COUNT);
+	if (r < 0)
+		return err_set(err, -r, "send view");
+	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
+		(void)close(fds[i]);
 	agent = fork();
 	if (agent < 0)
 		return err_set(err, errno, "fork");

@@ -107,6 +107,7 @@ static int report_ready(int ctl, struct cell *cell, struct err *err)
 		}
 	msg.value = (uint32_t)present;
 	msg.id = (uint32_t)(present >> 32);
+	memcpy(msg.text, cell->note, sizeof(msg.text));
 	r = fdpass_send(ctl, &msg, sizeof(msg), fds, n);
 	if (r < 0)
 		return err_set(err, -r, "report");
@@ -156,7 +157,8 @@ static int close_others(int ctl, int jobs, struct err *err)
  * Should: be called with nothing but the two sockets that matters; stages in this order.
  * Mustn't: return before all of them have succeeded.
  */
-static int enter(const struct cell_request *request, const int sockets[2], struct err *err)
+static int enter(const struct cell_request *request, const int sockets[2], int *ret_listener,
+	struct err *err)
 {
 	int ctl = sockets[0];
 	bool userns =
@@ -177,6 +179,8 @@ static int enter(const struct cell_request *request, const int sockets[2], struc
 		return err_set(err, errno, "PR_SET_DUMPABLE");
 	if (belts_drop_caps(err) < 0 || belts_no_new_privs(err) < 0)
 		return -err->code;
+	/* Where another listener is above us there can be none: nothing but deleting is lost. */
+	*ret_listener = belts_seccomp_unlinks(err);
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
 	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
 		return -err->code;
@@ -190,7 +194,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 {
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
-	int ctl = sockets[0], jobs = sockets[1];
+	int ctl = sockets[0], jobs = sockets[1], listener = -1;
 	/* `run` has one command, and a second runner would be forked before it for nothing. */
 	unsigned spare = request->plan->is_run_verb ? 1 : 0;
 
@@ -200,10 +204,12 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
 	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
-	if (place_begin(uid, gid, &err) == 0 && enter(request, sockets, &err) == 0) {
+	if (place_begin(uid, gid, &err) == 0 && enter(request, sockets, &listener, &err) == 0) {
 		msg.type = CELL_MSG_STARTED;
-		if (fdpass_send(ctl, &msg, sizeof(msg), NULL, 0) == 0)
+		if (fdpass_send(ctl, &msg, sizeof(msg), &listener, listener >= 0) == 0) {
+			cleanup_close(&listener);
 			init_run(jobs, ctl, &(struct init_config){ .spare = spare });
+		}
 	}
 	memcpy(msg.text, err.text, sizeof(msg.text));
 	msg.value = (uint32_t)err.code;
@@ -226,14 +232,18 @@ static int await_ready(struct cell *cell, struct err *err)
 			return err_set(err, (int)-len, "cell");
 		if (len != (ssize_t)sizeof(msg))
 			return err_set(err, 0, "the cell ended while it was made; see agentjail doctor");
-		if (msg.type == CELL_MSG_STARTED)
+		if (msg.type == CELL_MSG_STARTED) {
+			cell->fds[CELL_FD_UNLINKS] = n == 1 ? fds[0] : -1;
 			return 0;
+		}
 		if (msg.type != CELL_MSG_READY) {
 			msg.text[sizeof(msg.text) - 1] = '\0';
 			(void)err_set(err, 0, "cell: %s; see agentjail doctor", msg.text);
 			err->code = msg.value > 0 ? (int)msg.value : EINVAL;
 			return -err->code;
 		}
+		msg.text[sizeof(msg.text) - 1] = '\0';
+		memcpy(cell->note, msg.text, sizeof(cell->note));
 		present = msg.value | (uint64_t)msg.id << 32;
 		for (unsigned i = 0; i < CELL_FD_COUNT && k < n; i++) {
 			if ((present >> i & 1) == 0)
@@ -298,10 +308,14 @@ int cell_begin(const struct cell_request *request, struct cell *ret, struct err 
 	return 0;
 }
 
+void cell_go_on(struct cell *cell)
+{
+	/* Its own words are better than an EPIPE from here: a failed send is noticed later. */
+	(void)fdpass_send(cell->ctl, cell->mounts, sizeof(*cell->mounts), NULL, 0);
+}
+
 int cell_finish(struct cell *cell, struct err *err)
 {
-	/* Its own words are better than an EPIPE from here: a failed send is noticed below. */
-	(void)fdpass_send(cell->ctl, cell->mounts, sizeof(*cell->mounts), NULL, 0);
 	if (await_ready(cell, err) < 0) {
 		discard(cell);
 		return -err->code;

@@ -6,11 +6,12 @@
 
 /*
  * Starts a cell: namespaces and network are set up while the caller goes on, to make the mount plan
- * for one (plan_init() was called, plan_mounts() comes between the two). cell_finish() then waits
- * until it is ready for jobs. 0: *ret is the caller's. -errno with err naming the step that failed;
+ * for one (plan_init() was called, plan_mounts() comes next). cell_go_on() tells it that the plan is
+ * complete, cell_finish() waits until it is ready for jobs. 0: *ret is the caller's. -errno with err naming the step that failed;
  * then nothing is left of it. The cell dies with the calling thread.
  */
 int cell_begin(const struct cell_request *request, struct cell *ret, struct err *err);
+void cell_go_on(struct cell *cell);
 int cell_finish(struct cell *cell, struct err *err);
 
 /* Starts the agent (agent.c): *ret is the caller's. The agent waits in its first exec's notification. */

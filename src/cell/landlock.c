@@ -5,6 +5,7 @@
 #include "cell/belts.h"
 
 #include "base/cleanup.h"
+#include "cell/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,14 +89,21 @@ static int enforce(const struct ruleset *set, struct err *err)
 
 static int allow_plan(const struct ruleset *set, const struct mount_plan *plan, struct err *err)
 {
+	const char *allowed = NULL;
+
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct mount_entry *e = &plan->entries[i];
 
-		if (!e->agent_only &&
-			(e->kind == MOUNT_WRITE || e->kind == MOUNT_EMPTY ||
-				e->kind == MOUNT_OVERLAY) &&
-			allow(set, e->path, ~0ull, err) < 0)
+		if (e->agent_only ||
+			(e->kind != MOUNT_WRITE && e->kind != MOUNT_EMPTY &&
+				e->kind != MOUNT_OVERLAY && e->kind != MOUNT_CACHE))
+			continue;
+		/* A rule holds for all below, mounts too: parents stand first. */
+		if (allowed != NULL && plan_is_below(e->path, allowed))
+			continue;
+		if (allow(set, e->path, ~0ull, err) < 0)
 			return -err->code;
+		allowed = e->path;
 	}
 	return 0;
 }

@@ -9,7 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -75,50 +76,84 @@ int mnt_attach(int tree, int target, struct err *err)
 	return 0;
 }
 
-/* mkdir -p below root, for all but the last component of path. */
-static int make_parents(int root, const char *path, struct err *err)
+/*
+ * Links count as the new root has them: none leads to the host's tree, where something would be made
+ * or mounted over.
+ */
+#define RESOLVE_BELOW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+
+static int open_dir(int root, const char *path)
 {
-	char part[4096];
+	return sys_openat2(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BELOW);
+}
+
+/* Makes what is missing of path, a directory below root. Its descriptor or -errno. */
+static int make_dir(int root, const char *path, struct err *err)
+{
+	AUTO_CLOSE int dir = open_dir(root, ".");
+	char part[PATH_MAX];
+	const char *name = part;
 	size_t n = strlen(path);
 
 	if (n >= sizeof(part))
 		return err_set(err, ENAMETOOLONG, "%s", path);
 	memcpy(part, path, n + 1);
-	for (char *s = part; (s = strchr(s, '/')) != NULL; s++) {
-		*s = '\0';
-		if (mkdirat(root, part, 0755) < 0 && errno != EEXIST)
-			return err_set(err, errno, "mkdir %s", part);
-		*s = '/';
+	for (char *s = part; dir >= 0 && s != NULL; name = s) {
+		int next;
+
+		s = strchr(s, '/');
+		if (s != NULL)
+			*s = '\0';
+		next = open_dir(root, part);
+		if (next < 0 && errno == ENOENT && mkdirat(dir, name, 0755) == 0)
+			next = open_dir(root, part);
+		cleanup_close(&dir);
+		dir = next;
+		if (s != NULL)
+			*s++ = '/';
 	}
-	return 0;
+	return dir < 0 ? err_set(err, errno, "mkdir %s", path) : take_fd(&dir);
+}
+
+/* The directory of path's last component, *ret_name, made where it is missing. */
+static int open_parent(int root, const char *path, const char **ret_name, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *parent = slash != NULL ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	int dir;
+
+	if (parent == NULL)
+		return err_set(err, ENOMEM, "%s", path);
+	*ret_name = slash != NULL ? slash + 1 : path;
+	dir = open_dir(root, parent);
+	return dir >= 0 ? dir : make_dir(root, parent, err);
 }
 
 int mnt_point(int root, const char *path, int is_dir, struct err *err)
 {
+	AUTO_CLOSE int dir = -1, made = -1;
+	const char *name = path;
 	int fd;
 
 	while (*path == '/')
 		path++;
 	if (*path == '\0')
 		path = ".";
-	fd = openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = sys_openat2(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_BELOW);
 	if (fd >= 0)
 		return fd;
 	if (errno != ENOENT)
 		return err_set(err, errno, "open %s", path);
-	if (make_parents(root, path, err) < 0)
-		return -err->code;
-	if (is_dir) {
-		if (mkdirat(root, path, 0755) < 0 && errno != EEXIST)
-			return err_set(err, errno, "mkdir %s", path);
-	} else {
-		fd = openat(root, path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-		if (fd < 0)
+	dir = open_parent(root, path, &name, err);
+	if (dir < 0)
+		return dir;
+	if (is_dir && mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		return err_set(err, errno, "mkdir %s", path);
+	if (!is_dir) {
+		made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		if (made < 0)
 			return err_set(err, errno, "create %s", path);
-		(void)close(fd);
 	}
-	fd = openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, errno, "open %s", path);
-	return fd;
+	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open %s", path) : fd;
 }

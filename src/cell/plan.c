@@ -83,7 +83,7 @@ bool plan_is_below(const char *path, const char *dir)
 static bool is_source(enum mount_kind kind)
 {
 	return kind == MOUNT_READ || kind == MOUNT_WRITE || kind == MOUNT_OVERLAY ||
-		kind == MOUNT_EMPTY;
+		kind == MOUNT_CACHE || kind == MOUNT_EMPTY;
 }
 
 /* ---- which names exist: most of a profile's paths are of tools that this user does not have ---- */
@@ -287,6 +287,20 @@ void plan_escape(const char *path, bool all, struct buf *out)
 	}
 }
 
+/* A cache may begin in the cell: what the host does not have is kept all the same. */
+static int add_new_cache(const struct run_plan *run, struct mount_plan *plan,
+	struct mount_entry entry, struct err *err)
+{
+	const char *path = entry.item->value;
+
+	if (!plan_is_below(path, run->home) || plan_is_below(path, run->project) ||
+		strpbrk(path, "*?") != NULL)
+		return 0;
+	entry.path = (char *)(size_t)path;
+	entry.is_dir = entry.is_new = true;
+	return plan_add(plan, entry, err);
+}
+
 static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
@@ -299,6 +313,8 @@ static int add_pattern(const struct run_plan *run, struct mount_plan *plan,
 		return 0; /* a name rule: plan_walk_project() */
 	if (strpbrk(pattern, "*?") == NULL) {
 		entry.path = (char *)(size_t)pattern;
+		if (entry.kind == MOUNT_CACHE && access(pattern, F_OK) < 0)
+			return add_new_cache(run, plan, entry, err);
 		if (entry.kind == MOUNT_EMPTY) {
 			entry.is_dir = true; /* [agent] private: made where it is missing */
 			return plan_add(plan, entry, err);
@@ -327,8 +343,10 @@ static const struct plan_rule {
 } plan_rules[] = {
 	{ PK_FILES_READ, MOUNT_READ, false, true },
 	{ PK_FILES_WRITE, MOUNT_WRITE, false, false },
+	{ PK_FILES_CACHE, MOUNT_CACHE, false, true },
 	{ PK_FILES_OVERLAY, MOUNT_OVERLAY, false, true },
 	{ PK_FILES_PROTECT, MOUNT_PROTECT, false, false },
+	{ PK_FILES_REDACT, MOUNT_REDACT, false, false },
 	{ PK_FILES_HIDE, MOUNT_HIDE, false, false },
 	{ PK_AGENT_KEEP, MOUNT_WRITE, true, false },
 	{ PK_AGENT_KEEP, MOUNT_HIDE, false, true },
@@ -348,12 +366,18 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	for (size_t i = 0; i < n; i++) {
 		struct mount_entry entry = { .kind = rule->kind,
 			.item = &items[i],
+			.form = redactform_of(items[i].value),
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
-		if (may_exist(listings, items[i].value) &&
-			add_pattern(run, plan, entry, err) < 0)
-			return -err->code;
+		int r = 0;
+
+		if (may_exist(listings, items[i].value))
+			r = add_pattern(run, plan, entry, err);
+		else if (rule->kind == MOUNT_CACHE)
+			r = add_new_cache(run, plan, entry, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -381,6 +405,16 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 
 	entry.kind = strcmp(home->value, "open") == 0 ? MOUNT_READ : MOUNT_EMPTY;
 	return plan_add(plan, entry, err);
+}
+
+/* What other sessions left, wherever the user keeps it: no command reads it or writes it by name. */
+static int hide_caches(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	struct mount_entry entry = { .path = (char *)(size_t)run->cache_dir, .kind = MOUNT_HIDE };
+	size_t n;
+
+	(void)policy_list(run->policy, PK_FILES_CACHE, &n);
+	return n == 0 || run->cache_dir == NULL ? 0 : add_existing(run, plan, entry, err);
 }
 
 /*
@@ -429,14 +463,16 @@ static int compare_entries(const void *pa, const void *pb)
 	static const int order[MOUNT_KIND_COUNT] = { [MOUNT_EMPTY] = 0,
 		[MOUNT_WRITE] = 1,
 		[MOUNT_PIN] = 2,
-		[MOUNT_OVERLAY] = 3,
-		[MOUNT_READ] = 4,
-		[MOUNT_PROTECT] = 5,
-		[MOUNT_HASHED] = 6,
-		[MOUNT_POLICIES] = 7,
-		[MOUNT_KEYSTORE] = 8,
-		[MOUNT_ROOTS] = 9,
-		[MOUNT_HIDE] = 10 };
+		[MOUNT_CACHE] = 3,
+		[MOUNT_OVERLAY] = 4,
+		[MOUNT_READ] = 5,
+		[MOUNT_PROTECT] = 6,
+		[MOUNT_HASHED] = 7,
+		[MOUNT_POLICIES] = 8,
+		[MOUNT_KEYSTORE] = 9,
+		[MOUNT_ROOTS] = 10,
+		[MOUNT_REDACT] = 11,
+		[MOUNT_HIDE] = 12 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 
@@ -450,6 +486,8 @@ static int compare_entries(const void *pa, const void *pb)
 /* Of two entries at one path the later is stricter; what it is mounted on may have to be there. */
 static bool makes_needless(enum mount_kind later, enum mount_kind earlier)
 {
+	if (later == MOUNT_REDACT)
+		return earlier == MOUNT_REDACT; /* without a secret in it the earlier one stands */
 	return later == MOUNT_HIDE || later == earlier || is_source(later) || !is_source(earlier);
 }
 
@@ -475,8 +513,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->n = 0;
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
-		pin_below_tmp(plan, run->home, err) < 0 ||
-		pin_below_tmp(plan, run->project, err) < 0 ||
+		hide_caches(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||

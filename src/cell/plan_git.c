@@ -57,6 +57,12 @@ int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, con
 			entry.dev = in_project ? st.st_dev : 0;
 			entry.ino = in_project ? st.st_ino : 0;
 			r = plan_add(plan, entry, err);
+			/* Remotes with a password in their URL, headers with a token. */
+			if (r == 0 && S_ISREG(st.st_mode) && strstr(git_protected[i], "config") != NULL) {
+				entry.kind = MOUNT_REDACT;
+				entry.form = REDACTFORM_GIT;
+				r = plan_add(plan, entry, err);
+			}
 			if (r == 0 && in_project && S_ISLNK(st.st_mode))
 				r = plan_add_link_target(run, plan, entry, err);
 		}

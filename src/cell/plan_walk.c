@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/namerules.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,9 +26,6 @@
 /* Rationale: of a hidden directory, and of each below it; ~/.ssh has ten, a browser's profile 10,000. */
 #define HIDDEN_NAMES_MAX 64u
 #define HIDDEN_DEPTH_MAX 1u
-/* Rationale: every name of the tree is compared with each. */
-#define WALK_RULES_MAX 512
-
 struct walk {
 	const struct run_plan *run;
 	struct mount_plan *plan;
@@ -40,36 +38,9 @@ struct walk {
 		ino_t ino;
 	} linked[WALK_LINKED_MAX];
 	size_t n_linked;
-	const char *rules[WALK_RULES_MAX]; /* names that the policy has something to say about */
-	size_t n_rules;
+	struct namerules rules;
+	int node; /* what the watcher calls the directory that is read; see struct walk_watcher */
 };
-
-static const enum policy_key name_keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_AGENT_HIDE };
-
-/*
- * The entries that can match a name at any depth, picked out once: the walk asks for every name. Of
- * a pattern with "**" the last component: what matches further up is mounted up there.
- */
-static int pick_rules(struct walk *w)
-{
-	for (size_t k = 0; k < ARRAY_LEN(name_keys); k++) {
-		size_t n;
-		const struct policy_item *items = policy_list(w->run->policy, name_keys[k], &n);
-
-		for (size_t i = 0; i < n; i++) {
-			const char *value = items[i].value;
-
-			if (value[0] == '/' && strstr(value, "**") == NULL)
-				continue;
-			if (w->n_rules == WALK_RULES_MAX)
-				return err_set(w->err, 0,
-					"%s:%u: more than %d name patterns in [files] hide and protect",
-					items[i].origin.file, items[i].origin.line, WALK_RULES_MAX);
-			w->rules[w->n_rules++] = value[0] == '/' ? strrchr(value, '/') + 1 : value;
-		}
-	}
-	return 0;
-}
 
 static int note_linked(struct walk *w, const struct stat *st)
 {
@@ -81,6 +52,14 @@ static int note_linked(struct walk *w, const struct stat *st)
 	w->linked[w->n_linked].dev = st->st_dev;
 	w->linked[w->n_linked++].ino = st->st_ino;
 	return 0;
+}
+
+/* A hidden file outside of the project: a name of it in there may come later. */
+static int note_outside(struct walk *w, const struct stat *st, int dir, const char *name)
+{
+	if (w->plan->watcher != NULL && S_ISREG(st->st_mode))
+		w->plan->watcher->hidden(w->plan->watcher->self, dir, name);
+	return note_linked(w, st);
 }
 
 /*
@@ -112,7 +91,7 @@ static int note_linked_below(struct walk *w, int parent, const char *path, unsig
 			r = note_linked_below(w, dirfd(d), e->d_name, depth + 1);
 		else if (e->d_type == DT_REG &&
 			fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			r = note_linked(w, &st);
+			r = note_outside(w, &st, dirfd(d), e->d_name);
 	}
 	closedir(d);
 	return r;
@@ -125,12 +104,12 @@ static int note_hidden(struct walk *w)
 		struct stat st;
 		int r = 0;
 
-		if (e->kind != MOUNT_HIDE || e->is_in_project)
+		if ((e->kind != MOUNT_HIDE && e->kind != MOUNT_REDACT) || e->is_in_project)
 			continue;
 		if (e->is_dir)
 			r = note_linked_below(w, AT_FDCWD, e->path, 0);
 		else if (lstat(e->path, &st) == 0)
-			r = note_linked(w, &st);
+			r = note_outside(w, &st, AT_FDCWD, e->path);
 		if (r < 0)
 			return r;
 	}
@@ -175,34 +154,6 @@ static int add_agent_hidden(struct walk *w, const struct stat *st, const struct 
 	return plan_add(w->plan, entry, w->err);
 }
 
-static const struct policy_item *agent_rule(const struct walk *w, const char *name)
-{
-	size_t n;
-	const struct policy_item *items = policy_list(w->run->policy, PK_AGENT_HIDE, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (items[i].value[0] != '/' ? str_glob(items[i].value, name)
-					     : strstr(items[i].value, "**") != NULL &&
-					policy_path_matches(items[i].value, w->path.data,
-						w->run->project))
-			return &items[i];
-	return NULL;
-}
-
-static bool name_has_rule(const struct walk *w, const char *name)
-{
-	for (size_t i = 0; i < w->n_rules; i++) {
-		const char *rule = w->rules[i];
-
-		/* The first byte settles most of them. */
-		if (rule[0] != name[0] && rule[0] != '*' && rule[0] != '?')
-			continue;
-		if (str_glob(rule, name))
-			return true;
-	}
-	return false;
-}
-
 /* What the policy says of this very name; a rule of a directory above it is mounted up there. */
 static int judge_name(struct walk *w, const char *name, const struct stat *st)
 {
@@ -212,14 +163,14 @@ static int judge_name(struct walk *w, const char *name, const struct stat *st)
 
 	if (S_ISSOCK(st->st_mode))
 		return add_here(w, MOUNT_HIDE, st, NULL);
-	if (!name_has_rule(w, name))
+	if (!namerules_may_match(&w->rules, name))
 		return 0;
 	policy_decide(w->run->policy, &question, &answer);
 	if (answer.file_kind == POLICY_FILE_HIDE)
 		return add_here(w, MOUNT_HIDE, st, answer.item);
 	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
 		return -w->err->code;
-	for_agent = agent_rule(w, name);
+	for_agent = namerules_agent_hides(&w->rules, w->path.data, false);
 	return for_agent != NULL ? add_agent_hidden(w, st, for_agent) : 0;
 }
 
@@ -318,7 +269,7 @@ static bool is_unknown(const struct walk *w, const struct dirent *e, bool is_git
 	if (w->looks_for_links)
 		return e->d_type == DT_DIR;
 	return !is_git && (e->d_type == DT_DIR || e->d_type == DT_REG || e->d_type == DT_LNK) &&
-		!name_has_rule(w, e->d_name);
+		!namerules_may_match(&w->rules, e->d_name);
 }
 
 static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned depth)
@@ -330,14 +281,28 @@ static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned 
 	return is_dir ? walk_into(w, dir, e->d_name, depth) : 0;
 }
 
+/* From here on no name of the directory comes unseen: watched first, then read. */
+static int enter_node(struct walk *w, int dir)
+{
+	const struct walk_watcher *watcher = w->plan->watcher;
+
+	if (watcher == NULL || w->looks_for_links)
+		return 0;
+	w->node = watcher->dir(watcher->self, dir, w->node, strrchr(w->path.data, '/') + 1);
+	return w->node < 0 ? err_set(w->err, ENOMEM, "watch %s", w->path.data) : 0;
+}
+
 /* Takes fd. */
 static int walk_dir(struct walk *w, int fd, unsigned depth)
 {
 	_Alignas(struct dirent) char names[WALK_NAMES_BYTES];
 	AUTO_CLOSE int dir = fd;
 	size_t len = w->path.len;
+	int above = w->node;
 	ssize_t n;
 
+	if (enter_node(w, dir) < 0)
+		return -w->err->code;
 	while ((n = getdents64(dir, names, sizeof(names))) > 0) {
 		const struct dirent *e;
 
@@ -357,6 +322,7 @@ static int walk_dir(struct walk *w, int fd, unsigned depth)
 				return r;
 		}
 	}
+	w->node = above;
 	/* Removed meanwhile: it has no names. */
 	return n < 0 && errno != ENOENT ? err_set(w->err, errno, "read %s", w->path.data) : 0;
 }
@@ -372,23 +338,38 @@ static int walk_once(struct walk *w)
 	return walk_dir(w, fd, 0);
 }
 
+/* The watcher moves about; the session's own working directory stays. */
+static int walk_and_watch(struct walk *w)
+{
+	AUTO_CLOSE int here = -1;
+	int r;
+
+	if (w->plan->watcher == NULL)
+		return walk_once(w);
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = walk_once(w);
+	if (here >= 0 && fchdir(here) < 0 && r == 0)
+		r = err_set(w->err, errno, "chdir");
+	return r;
+}
+
 int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	struct policy_question question = { .action = POLICY_WRITE };
 	struct policy_answer answer;
 	AUTO_BUF struct buf config = { 0 };
-	struct walk w = { .run = run, .plan = plan, .err = err };
+	struct walk w = { .run = run, .plan = plan, .err = err, .node = -1 };
 	int r;
 
 	buf_addf(&config, "%s/.git/config", run->project);
 	question.path = config.data;
 	policy_decide(run->policy, &question, &answer);
 	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
-	r = pick_rules(&w);
+	r = namerules_init(&w.rules, run->policy, false, err);
 	if (r == 0)
 		r = note_hidden(&w);
 	if (r == 0)
-		r = walk_once(&w);
+		r = walk_and_watch(&w);
 	if (r == 0 && w.n_linked > 0) {
 		w.looks_for_links = true;
 		r = walk_once(&w);

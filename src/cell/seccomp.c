@@ -49,6 +49,34 @@ int belts_seccomp_cell(bool userns, struct err *err)
 #error "agentjail knows the exec calls of x86-64 and aarch64"
 #endif
 
+#ifdef SYS_unlink
+#define OLD_UNLINK SYS_unlink
+#else
+#define OLD_UNLINK 0xffffffffu /* no such call */
+#endif
+
+int belts_seccomp_unlinks(struct err *err)
+{
+	static const struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OLD_UNLINK, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unlinkat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 2 * 8),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x200 /* AT_REMOVEDIR */, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = ARRAY_LEN(code), .filter = (struct sock_filter *)(size_t)code };
+	int listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+			SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+		&prog);
+
+	return listener < 0 ? err_set(err, errno, "seccomp listener") : listener;
+}
+
 /* Calls by which a program replaces a file of its own; see warden/kept.h. */
 static const unsigned kept_calls[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
 	SYS_utimensat, SYS_fchmodat,

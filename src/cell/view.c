@@ -37,6 +37,7 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 	m->closed = openat(tree, "closed", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
 	if (m->file < 0 || m->dir < 0 || m->closed < 0)
 		return err_set(err, errno, "masks");
+	m->root = take_fd(&tree);
 	return 0;
 }
 
@@ -45,6 +46,7 @@ void view_masks_done(struct masks *m)
 	cleanup_close(&m->file);
 	cleanup_close(&m->dir);
 	cleanup_close(&m->closed);
+	cleanup_close(&m->root);
 }
 
 int view_hide(const struct masks *m, int target, struct err *err)

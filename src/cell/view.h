@@ -13,6 +13,7 @@
  */
 struct masks {
 	int file, dir, closed; /* O_PATH */
+	int root; /* the directory they are in */
 };
 
 /* Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount. */
@@ -56,18 +57,18 @@ int view_changed(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree
- * is gone, and the descriptors CELL_FD_ROOT, CELL_FD_TMP_AGENT and CELL_FD_TMP_SPARE are filled.
+ * is gone, and the descriptors CELL_FD_ROOT to CELL_FD_MNTNS are filled.
  * Should: run with CAP_SYS_ADMIN in new user, mount and pid namespaces, mounts made private.
- * Mustn't: leave any descriptor of the host's tree open but the three named.
+ * Mustn't: leave any descriptor of the host's tree open but those.
  */
 int view_enter_cell(const struct cell_request *request, struct cell *cell, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*
  * The agent's view: all read-only but project, /tmp and [agent] keep; what a cell can write is
- * noexec; hidden paths masked. Should: as above. Mustn't: change anything on the host.
+ * noexec; hidden paths masked. fds become the caller's. Should: as above. Mustn't: change anything on the host.
  */
-int view_enter_agent(const struct agent_request *request, struct err *err)
+int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUNT], struct err *err)
 	__attribute__((warn_unused_result));
 
 /* What is mounted over files of certificate authorities; all of it in one read-only tmpfs. */
@@ -90,6 +91,53 @@ int view_trust_mount(const struct view_trust *t, int target, enum mount_kind kin
  */
 int view_door(int root, const struct policy *policy, int *ret, struct err *err)
 	__attribute__((warn_unused_result));
+
+/* Copies of files with fakes instead of secrets. */
+struct view_redact {
+	int dir; /* a tmpfs that a later mount covers; -1: there are none */
+	unsigned n;
+	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
+};
+
+struct view_place {
+	int root;
+	const struct masks *masks;
+	bool may_make; /* what is missing there is the view's own to make */
+};
+
+/* Makes the tmpfs and attaches it over `at` (O_PATH), to be covered by a later mount. */
+int view_redact_init(struct view_redact *v, int at, struct err *err)
+	__attribute__((warn_unused_result));
+void view_redact_done(struct view_redact *v);
+
+/* Opens the real file of an entry while the host's tree is there. A descriptor, or -1. */
+int view_redact_open(const struct mount_entry *e);
+
+/*
+ * Shows the copy of source (borrowed; -1: it cannot be read) at a planned path. A file without a
+ * secret stays what the view has there; one that is not understood is hidden, and the note says so.
+ * 0 or -errno; -ESTALE: see view_changed().
+ */
+int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
+	int source, struct err *err) __attribute__((warn_unused_result));
+
+/* Copy-on-write directories of a cell. */
+struct view_layers {
+	int root;	/* of the new tree: upper layers that are dropped lie in it */
+	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
+	unsigned n;	/* dropped ones so far */
+	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */
+	char *note;	/* ERR_TEXT_BYTES: why a cache is not kept, for the user */
+};
+
+/*
+ * Mounts entry i of the plan (MOUNT_OVERLAY or MOUNT_CACHE, a directory) on source (O_PATH, the
+ * host's; -1: it has none, a kept directory of its own then). A cache that cannot be kept is
+ * dropped at the end, and the note says why; without overlayfs it is read-only where the profile says
+ * so. 0 or -errno.
+ */
+int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t i, int source,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* Writes the cell's own resolv.conf, nsswitch.conf and hosts, and mounts them below root. */
 int view_etc(int root, struct err *err) __attribute__((warn_unused_result));

@@ -24,6 +24,8 @@ struct agent_view {
 	int root;
 	int *trees; /* one for each writable entry of the plan, made before all turns read-only */
 	struct masks masks;
+	struct view_redact redact;
+	char note[ERR_TEXT_BYTES]; /* the cell has said it */
 	const char *root_path; /* of the agent's package */
 	int home, program; /* trees of those that the new /tmp would cover, or -1 */
 };
@@ -76,6 +78,8 @@ static int open_trees(struct agent_view *v, struct err *err)
 		const struct mount_entry *e = &plan->entries[i];
 		unsigned flags = 0;
 
+		if (e->kind == MOUNT_REDACT)
+			v->trees[i] = view_redact_open(e);
 		if (!is_writable_here(e))
 			continue;
 		/* Nor are links followed in what the agent shares with its commands. */
@@ -192,10 +196,14 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 	}
 	if (e->kind == MOUNT_WRITE)
 		return view_attach(v->root, take_fd(&v->trees[i]), e->path, e->is_dir, err);
-	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN)
+	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN &&
+		e->kind != MOUNT_REDACT)
 		return 0;
-	if (e->kind == MOUNT_HIDE && !e->agent_only && is_kept(v->request->mounts, e))
+	if ((e->kind == MOUNT_HIDE || e->kind == MOUNT_REDACT) && !e->agent_only && is_kept(v->request->mounts, e))
 		return 0;
+	if (e->kind == MOUNT_REDACT)
+		return view_redact(&v->redact,
+			&(struct view_place){ .root = v->root, .masks = &v->masks }, e, v->trees[i], err);
 	target = view_target(v->root, e, err);
 	if (target < 0)
 		return err->code == ENOENT || err->code == EACCES ? 0 : -err->code;
@@ -235,7 +243,9 @@ static int build(struct agent_view *v, struct err *err)
 		return -err->code;
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only) < 0)
 		return err_set(err, errno, "read-only view");
-	if (view_masks_init(&v->masks, at, err) < 0 || attach_tmp(v, err) < 0 ||
+	v->redact.note = v->note;
+	if (view_masks_init(&v->masks, at, err) < 0 ||
+		view_redact_init(&v->redact, at, err) < 0 || attach_tmp(v, err) < 0 ||
 		attach_own_dirs(v, err) < 0 || attach_home_layer(v, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < v->request->mounts->n; i++)
@@ -246,15 +256,31 @@ static int build(struct agent_view *v, struct err *err)
 	return view_attach(v->root, mnt_new("proc", NULL, proc_attrs, err), "/proc", 1, err);
 }
 
-int view_enter_agent(const struct agent_request *request, struct err *err)
+/* For the helper; the namespaces by the /proc that was just mounted. */
+static int hand_out(struct agent_view *v, int fds[HELPER_FD_COUNT], struct err *err)
+{
+	fds[HELPER_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[HELPER_FD_MASKS] = take_fd(&v->masks.root);
+	fds[HELPER_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[HELPER_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
+		if (fds[i] < 0)
+			return err_set(err, errno, "open /proc/self/ns");
+	return 0;
+}
+
+int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUNT], struct err *err)
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1, -1 },
+		.masks = { -1, -1, -1, -1 },
+		.redact = { .dir = -1 },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);
 
+	if (r == 0)
+		r = hand_out(&v, fds, err);
 	for (size_t i = 0; v.trees != NULL && i < request->mounts->n; i++)
 		cleanup_close(&v.trees[i]);
 	free(v.trees);
@@ -262,6 +288,7 @@ int view_enter_agent(const struct agent_request *request, struct err *err)
 	cleanup_close(&v.home);
 	cleanup_close(&v.program);
 	view_masks_done(&v.masks);
+	view_redact_done(&v.redact);
 	/* The directory we stood in is the host's: stand in the view's of the same name. */
 	if (r == 0 && chdir(request->plan->cwd) < 0)
 		return err_set(err, errno, "chdir %s", request->plan->cwd);

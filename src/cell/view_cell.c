@@ -4,10 +4,12 @@
  */
 #include "cell/view.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "cell/mnt.h"
 #include "cell/plan.h"
+#include "wire/cachedir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +27,8 @@ struct view {
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
 	struct view_trust trust;
-	unsigned n_overlays;
+	struct view_redact redact;
+	struct view_layers layers;
 };
 
 /* Device files a program expects; all else in /dev is the host's business. */
@@ -62,8 +65,9 @@ static const char *const proc_keys[] = { "keys", "key-users" };
 
 static bool needs_source(const struct mount_entry *e)
 {
-	return !e->agent_only &&
-		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY);
+	return !e->agent_only && !e->is_new &&
+		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY ||
+			e->kind == MOUNT_CACHE || e->kind == MOUNT_REDACT);
 }
 
 /* All sources are opened before the new root covers /tmp, where some may be. */
@@ -81,10 +85,43 @@ static int open_sources(struct view *v, struct err *err)
 		v->sources[i] = -1;
 		if (!needs_source(e))
 			continue;
+		if (e->kind == MOUNT_REDACT) {
+			v->sources[i] = view_redact_open(e);
+			continue;
+		}
 		v->sources[i] = sys_openat2(AT_FDCWD, e->path, O_PATH | O_CLOEXEC, resolve);
 		if (v->sources[i] < 0 && errno != ENOENT && errno != EACCES && errno != ELOOP)
 			return err_set(err, errno, "open %s", e->path);
 	}
+	return 0;
+}
+
+/*
+ * The warden's descriptor is of the mounts that it sees: the same directory again, among this
+ * process's own.
+ */
+static int open_caches(struct view *v, struct err *err)
+{
+	const struct run_plan *run = v->request->plan;
+	AUTO_BUF struct buf path = { 0 };
+	char key[CACHEDIR_KEY_BYTES];
+	struct stat theirs, ours;
+
+	v->layers = (struct view_layers){ .root = -1, .kept = -1, .note = v->cell->note };
+	v->layers.may_be_read =
+		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
+	if (v->request->caches < 0)
+		return 0;
+	cachedir_key(run->project, key);
+	buf_addf(&path, "%s/%s", run->cache_dir, key);
+	if (path.failed)
+		return err_set(err, ENOMEM, "caches");
+	v->layers.kept = open(path.data, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (v->layers.kept < 0 || fstat(v->layers.kept, &ours) < 0 ||
+		fstat(v->request->caches, &theirs) < 0)
+		return err_set(err, errno, "open %s", path.data);
+	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return err_set(err, ESTALE, "%s was changed while a session started", path.data);
 	return 0;
 }
 
@@ -117,23 +154,27 @@ static int copy_root_link(struct view *v, const char *path, struct err *err)
 	return 1;
 }
 
-static int mount_overlay(struct view *v, int source, const char *path, struct err *err)
+/*
+ * A name that is missing is made where that touches nothing of the host's: on the cell's own HOME,
+ * on an upper layer, in a hidden directory, which is empty here.
+ */
+static bool may_make_below(const struct mount_entry *above)
 {
-	char lower[64], upper[96], work[96], name[32];
-	const char *options[] = { "lowerdir", lower, "upperdir", upper, "workdir", work, "userxattr",
-		NULL, NULL };
+	return above != NULL &&
+		(above->kind == MOUNT_EMPTY || above->kind == MOUNT_OVERLAY ||
+			above->kind == MOUNT_HIDE);
+}
 
-	(void)snprintf(name, sizeof(name), ".agentjail/%u", v->n_overlays++);
-	if ((mkdirat(v->root, ".agentjail", 0700) < 0 && errno != EEXIST) ||
-		mkdirat(v->root, name, 0700) < 0)
-		return err_set(err, errno, "overlay %s", path);
-	(void)snprintf(lower, sizeof(lower), "/proc/self/fd/%d", source);
-	(void)snprintf(upper, sizeof(upper), "/proc/self/fd/%d/%s/upper", v->root, name);
-	(void)snprintf(work, sizeof(work), "/proc/self/fd/%d/%s/work", v->root, name);
-	if (mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0)
-		return err_set(err, errno, "overlay %s", path);
-	return view_attach(v->root, mnt_new("overlay", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, err),
-		path, 1, err);
+static int redact_entry(struct view *v, size_t i, const struct mount_entry *above, struct err *err)
+{
+	const struct mount_entry *e = &v->request->mounts->entries[i];
+	struct view_place place = { .root = v->root,
+		.masks = &v->masks,
+		.may_make = may_make_below(above) };
+
+	if (view_redact(&v->redact, &place, e, v->sources[i], err) < 0)
+		return err_prefix(err, "%s", e->path);
+	return 0;
 }
 
 /* A hidden directory with shown ones below it: an empty tmpfs instead of the common mask. */
@@ -142,7 +183,7 @@ static bool has_shown_child(const struct mount_plan *plan, size_t i)
 	for (size_t k = i + 1; k < plan->n; k++) {
 		if (!plan_is_below(plan->entries[k].path, plan->entries[i].path))
 			return false;
-		if (needs_source(&plan->entries[k]))
+		if (needs_source(&plan->entries[k]) || plan->entries[k].is_new)
 			return true;
 	}
 	return false;
@@ -195,22 +236,26 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_POLICIES:
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
+	case MOUNT_REDACT:
+		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
 		return view_attach(v->root, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
+	case MOUNT_CACHE:
 		break;
 	case MOUNT_KIND_COUNT:
 		return err_set(err, EINVAL, "mount kind");
 	}
-	if (v->sources[i] < 0 || (above != NULL && above->kind == e->kind && e->kind != MOUNT_OVERLAY))
+	if (v->sources[i] < 0 ? e->kind != MOUNT_CACHE || !may_make_below(above)
+			      : above != NULL && above->kind == e->kind && e->kind != MOUNT_OVERLAY)
 		return 0;
 	r = copy_root_link(v, e->path, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (e->kind == MOUNT_OVERLAY && e->is_dir)
-		return mount_overlay(v, v->sources[i], e->path, err);
+	if ((e->kind == MOUNT_OVERLAY || e->kind == MOUNT_CACHE) && e->is_dir)
+		return view_layers_add(&v->layers, v->request->mounts, i, v->sources[i], err);
 	return view_attach(v->root,
 		mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e->path,
 		e->is_dir, err);
@@ -332,7 +377,10 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	return view_masks_init(&v->masks, at, err);
+	if (view_masks_init(&v->masks, at, err) < 0)
+		return -err->code;
+	v->redact.note = v->cell->note;
+	return view_redact_init(&v->redact, at, err);
 }
 
 /* $HOME may be another path to the home directory than the resolved one: both lead there. */
@@ -374,6 +422,7 @@ static int open_root(struct view *v, struct err *err)
 	if (mnt_attach(tree, at, err) < 0)
 		return err_prefix(err, "root");
 	v->root = take_fd(&tree);
+	v->layers.root = v->root;
 	return 0;
 }
 
@@ -381,14 +430,18 @@ static int open_root(struct view *v, struct err *err)
 static int pivot(struct view *v, struct err *err)
 {
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+	int *fds = v->cell->fds;
 
 	if (fchdir(v->root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
 		chdir("/") < 0)
 		return err_set(err, errno, "pivot_root");
 	if (sys_mount_setattr(AT_FDCWD, "/", 0, &read_only) < 0)
 		return err_set(err, errno, "read-only root");
-	v->cell->fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (v->cell->fds[CELL_FD_ROOT] < 0)
+	fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MASKS] = take_fd(&v->masks.root);
+	if (fds[CELL_FD_ROOT] < 0 || fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
 		return err_set(err, errno, "open /");
 	return 0;
 }
@@ -397,7 +450,7 @@ static int build(struct view *v, struct err *err)
 {
 	const struct mount_plan *plan = v->request->mounts;
 
-	if (open_sources(v, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
+	if (open_sources(v, err) < 0 || open_caches(v, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
 		mount_tmp(v, err) < 0)
 		return -err->code;
 	if (v->request->trust != NULL &&
@@ -419,15 +472,18 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
-		.masks = { -1, -1, -1 },
-		.trust = { -1, -1, -1, -1 } };
+		.masks = { -1, -1, -1, -1 },
+		.trust = { -1, -1, -1, -1 },
+		.redact = { .dir = -1 } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
 		cleanup_close(&v.sources[i]);
 	free(v.sources);
 	cleanup_close(&v.root);
+	cleanup_close(&v.layers.kept);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);
+	view_redact_done(&v.redact);
 	return r;
 }

@@ -36,6 +36,7 @@ static verb_function *const verb_functions[] = {
 	[VERB_SHOW] = show_verb,
 	[VERB_CHECK] = check_verb,
 	[VERB_DEMO] = demo_verb,
+	[VERB_CACHE] = cache_verb,
 	[VERB_HELP] = help_verb,
 	[VERB_TRY] = try_verb,
 	[VERB_LOG] = log_verb,

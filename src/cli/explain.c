@@ -16,11 +16,11 @@ struct layers {
 
 static const struct group {
 	const char *title;
-	enum policy_key keys[8]; /* ended by PK_COUNT */
+	enum policy_key keys[9]; /* ended by PK_COUNT */
 } groups[] = {
 	{ "files of a cell (the longest matching path decides; of equal ones the stricter key)",
-		{ PK_FILES_WRITE, PK_FILES_READ, PK_FILES_OVERLAY, PK_FILES_PROTECT, PK_FILES_HIDE,
-			PK_COUNT } },
+		{ PK_FILES_WRITE, PK_FILES_CACHE, PK_FILES_OVERLAY, PK_FILES_READ, PK_FILES_PROTECT,
+			PK_FILES_REDACT, PK_FILES_HIDE, PK_COUNT } },
 	{ "files of the agent alone",
 		{ PK_AGENT_KEEP, PK_AGENT_SHARE, PK_AGENT_HIDE, PK_AGENT_PRIVATE, PK_COUNT } },
 	{ "programs that stay in the agent's context", { PK_AGENT_TRUSTED, PK_COUNT } },
@@ -123,6 +123,12 @@ static void add_group(const struct run_plan *plan, const struct group *group, st
 		buf_adds(out, "  none\n");
 }
 
+static void add_files(const struct run_plan *plan, struct buf *out)
+{
+	buf_adds(out, "\nwhat commands see here, by path (the nearest line above decides)\n");
+	listing_add_files(plan->policy, false, out);
+}
+
 /* Rules of one host are tried in this order. */
 static void add_rules(const struct run_plan *plan, struct buf *out)
 {
@@ -156,6 +162,7 @@ int explain_verb(struct launch *launch, struct err *err)
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
 		add_group(plan, &groups[i], &out);
 	if (plan->mode != RUN_NONE) {
+		add_files(plan, &out);
 		add_rules(plan, &out);
 		add_tools(plan, &out);
 	}

@@ -30,6 +30,12 @@ void listing_add_rules_json(const struct policy *policy, struct buf *out);
 bool listing_add_tools(const struct policy *policy, struct buf *out);
 void listing_add_tools_json(const struct policy *policy, struct buf *out);
 
+/*
+ * Appends what commands see at each path that a rule names and that is on this machine: one line
+ * each, with the reason and the line behind it, or as members of a JSON array.
+ */
+void listing_add_files(const struct policy *policy, bool is_json, struct buf *out);
+
 /* Appends "  NAME = VALUE   FILE:LINE". */
 void listing_add_line(struct buf *out, const char *name, const struct policy_item *item);
 

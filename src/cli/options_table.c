@@ -185,7 +185,8 @@ FLAG_HANDLER(forget)
 /* The verbs that load a policy take what the policy is made of. */
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
-	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS))
+	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
+		FOR(VERB_CACHE))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
@@ -250,13 +251,13 @@ const struct verb_name options_verbs[] = {
 	{ "trust", VERB_TRUST, "[DIR] [--yes] [--list] [--forget]",
 		"let the project's own profile loosen" },
 	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
+	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
 	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
 	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
 	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },
 	{ "import", VERB_LATER, "FILE", "another tool's settings as a profile" },
-	{ "cache", VERB_LATER, "list|clean", "kept caches of projects" },
 	{ "alias", VERB_LATER, "[SHELL]", "shell lines that put agentjail before each agent" },
 };
 /* clang-format on */

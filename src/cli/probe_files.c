@@ -89,12 +89,13 @@ void probe_files_inotify(const struct probe_facts *facts, const struct probe_ste
 	struct probe_result *result)
 {
 	(void)steps;
-	result->is_optional = true;
-	probe_found(result, "max_user_watches %ld, max_user_instances %ld", facts->max_watches,
-		facts->max_instances);
+	probe_found(result, "max_user_watches %ld, max_user_instances %ld; half of the watches are "
+			    "agentjail's",
+		facts->max_watches, facts->max_instances);
 	if (facts->max_watches >= WATCHES_WANTED && facts->max_instances >= INSTANCES_WANTED)
 		return;
-	probe_fail(result, PROBE_DEGRADED, "large projects will be compared before each command",
+	probe_fail(result, PROBE_DEGRADED, "directories of a project beyond half of the watches are compared before each command, "
+		"some 2 us each",
 		"printf "
 		"'fs.inotify.max_user_watches=524288\\nfs.inotify.max_user_instances=512\\n' | "
 		"sudo tee /etc/sysctl.d/61-agentjail.conf && sudo sysctl --system");

@@ -261,12 +261,14 @@ static const char *risk_of_file(const struct search *s)
 {
 	switch (s->answer->file_kind) {
 	case POLICY_FILE_HIDE:
+	case POLICY_FILE_REDACT:
 		return risk_secret;
 	case POLICY_FILE_PROTECT:
 		return risk_protected;
 	case POLICY_FILE_ABSENT:
 	case POLICY_FILE_WRITE:
 	case POLICY_FILE_OVERLAY:
+	case POLICY_FILE_CACHE:
 	case POLICY_FILE_READ:
 		break;
 	}

@@ -71,7 +71,9 @@ static void add_json(const struct launch *launch, struct buf *out)
 	buf_adds(out, ",\n  \"items\": [\n");
 	listing_walk(launch->policy, add_json_item, &items);
 	buf_add(out, items.data, items.len);
-	buf_adds(out, "\n  ],\n  \"rules\": ");
+	buf_adds(out, "\n  ],\n  \"files\": [\n");
+	listing_add_files(launch->policy, true, out);
+	buf_adds(out, "  ],\n  \"rules\": ");
 	listing_add_rules_json(launch->policy, out);
 	buf_adds(out, ",\n  \"tools\": ");
 	listing_add_tools_json(launch->policy, out);
@@ -96,6 +98,8 @@ int show_verb(struct launch *launch, struct err *err)
 		add_text(launch->policy, &out);
 		(void)listing_add_rules(launch->policy, &out);
 		(void)listing_add_tools(launch->policy, &out);
+		buf_adds(&out, "\nwhat commands see here, by path (the nearest line above decides)\n");
+		listing_add_files(launch->policy, false, &out);
 	}
 	return listing_print(&out, err);
 }

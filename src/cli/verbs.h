@@ -10,6 +10,7 @@
 
 typedef int verb_function(struct launch *launch, struct err *err);
 
+verb_function cache_verb;   /* cache.c: list | clean [DIR] */
 verb_function check_verb;   /* check.c: FILE... */
 verb_function demo_verb;    /* demo.c */
 verb_function doctor_verb;  /* doctor.c */

@@ -399,8 +399,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->state == CHANNEL_BUSY) {
-		if (reply_may_release(&c->reply) && !c->out.is_full)
-			(void)reply_release(&c->reply);
+		if (reply_may_release(&c->reply) && !c->out.is_full && reply_release(&c->reply) < 0)
+			channel_fail_server(c, c->reply.why);
 	} else if (c->state == CHANNEL_HANDSHAKE) {
 		channel_fail(c, 504, "the server does not answer");
 	} else {
@@ -447,10 +447,15 @@ static bool make_events(struct channel *c)
 	return ok && c->timer != NULL && c->again != NULL;
 }
 
-static void refuse(int fd, int server, const char *why)
+void channel_refuse(int fd, int server, const char *why)
 {
+	static char request[KEEPMSG_MAX];
+	struct iovec io = { request, sizeof(request) };
+	struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1 };
 	struct out out;
 
+	while (recvmsg(fd, &msg, MSG_DONTWAIT) > 0)
+		;
 	out_init(&out, fd);
 	(void)out_put_failed(&out, 502, why);
 	(void)out_flush(&out);
@@ -476,7 +481,7 @@ void channel_open(struct keeper *keeper, const struct keepmsg_open *open, int fd
 	bool is_usual = open->port == (open->is_plain ? 80 : 443);
 
 	if (c == NULL) {
-		refuse(fd, server, why != NULL ? why : "out of memory");
+		channel_refuse(fd, server, why != NULL ? why : "out of memory");
 		return;
 	}
 	c->keeper = keeper;

@@ -52,6 +52,9 @@ struct channel {
  * so on the channel).
  */
 void channel_open(struct keeper *keeper, const struct keepmsg_open *open, int fd, int server);
+
+/* Answers 502 on a channel that is not opened; what it brought is read, so that it is no reset. */
+void channel_refuse(int fd, int server, const char *why);
 void channel_free(struct channel *channel);
 
 /* The keeper has expired: a channel without exchange goes at once. */

@@ -114,7 +114,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *out,
 	n = n < max ? n : max;
 	if (n > 0) {
 		memcpy(out, h2->body + h2->body_at, n);
-		h2->idle_frames = 0; /* the window updates before have brought this */
+		/* Two window updates answer each frame of a long body: they bring something. */
+		h2->idle_frames = 0;
 	}
 	h2->body_at += n;
 	if (h2->body_at == h2->body_n) {
@@ -217,10 +218,21 @@ bool h2_takes_body(const struct h2 *h2)
 	return h2->body == NULL;
 }
 
+static bool is_closed(const struct h2 *h2)
+{
+	nghttp2_stream *stream = nghttp2_session_find_stream(h2->session, h2->stream);
+
+	return stream == NULL || nghttp2_stream_get_state(stream) == NGHTTP2_STREAM_STATE_CLOSED;
+}
+
 static int resume(struct h2 *h2)
 {
-	/* It fails when the host has closed the stream: then it takes no more. */
-	if (nghttp2_session_resume_data(h2->session, h2->stream) != 0) {
+	/*
+	 * It fails as well while the window of the connection is used up, for then nobody was asked
+	 * for more and nothing was put off: the bytes stay. A stream that the host has closed takes
+	 * no more.
+	 */
+	if (nghttp2_session_resume_data(h2->session, h2->stream) != 0 && is_closed(h2)) {
 		memory_give(h2->body);
 		h2->body = NULL;
 		h2->body_n = h2->body_at = 0;

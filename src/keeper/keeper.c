@@ -10,6 +10,7 @@
 #include "keeper/tls.h"
 #include "wire/fdpass.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 /*
@@ -61,7 +62,8 @@ static int prepare_redacting(struct keeper *keeper, struct err *err)
 	bytes = redact_bytes(values, n);
 	block = bytes > 0 ? secret_take(&keeper->secrets, bytes) : NULL;
 	if (block == NULL)
-		return err_set(err, ENOMEM, "locked memory for redaction");
+		return err_set(err, ENOMEM,
+			"no locked memory to look for a long secret; raise `ulimit -l`");
 	keeper->reply.redact = redact_make(block, values, n);
 	if (keeper->reply.redact != NULL && redact_is_empty(keeper->reply.redact))
 		keeper->reply.redact = NULL;
@@ -148,6 +150,32 @@ static void on_ttl(evutil_socket_t fd, short what, void *arg)
 	(void)event_add(keeper->ttl_event, &last);
 }
 
+/*
+ * Those that wait for a keeper which cannot begin hear why. Their requests are read first: closed
+ * with one in it, a channel would be a reset before the answer (unix(7)).
+ */
+static void refuse_waiting(const struct keeper *keeper, const char *why)
+{
+	struct keepmsg_open open;
+	struct pollfd p = { .fd = keeper->door, .events = POLLIN };
+
+	while (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0) {
+		int fds[2] = { -1, -1 };
+		size_t n_fds = 0;
+		ssize_t n =
+			fdpass_recv(keeper->door, &open, sizeof(open), fds, ARRAY_LEN(fds), &n_fds);
+
+		if (n > 0 && n_fds == ARRAY_LEN(fds)) {
+			channel_refuse(fds[0], fds[1], why);
+			continue;
+		}
+		for (size_t i = 0; i < n_fds; i++)
+			(void)close(fds[i]);
+		if (n <= 0)
+			return;
+	}
+}
+
 static int make_loop(struct keeper *keeper, uint32_t ttl_s, struct err *err)
 {
 	const struct timeval ttl = { .tv_sec = ttl_s };
@@ -190,6 +218,8 @@ int keeper_run(struct keeper *keeper, const struct keeper_start *start, struct e
 		r = cage_enter(err);
 	if (r == 0 && event_base_dispatch(keeper->base) < 0)
 		r = err_set(err, 0, "event loop");
+	if (r < 0)
+		refuse_waiting(keeper, err->text);
 	finish(keeper);
 	if (r < 0)
 		return EXIT_AGENTJAIL;

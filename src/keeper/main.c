@@ -133,7 +133,9 @@ static struct limit_use *use_of(struct mother *mother, uint32_t rule)
 static void tell_ended(
 	const struct mother *mother, const struct child *child, int status, const char *reason)
 {
-	struct keepmsg_ended ended = { .rule = child->rule, .serial = child->serial, .status = status };
+	struct keepmsg_ended ended = {
+		.rule = child->rule, .serial = child->serial, .status = status
+	};
 
 	(void)snprintf(ended.reason, sizeof(ended.reason), "%.159s", reason);
 	_Static_assert(KEEPMSG_REASON_MAX == 160, "the text is cut above");
@@ -148,8 +150,8 @@ static struct child *free_child(struct mother *mother)
 	return NULL;
 }
 
-static int fork_keeper(struct mother *mother, struct keeper_start *start,
-	const struct child *want, struct err *err)
+static int fork_keeper(struct mother *mother, struct keeper_start *start, const struct child *want,
+	struct err *err)
 {
 	struct child *child = free_child(mother);
 	AUTO_CLOSE int reads = -1;
@@ -290,14 +292,17 @@ static int take_signals(struct mother *mother, struct err *err)
 	return mother->signals < 0 ? err_set(err, errno, "signalfd") : 0;
 }
 
-/* Two descriptors a connection. */
-static void raise_descriptor_limit(void)
+/* Two descriptors a connection; what a long value is searched by takes more than 64 KiB. */
+static void raise_limits(void)
 {
+	static const int resources[] = { RLIMIT_NOFILE, RLIMIT_MEMLOCK };
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+	for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+		if (getrlimit((__rlimit_resource_t)resources[i], &limit) < 0)
+			continue;
 		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		(void)setrlimit((__rlimit_resource_t)resources[i], &limit);
 	}
 }
 
@@ -340,7 +345,7 @@ static int run(struct mother *mother, struct err *err)
 		r = cage_hide(err);
 	if (r == 0)
 		r = take_signals(mother, err);
-	raise_descriptor_limit();
+	raise_limits();
 	if (r == 0)
 		r = tls_warm(err);
 	if (r == 0)

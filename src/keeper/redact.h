@@ -22,12 +22,13 @@
 #define KEEPER_REDACT_H
 
 #include "base/buf.h"
+#include "wire/keepmsg.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* Rationale: shorter values are found in innocent text; the caller warns of them. */
-#define REDACT_MIN 8u
+#define REDACT_MIN KEEPMSG_REDACT_MIN
 /* Rationale: the forms of a rule's few headers, queries and slots. */
 #define REDACT_VALUES_MAX 64u
 

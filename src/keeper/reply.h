@@ -69,9 +69,9 @@ int reply_flush(struct reply *reply);
 size_t reply_room(const struct reply *reply);
 
 /*
- * The redactor holds back bytes that may begin a value. A peer that waits for an answer to them would
- * wait for ever: when nothing has come for REPLY_RELEASE_MS, a few go on. When the rest of a value
- * comes after all, however slowly, it is overwritten.
+ * The redactor holds back bytes that may begin a value. A peer that waits for an answer to them
+ * would wait for ever: when nothing has come for REPLY_RELEASE_MS, a few go on. When the rest of a
+ * value comes after all, however slowly, it is overwritten.
  */
 #define REPLY_RELEASE_MS 200
 bool reply_may_release(const struct reply *reply);

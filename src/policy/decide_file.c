@@ -29,8 +29,10 @@ static const struct file_key {
 	const char *reason;
 } file_keys[] = {
 	{ PK_FILES_WRITE, POLICY_FILE_WRITE, false, NULL },
+	{ PK_FILES_CACHE, POLICY_FILE_CACHE, false, NULL },
 	{ PK_FILES_OVERLAY, POLICY_FILE_OVERLAY, false, NULL },
 	{ PK_FILES_READ, POLICY_FILE_READ, false, NULL },
+	{ PK_FILES_REDACT, POLICY_FILE_REDACT, false, NULL },
 	{ PK_FILES_HIDE, POLICY_FILE_HIDE, false, NULL },
 	{ PK_AGENT_KEEP, POLICY_FILE_HIDE, true, "the agent's own state, which no command sees" },
 	{ PK_AGENT_PRIVATE, POLICY_FILE_HIDE, false, "the agent's own, which no command sees" },
@@ -228,9 +230,11 @@ static const char *reason_of(const struct candidate *c)
 	static const char *const reasons[] = {
 		[POLICY_FILE_ABSENT] = "nothing shows it",
 		[POLICY_FILE_WRITE] = "the real file, writable",
+		[POLICY_FILE_CACHE] = "a copy that is kept for the project's next session",
 		[POLICY_FILE_OVERLAY] = "a copy that is dropped at the end",
 		[POLICY_FILE_READ] = "the real file, read-only",
 		[POLICY_FILE_PROTECT] = "protected: readable, not changeable",
+		[POLICY_FILE_REDACT] = "a read-only copy with its secrets replaced by fakes",
 		[POLICY_FILE_HIDE] = "hidden",
 	};
 
@@ -258,7 +262,8 @@ void decide_file(const struct policy *policy, const struct policy_question *ques
 	}
 	allowed = best.kind != POLICY_FILE_ABSENT && best.kind != POLICY_FILE_HIDE;
 	if (question->action == POLICY_WRITE)
-		allowed = best.kind == POLICY_FILE_WRITE || best.kind == POLICY_FILE_OVERLAY;
+		allowed = best.kind == POLICY_FILE_WRITE || best.kind == POLICY_FILE_CACHE ||
+			best.kind == POLICY_FILE_OVERLAY;
 	*ret = (struct policy_answer){ .verdict = allowed ? POLICY_ALLOWED : POLICY_DENIED,
 		.file_kind = best.kind,
 		.key = best.key,

@@ -21,6 +21,7 @@ static const struct keys_word words_home[] = { { "closed", false }, { "open", fa
 static const struct keys_word words_tty[] = { { "relay", false }, { "filter", true }, { 0 } };
 static const struct keys_word words_level[] = { { "decisions", false }, { "denials", true },
 	{ "all", true }, { 0 } };
+static const struct keys_word words_no_overlay[] = { { "refuse", false }, { "read", false }, { 0 } };
 static const struct keys_word words_else[] = { { "refuse", false }, { "pass", false }, { 0 } };
 static const struct keys_word words_sign[] = { { "none", false }, { "aws", false }, { 0 } };
 
@@ -63,7 +64,10 @@ static const struct keys_info main_table[] = {
 	[PK_FILES_HOLD] = { "files", "hold", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL,
 		NULL },
 	[PK_FILES_OVERLAY] = { "files", "overlay", KEYS_LIST, values_path, WRITES, NULL, NULL },
-	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, LATER | WRITES, NULL, NULL },
+	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, WRITES, NULL, NULL },
+	[PK_FILES_REDACT] = { "files", "redact", KEYS_LIST, values_redact, 0, NULL, NULL },
+	[PK_FILES_NO_OVERLAY] = { "files", "no-overlay", KEYS_SINGLE, NULL, 0, words_no_overlay,
+		"refuse" },
 	[PK_FILES_HONEY] = { "files", "honey", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
 	[PK_ENV_KEEP] = { "env", "keep", KEYS_LIST, values_env_glob, 0, NULL, NULL },
 	[PK_ENV_HIDE] = { "env", "hide", KEYS_LIST, values_env_glob, TIGHT, NULL, NULL },
@@ -365,6 +369,8 @@ const char *policy_key_name(enum policy_key key)
 		[PK_FILES_HOLD] = "files.hold",
 		[PK_FILES_OVERLAY] = "files.overlay",
 		[PK_FILES_CACHE] = "files.cache",
+		[PK_FILES_REDACT] = "files.redact",
+		[PK_FILES_NO_OVERLAY] = "files.no-overlay",
 		[PK_FILES_HONEY] = "files.honey",
 		[PK_ENV_KEEP] = "env.keep",
 		[PK_ENV_HIDE] = "env.hide",

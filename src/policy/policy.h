@@ -39,6 +39,8 @@ enum policy_key {
 	PK_FILES_HOLD,
 	PK_FILES_OVERLAY,
 	PK_FILES_CACHE,
+	PK_FILES_REDACT, /* files of a known format: their copies, fakes instead of secrets */
+	PK_FILES_NO_OVERLAY, /* refuse | read: where the kernel has no overlay for users */
 	PK_FILES_HONEY,
 	PK_ENV_KEEP, /* list of name globs that the cell gets */
 	PK_ENV_HIDE, /* list of name globs that it never gets */
@@ -149,9 +151,11 @@ enum policy_file_kind {
 	/* in the order of strictness: of two equally long matches the later one wins */
 	POLICY_FILE_ABSENT, /* nothing matches: not in the cell at all */
 	POLICY_FILE_WRITE,
+	POLICY_FILE_CACHE,
 	POLICY_FILE_OVERLAY,
 	POLICY_FILE_READ,
 	POLICY_FILE_PROTECT,
+	POLICY_FILE_REDACT,
 	POLICY_FILE_HIDE,
 };
 

@@ -5,6 +5,7 @@
 #ifndef POLICY_ROLES_H
 #define POLICY_ROLES_H
 
+#include "policy/redactform.h"
 #include "policy/runplan.h"
 #include "policy/shape.h"
 #include "wire/keepmsg.h"
@@ -23,7 +24,9 @@ enum mount_kind {
 	MOUNT_WRITE, /* the real file, writable */
 	MOUNT_PROTECT, /* as MOUNT_READ; the reason differs */
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
+	MOUNT_CACHE, /* copy-on-write, kept for the next session of the project */
 	MOUNT_OVERLAY, /* copy-on-write, dropped at the end */
+	MOUNT_REDACT, /* a file's copy, fakes instead of its secrets */
 	MOUNT_HIDE, /* absent */
 	MOUNT_ROOTS, /* a file of certificate authorities: the session's is added */
 	MOUNT_KEYSTORE, /* the same, of Java */
@@ -38,10 +41,23 @@ struct mount_entry {
 	enum mount_kind kind;
 	bool is_dir;
 	bool is_in_project; /* resolved without following symbolic links */
+	enum redactform form; /* MOUNT_REDACT */
+	bool is_new; /* a cache that the host does not have */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */
 	const struct policy_item *item; /* the line behind it; NULL: a built-in */
+};
+
+/*
+ * Who watches a project from the walk over it on: told of each directory before it is read. dir()
+ * gives it a number (parent -1: the project itself), or -ENOMEM; it may change the working directory.
+ * hidden() is told of regular files outside of the project that no command may see.
+ */
+struct walk_watcher {
+	int (*dir)(void *self, int fd, int parent, const char *name);
+	void (*hidden)(void *self, int dir, const char *name);
+	void *self;
 };
 
 /*
@@ -52,6 +68,7 @@ struct mount_plan {
 	struct mount_entry *entries;
 	size_t n;
 	const char *agent_root; /* package of the agent, or NULL; set between init and plan */
+	const struct walk_watcher *watcher; /* or NULL; as above */
 	char *arena; /* entries, then their paths */
 	size_t used_bytes;
 };
@@ -62,6 +79,10 @@ enum cell_fd {
 	CELL_FD_TMP_AGENT, /* a detached mount of its /tmp for the agent context */
 	CELL_FD_TMP_SPARE, /* another one, for the next cell of this session */
 	CELL_FD_DOOR, /* listens for calls of tools: wire/door.h */
+	CELL_FD_MASKS, /* O_PATH: the directory with what is mounted over hidden names */
+	CELL_FD_USERNS, /* its namespaces, for its helper to enter */
+	CELL_FD_MNTNS,
+	CELL_FD_UNLINKS, /* seccomp notifications of its commands' deletions; may be missing */
 	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
 	CELL_FD_TCP6,
 	CELL_FD_UDP4,
@@ -95,6 +116,7 @@ struct cell_request {
 	struct mount_plan *mounts;
 	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 
@@ -104,6 +126,7 @@ struct cell {
 	int jobs; /* SOCK_SEQPACKET, struct job_head to the cell */
 	int fds[CELL_FD_COUNT]; /* -1: not there */
 	size_t n_localhost;
+	char note[ERR_TEXT_BYTES]; /* what the user should hear of its making; "": nothing */
 	const struct mount_plan *mounts; /* that it waits for between its two halves */
 };
 
@@ -126,6 +149,7 @@ struct agent_request {
 enum agent_msg_type {
 	AGENT_MSG_ERROR = 1, /* text */
 	AGENT_MSG_LISTENER, /* a descriptor comes along: the seccomp notifications */
+	AGENT_MSG_VIEW, /* descriptors: enum helper_fd */
 	AGENT_MSG_STOPPED, /* value: signal */
 	AGENT_MSG_EXIT, /* value: wait status */
 };
@@ -170,12 +194,38 @@ struct source_shapes {
 	struct shape slots[KEEPMSG_SLOT_COUNT]; /* bytes 0: not known before it is fetched */
 };
 
+/* ---- the helper of a view: see helper/helper.h ---- */
+
+struct watch;
+
+/* What a view's first process hands out before it loses its powers; the helper enters with it. */
+enum helper_fd { HELPER_FD_ROOT, HELPER_FD_MASKS, HELPER_FD_USERNS, HELPER_FD_MNTNS, HELPER_FD_COUNT };
+/* Behind them for a cell, if it is there: CELL_FD_UNLINKS. */
+#define HELPER_FDS_MAX (HELPER_FD_COUNT + 1)
+
+struct helper_request {
+	const struct run_plan *plan;
+	const struct mount_plan *mounts;
+	struct watch *watch; /* filled by the walk; NULL: a view that is told what to mask */
+};
+
+struct helper {
+	pid_t pid; /* 0: none */
+	int sock; /* SOCK_SEQPACKET, wire/helpmsg.h; -1 */
+};
+
 struct role_starters {
 	int (*init_mounts)(struct mount_plan *mounts, struct err *err);
 	int (*plan_mounts)(const struct run_plan *plan, struct mount_plan *mounts, struct err *err);
 	int (*begin_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
+	void (*go_on_cell)(struct cell *cell);
 	int (*finish_cell)(struct cell *cell, struct err *err);
 	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
+	int (*begin_watch)(const struct run_plan *plan, struct walk_watcher *watcher,
+		struct watch **ret, struct err *err);
+	bool (*is_watch_idle)(const struct watch *watch);
+	void (*end_watch)(struct watch *watch);
+	int (*start_helper)(const struct helper_request *request, struct helper *ret, struct err *err);
 	int (*check_sources)(
 		const struct run_plan *plan, struct source_shapes *shapes, struct err *err);
 	int (*begin_source)(

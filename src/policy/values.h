@@ -13,6 +13,7 @@ keys_check values_name; /* profile, rule and tool names; info may be NULL */
 keys_check values_profile; /* a profile's name, or inject/NAME of a preset; info may be NULL */
 keys_check values_word; /* one of info->words */
 keys_check values_path; /* a path pattern, or a name rule where info allows it */
+keys_check values_redact; /* a path whose format is known, see policy/redactform.h */
 keys_check values_audit_path;
 keys_check values_env_glob;
 keys_check values_env_set; /* NAME=VALUE; one pair of double quotes around VALUE is taken off */

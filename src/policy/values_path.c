@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "policy/pathmatch.h"
+#include "policy/redactform.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -115,6 +116,22 @@ int values_path(const struct keys_info *info, const struct keys_places *places, 
 		return err_set(err, 0, "a path of %zu bytes; %d is the most", out->len - start,
 			PATH_MAX - 1);
 	return check_breadth(info, places, out->data + start, err);
+}
+
+int values_redact(const struct keys_info *info, const struct keys_places *places, const char *text,
+	struct buf *out, struct err *err)
+{
+	size_t start = out->len;
+	char shown[SHOWN_BYTES];
+	int r = values_path(info, places, text, out, err);
+
+	if (r < 0 || out->failed)
+		return r;
+	if (strpbrk(out->data + start, "*?") != NULL ||
+		redactform_of(out->data + start) == REDACTFORM_NONE)
+		return err_set(err, 0, "'%s' is no file whose format is known; there are: %s",
+			show(text, shown), redactform_names);
+	return 0;
 }
 
 int values_audit_path(const struct keys_info *info, const struct keys_places *places,

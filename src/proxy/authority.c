@@ -218,7 +218,8 @@ int authority_main(int argc, char **argv)
 	struct err err = { 0 };
 	int r;
 
-	/* In a session without places others of the user's processes may look; lockdown.c insists. */
+	/* In a session without places others of the user's processes may look; lockdown.c insists.
+	 */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	log_init("authority", LOG_WARN);
 	r = argc == 3 ? run(&a, argv[2], &err)

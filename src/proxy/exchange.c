@@ -148,8 +148,8 @@ static void busy_keeper(struct exchange *x)
 {
 	char reason[KEEPMSG_REASON_MAX];
 
-	(void)snprintf(reason, sizeof(reason), "too many connections wait for the keeper of rule %.90s",
-		rules_name(x->rule));
+	(void)snprintf(reason, sizeof(reason),
+		"too many connections wait for the keeper of rule %.90s", rules_name(x->rule));
 	fail_later(x, 503, reason);
 }
 

@@ -51,7 +51,7 @@ static void drop_in(struct front1 *f, size_t n)
 /* What came goes behind what is there. False: nothing came. */
 static bool fill(struct front1 *f)
 {
-	char bytes[FRONT1_READ_BYTES];
+	static char bytes[FRONT1_READ_BYTES]; /* not on the stack, where it would be zeroed each time */
 	ssize_t n;
 
 	if (f->is_eof || f->in.len + sizeof(bytes) > FRONT1_IN_MAX)

@@ -232,6 +232,17 @@ static bool is_credential(const struct rules_rule *rule, struct keepmsg_text par
 	return !signs(rule) && is_listed(name, query_signatures, ARRAY_LEN(query_signatures));
 }
 
+/* Rack, Laravel and Symfony run a POST with `_method=DELETE` as DELETE, also from the query. */
+static bool is_method(const struct rules_rule *rule, struct keepmsg_text param)
+{
+	char decoded[32];
+	struct keepmsg_text name = decoded_name(param, decoded, sizeof(decoded));
+	size_t n;
+
+	(void)rules_list(rule, RULES_METHOD, &n);
+	return n > 0 && name.n == strlen("_method") && memcmp(name.at, "_method", name.n) == 0;
+}
+
 static const char *check_query(struct judge_result *r)
 {
 	struct keepmsg_text query = r->head.query;
@@ -246,6 +257,10 @@ static const char *check_query(struct judge_result *r)
 		if (is_credential(r->rule, param)) {
 			r->status = 403;
 			return "the query says who one is, but that is the rule's to say";
+		}
+		if (is_method(r->rule, param)) {
+			r->status = 403;
+			return "the query asks for another method than the request";
 		}
 		param.n += param.n < query.n;
 		query.at += param.n;

@@ -254,7 +254,8 @@ int proxy_main(int argc, char **argv)
 	struct counts counts = { .rules = "0" };
 	int r;
 
-	/* In a session without places others of the user's processes may look; lockdown.c insists. */
+	/* In a session without places others of the user's processes may look; lockdown.c insists.
+	 */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	log_init("proxy", LOG_WARN);
 	if (argc >= 3)

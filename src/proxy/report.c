@@ -56,22 +56,28 @@ static bool send_one(int sock, const struct proxymsg *msg)
 	return n >= 0 || (errno != EAGAIN && errno != ENOBUFS);
 }
 
+/* The audit has to say that it is not whole. */
+static void tell_dropped(struct report *report)
+{
+	struct proxymsg msg = { .type = PROXYMSG_LOST, .bytes_out = report->n_dropped };
+
+	if (report->n_dropped > 0 && send_one(report->sock, &msg))
+		report->n_dropped = 0;
+}
+
 static void flush(struct report *report)
 {
 	while (report->n > 0 && send_one(report->sock, &report->queue[report->first])) {
 		report->first = (report->first + 1) % QUEUE_MAX;
 		report->n--;
 	}
-	if (report->n > 0) {
-		(void)event_add(report->writable, NULL);
-		return;
+	if (report->n == 0) {
+		/* From the front again: the rest of the ring stays untouched memory. */
+		report->first = 0;
+		tell_dropped(report);
 	}
-	/* From the front again: the rest of the ring stays untouched memory. */
-	report->first = 0;
-	if (report->n_dropped > 0)
-		log_warn(
-			"%llu lines of the audit were lost", (unsigned long long)report->n_dropped);
-	report->n_dropped = 0;
+	if (report->n > 0 || report->n_dropped > 0)
+		(void)event_add(report->writable, NULL);
 }
 
 static void on_due(evutil_socket_t sock, short what, void *arg)
@@ -162,7 +168,7 @@ void report_send(struct report *report, const struct proxymsg *msg)
 		return;
 	}
 	flush(report);
-	if (report->n > 0 || !send_one(report->sock, msg)) {
+	if (report->n > 0 || report->n_dropped > 0 || !send_one(report->sock, msg)) {
 		put_in_queue(report, msg);
 		(void)event_add(report->writable, NULL);
 	} else if (msg->type == PROXYMSG_DENIED) {

@@ -146,7 +146,7 @@ int attend_start(struct warden *w, struct err *err)
 		(void)err_set(err, errno, "%s", w->plan->argv[0]);
 		return warden_not_started(w, err);
 	}
-	if (send_command(w, path, &attend, err) < 0)
+	if (masks_wait(w, masks_barrier(w), err) < 0 || send_command(w, path, &attend, err) < 0)
 		return -err->code;
 	w->attend = &attend;
 	return 0;

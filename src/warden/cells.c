@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -65,6 +66,7 @@ static int begin_cell(struct warden *w, struct err *err)
 	struct cell_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
 		.home_link = home_link(w->plan),
+		.caches = w->caches,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -80,12 +82,17 @@ static int begin_cell(struct warden *w, struct err *err)
 
 static int finish_cell(struct warden *w, struct err *err)
 {
+	char path[64];
 	int flags;
 
 	if (w->start->finish_cell(&w->cell, err) < 0) {
 		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 		return -err->code;
 	}
+	if (w->cell.note[0] != '\0')
+		log_warn("%s", w->cell.note);
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", w->cell.pid);
+	w->cell_life = open(path, O_RDONLY | O_CLOEXEC);
 	cleanup_close(&w->tmp_spare);
 	w->tmp_spare = take_fd(&w->cell.fds[CELL_FD_TMP_SPARE]);
 	/* A full queue must not stop the warden: job.c keeps jobs for later. */
@@ -105,10 +112,12 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
+	masks_stop(w);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
 	cleanup_close(&w->cell.jobs);
+	cleanup_close(&w->cell_life);
 	(void)waitpid(w->cell.pid, &status, 0);
 	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 	job_flush(w);
@@ -134,25 +143,39 @@ static bool is_gone(const struct warden *w)
 {
 	struct pollfd ctl = { .fd = w->cell.ctl, .events = POLLRDHUP };
 
+	char size[2] = "";
+
 	/*
 	 * The hang-up shows at once; an end of file would stand behind what was sent before. But a task
-	 * that ends lets go of its mounts before its sockets (exit_task_work() comes last): a root
-	 * without its /proc has no mounts any more.
+	 * that ends lets go of its memory before its sockets (exit_task_work() comes last): its size is 0
+	 * then, and when it has been waited for it cannot be asked.
 	 */
-	return poll(&ctl, 1, 0) > 0 ||
-		faccessat(w->cell.fds[CELL_FD_ROOT], "proc/version", F_OK, 0) < 0;
+	return poll(&ctl, 1, 0) > 0 || (w->cell_life >= 0 &&
+		(pread(w->cell_life, size, sizeof(size), 0) < (ssize_t)sizeof(size) ||
+			memcmp(size, "0 ", 2) == 0));
 }
 
 static int plan_and_finish(struct warden *w, struct err *err)
 {
 	/* The authority has worked all the while, beside us and the cell, which makes its network. */
-	if (w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
+	if (masks_begin(w, err) < 0 || w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;
 	}
-	if (finish_cell(w, err) < 0)
+	w->start->go_on_cell(&w->cell);
+	if (masks_start(w, err) < 0) {
+		cells_close(w);
 		return -err->code;
+	}
+	if (finish_cell(w, err) < 0) {
+		masks_stop(w);
+		return -err->code;
+	}
+	if (masks_enter(w, err) < 0) {
+		cells_close(w);
+		return -err->code;
+	}
 	record_masks(w);
 	return 0;
 }

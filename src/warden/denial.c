@@ -33,6 +33,22 @@
 /* Rationale: the first packet starts the proxy, which takes longer than a command that gives up. */
 #define JUST_ENDED_MS 1000
 
+/* Rationale: what connects at once is a handful of processes; others are found by the walk. */
+#define OWNERS_MAX 8
+
+/*
+ * A process that had a connection, and the descriptor of it: the next one of a program that opens one
+ * after the other is found there. The directory is the process's, not its number's.
+ */
+struct owner {
+	int fds; /* /proc/PID/fd */
+	pid_t pid, command; /* command as the cell sees it */
+	char name[16];
+};
+
+static struct owner owners[OWNERS_MAX];
+static size_t n_owners, next_owner;
+
 /* What is looked for below the cell's first process: the owner of a socket, or a command's own. */
 struct walk {
 	unsigned long inode; /* 0: looked for is cell_pid */
@@ -83,29 +99,6 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
 	return found.idiag_inode;
 }
 
-static bool has_socket(pid_t pid, unsigned long inode)
-{
-	char path[64], want[64], link[64];
-	DIR *d;
-	struct dirent *e;
-	bool found = false;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	(void)snprintf(want, sizeof(want), "socket:[%lu]", inode);
-	d = opendir(path);
-	while (d != NULL && !found && (e = readdir(d)) != NULL) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
-
-		if (n > 0) {
-			link[n] = '\0';
-			found = strcmp(link, want) == 0;
-		}
-	}
-	if (d != NULL)
-		closedir(d);
-	return found;
-}
-
 /* The number a process has in the innermost namespace (NSpid of proc(5)). */
 static pid_t inner_pid(pid_t pid)
 {
@@ -123,10 +116,62 @@ static pid_t inner_pid(pid_t pid)
 	return inner;
 }
 
+static bool is_socket(int fds, const char *name, unsigned long inode)
+{
+	char want[64], link[64];
+	ssize_t n = readlinkat(fds, name, link, sizeof(link));
+	int want_n = snprintf(want, sizeof(want), "socket:[%lu]", inode);
+
+	return n > 0 && n == want_n && memcmp(link, want, (size_t)n) == 0;
+}
+
+/* Keeps a process in place of the one that was kept for longest. */
+static void remember(int fds, const char *name, pid_t pid, pid_t command)
+{
+	struct owner *o = &owners[next_owner];
+
+	if (n_owners == OWNERS_MAX)
+		cleanup_close(&o->fds);
+	else
+		n_owners++;
+	*o = (struct owner){ .fds = fcntl(fds, F_DUPFD_CLOEXEC, 0),
+		.pid = pid,
+		.command = command };
+	(void)snprintf(o->name, sizeof(o->name), "%.15s", name);
+	next_owner = (next_owner + 1) % OWNERS_MAX;
+}
+
+static const struct owner *recall(unsigned long inode)
+{
+	for (size_t i = 0; i < n_owners; i++)
+		if (owners[i].fds >= 0 && is_socket(owners[i].fds, owners[i].name, inode))
+			return &owners[i];
+	return NULL;
+}
+
+static bool has_socket(const struct walk *walk, pid_t pid)
+{
+	char path[64];
+	DIR *d;
+	struct dirent *e;
+	bool found = false;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	while (d != NULL && !found && (e = readdir(d)) != NULL) {
+		found = is_socket(dirfd(d), e->d_name, walk->inode);
+		if (found)
+			remember(dirfd(d), e->d_name, pid, inner_pid(walk->command));
+	}
+	if (d != NULL)
+		closedir(d);
+	return found;
+}
+
 static bool is_wanted(const struct walk *walk, pid_t pid, unsigned depth)
 {
 	if (walk->inode != 0)
-		return has_socket(pid, walk->inode);
+		return has_socket(walk, pid);
 	return depth == 1 && inner_pid(pid) == walk->cell_pid;
 }
 
@@ -160,10 +205,8 @@ static void walk_children(struct walk *walk, pid_t pid, unsigned depth)
 }
 
 /* An orphan of a command that has ended belongs to none any more. */
-static const struct command *command_of(const struct warden *w, pid_t pid)
+static const struct command *command_of(const struct warden *w, pid_t inner)
 {
-	pid_t inner = inner_pid(pid);
-
 	for (size_t i = 0; inner > 0 && i < COMMANDS_MAX; i++)
 		if (w->commands[i].cell_pid == inner)
 			return &w->commands[i];
@@ -213,12 +256,18 @@ static const struct command *newest_command(const struct warden *w, bool *ret_ot
 static bool find_owner(const struct warden *w, const struct proxymsg *msg, struct suspect *ret)
 {
 	struct walk walk = { .budget = WALK_MAX, .inode = find_inode(w, msg) };
+	const struct owner *owner;
 
-	if (walk.inode != 0)
-		walk_children(&walk, w->cell.pid, 0);
-	if (walk.found == 0)
+	if (walk.inode == 0)
 		return false;
-	*ret = (struct suspect){ .command = command_of(w, walk.command), .pid = walk.found };
+	owner = recall(walk.inode);
+	if (owner == NULL) {
+		walk_children(&walk, w->cell.pid, 0);
+		owner = walk.found != 0 ? recall(walk.inode) : NULL;
+	}
+	if (owner == NULL)
+		return false;
+	*ret = (struct suspect){ .command = command_of(w, owner->command), .pid = owner->pid };
 	return true;
 }
 

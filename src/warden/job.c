@@ -276,8 +276,9 @@ static void queued_done(struct queued_job *q)
 	free(q);
 }
 
-static int keep_for_later(struct warden *w, const struct job_head *head, struct buf *body, int sock,
-	int stdio[3])
+/* Takes sock and stdio of q, which lies on the caller's stack, and the body. */
+static int keep_for_later(struct warden *w, const struct job_head *head, struct buf *body,
+	struct queued_job *from)
 {
 	struct queued_job *q = calloc(1, sizeof(*q));
 
@@ -293,9 +294,10 @@ static int keep_for_later(struct warden *w, const struct job_head *head, struct 
 	*q->head = *head;
 	q->body = take_ptr(&body->data);
 	*body = (struct buf){ 0 };
-	q->sock = sock;
+	q->barrier = from->barrier;
+	q->sock = take_fd(&from->sock);
 	for (unsigned i = 0; i < 3; i++)
-		q->stdio[i] = take_fd(&stdio[i]);
+		q->stdio[i] = take_fd(&from->stdio[i]);
 	*w->queue_end = q;
 	w->queue_end = &q->next;
 	w->n_queued++;
@@ -305,15 +307,18 @@ static int keep_for_later(struct warden *w, const struct job_head *head, struct 
 int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
 	int stdio[3], struct err *err)
 {
-	AUTO_CLOSE int owned = sock;
+	struct queued_job job = { .sock = sock,
+		.stdio = { stdio[0], stdio[1], stdio[2] },
+		.barrier = masks_barrier(w) };
 	int r = -EAGAIN;
 
-	if (w->queue == NULL)
-		r = job_send(w->cell.jobs, head, body->data, owned, stdio, err);
-	if (r == -EAGAIN && keep_for_later(w, head, body, owned, stdio) == 0) {
-		(void)take_fd(&owned);
+	if (w->queue == NULL && masks_is_done(w, job.barrier))
+		r = job_send(w->cell.jobs, head, body->data, sock, stdio, err);
+	if (r == -EAGAIN && keep_for_later(w, head, body, &job) == 0) {
+		stdio[0] = stdio[1] = stdio[2] = -1;
 		return 0;
 	}
+	(void)close(sock);
 	return r < 0 ? err_prefix(err, "command %u", head->id) : 0;
 }
 
@@ -321,7 +326,7 @@ void job_flush(struct warden *w)
 {
 	struct err err;
 
-	while (w->queue != NULL) {
+	while (w->queue != NULL && masks_is_done(w, w->queue->barrier)) {
 		struct queued_job *q = w->queue;
 		int r = w->cell.pid > 0 ? job_send(w->cell.jobs, q->head, q->body, q->sock, q->stdio,
 						  &err)
@@ -333,5 +338,6 @@ void job_flush(struct warden *w)
 		w->n_queued--;
 		queued_done(q);
 	}
-	w->queue_end = &w->queue;
+	if (w->queue == NULL)
+		w->queue_end = &w->queue;
 }

@@ -29,8 +29,8 @@ struct keeper {
 	uint32_t wanted, fetched; /* bits of slots */
 	unsigned n_failures;      /* in a row */
 	int64_t not_before_ms;
-	int timer;           /* of the ttl while it runs, or -1 */
-	uint32_t serial;     /* of the one that runs; those before it have expired and may still live */
+	int timer;       /* of the ttl while it runs, or -1 */
+	uint32_t serial; /* of the one that runs; those before it have expired and may still live */
 	unsigned long ttl_s;             /* 0: none */
 	char reason[KEEPMSG_REASON_MAX]; /* of the last failure */
 };

@@ -166,6 +166,20 @@ static int init_keeper(struct keeperctl *k, struct keeper *keeper, struct err *e
 	return keeper_watch(k, keeper->ours, keeper_event(k, keeper, KEEPER_EVENT_SOCKET));
 }
 
+/* Its length alone is known here, and only of what was there at the start. */
+static void warn_short(const struct warden *w, const struct rules_rule *rule,
+	const struct source_shapes *shapes)
+{
+	size_t bytes = shapes->slots[KEEPMSG_SLOT_SECRET].bytes;
+
+	if (w->plan->quiet || bytes == 0 || bytes >= KEEPMSG_REDACT_MIN ||
+		rules_says(rule, RULES_REDACT, "no"))
+		return;
+	log_warn("[inject %s]: the secret has fewer than %u bytes: a host that sends it back shows it "
+		 "to commands",
+		rules_name(rule), KEEPMSG_REDACT_MIN);
+}
+
 int keeperctl_init(struct warden *w, struct keeperctl **ret, struct err *err)
 {
 	size_t n;
@@ -192,6 +206,7 @@ int keeperctl_init(struct warden *w, struct keeperctl **ret, struct err *err)
 		return -err->code;
 	for (; k->n < n; k->n++) {
 		k->keepers[k->n].rule = rules[k->n];
+		warn_short(w, rules[k->n], &k->shapes[k->n]);
 		if (init_keeper(k, &k->keepers[k->n], err) < 0)
 			return -err->code;
 	}

@@ -130,16 +130,32 @@ static void record_request(struct warden *w, const struct proxymsg *msg)
 	(void)audit_end(&r);
 }
 
+/* Who floods the audit cannot make it silent about that. */
+static void record_lost(struct warden *w, const struct proxymsg *msg)
+{
+	struct audit_record r;
+
+	audit_begin(&w->audit, &r, "lost");
+	audit_number(&r, "records", (int64_t)msg->bytes_out);
+	(void)audit_end(&r);
+	log_warn("%llu records of connections and requests were lost: they came too fast",
+		(unsigned long long)msg->bytes_out);
+}
+
 static void record(struct warden *w, const struct proxymsg *msg)
 {
 	static const char *const via[PROXYMSG_VIA_COUNT] = { "transparent", "connect", "absolute",
 		"socks", "localhost", "dns", "literal" };
 	static const char *const decision[PROXYMSG_TYPE_COUNT] = { NULL, "allow", "deny", "failed",
-		"closed", NULL };
+		"closed", NULL, NULL };
 	struct audit_record r;
 
 	if (msg->type == PROXYMSG_REQUEST) {
 		record_request(w, msg);
+		return;
+	}
+	if (msg->type == PROXYMSG_LOST) {
+		record_lost(w, msg);
 		return;
 	}
 	audit_begin(&w->audit, &r, msg->type == PROXYMSG_CLOSED ? "disconnect" : "connect");

@@ -6,6 +6,7 @@
 #include "warden/session.h"
 
 #include "warden/attend.h"
+#include "warden/caches.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
 #include "warden/netrole.h"
@@ -205,9 +206,10 @@ static void end_session(struct warden *w, int status)
 static void read_agent(struct warden *w)
 {
 	struct agent_msg msg;
-	int fd = -1;
+	struct err err = { 0 };
+	int fds[HELPER_FD_COUNT] = { -1, -1, -1, -1 };
 	size_t n_fds = 0;
-	ssize_t n = fdpass_recv(w->agent.ctl, &msg, sizeof(msg), &fd, 1, &n_fds);
+	ssize_t n = fdpass_recv(w->agent.ctl, &msg, sizeof(msg), fds, HELPER_FD_COUNT, &n_fds);
 
 	if (n != (ssize_t)sizeof(msg)) {
 		/* Its first process is gone without a word: killed, and all of it with it. */
@@ -217,13 +219,19 @@ static void read_agent(struct warden *w)
 	switch ((enum agent_msg_type)msg.type) {
 	case AGENT_MSG_LISTENER:
 		if (n_fds == 1 && w->listener < 0) {
-			w->listener = fd;
+			w->listener = fds[0];
 			/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
-			(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS_,
+			(void)ioctl(fds[0], SECCOMP_IOCTL_NOTIF_SET_FLAGS_,
 				SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP_);
 			w->agent.pid = find_agent(w->agent.init);
 			return;
 		}
+		break;
+	case AGENT_MSG_VIEW:
+		if (n_fds == HELPER_FD_COUNT && masks_enter_agent(w, fds, &err) == 0)
+			return;
+		log_error("%s", err.text);
+		end_session(w, EXIT_AGENTJAIL << 8);
 		break;
 	case AGENT_MSG_STOPPED:
 		if (w->agent.pid > 0)
@@ -241,7 +249,8 @@ static void read_agent(struct warden *w)
 				<< 8);
 		break;
 	}
-	cleanup_close(&fd);
+	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
+		cleanup_close(&fds[i]);
 }
 
 /*
@@ -275,7 +284,7 @@ static void read_signals(struct warden *w)
 /* ---- the loop ---- */
 
 enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
-	SLOT_DOOR, SLOT_NET };
+	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -299,11 +308,13 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 	fds[SLOT_LISTENER] = (struct pollfd){ .fd = w->listener, .events = POLLIN };
 	fds[SLOT_AGENT] = (struct pollfd){ .fd = w->agent.ctl, .events = POLLIN };
 	fds[SLOT_CELL] = (struct pollfd){ .fd = w->cell.ctl, .events = POLLIN };
-	fds[SLOT_JOBS] = (struct pollfd){ .fd = w->queue != NULL ? w->cell.jobs : -1,
+	fds[SLOT_JOBS] = (struct pollfd){ .fd = w->queue != NULL && masks_is_done(w, w->queue->barrier) ? w->cell.jobs : -1,
 		.events = POLLOUT };
 	fds[SLOT_PROXY] = (struct pollfd){ .fd = w->proxy.sock, .events = POLLIN };
 	fds[SLOT_KEEPERS] = (struct pollfd){ .fd = keeperctl_fd(w->keepers), .events = POLLIN };
 	fds[SLOT_DOOR] = (struct pollfd){ .fd = door_fd(w->door), .events = POLLIN };
+	fds[SLOT_MASKS] = (struct pollfd){ .fd = w->masks.cell.sock, .events = POLLIN };
+	fds[SLOT_MASKS_AGENT] = (struct pollfd){ .fd = w->masks.agent.sock, .events = POLLIN };
 	watch_network(w, fds + SLOT_NET);
 	if (w->toolrun != NULL)
 		return toolrun_pollfds(w->toolrun, fds + SLOT_NET + NET_SLOTS);
@@ -311,7 +322,7 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 		return attend_pollfds(w->attend, fds + SLOT_NET + NET_SLOTS);
 	for (unsigned i = 0; i < ATTEND_POLLFDS; i++)
 		fds[SLOT_NET + NET_SLOTS + i].fd = -1;
-	return -1;
+	return masks_timeout_ms(w);
 }
 
 static void dispatch(struct warden *w, const struct pollfd *fds)
@@ -323,6 +334,11 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 		cleanup_close(&w->listener); /* nobody is left under the filter */
 	if (fds[SLOT_CELL].revents != 0)
 		read_cell(w);
+	if (fds[SLOT_MASKS].revents != 0 && fds[SLOT_MASKS].fd == w->masks.cell.sock)
+		masks_read(w, false);
+	if (fds[SLOT_MASKS_AGENT].revents != 0)
+		masks_read(w, true);
+	masks_check_time(w);
 	if (fds[SLOT_JOBS].revents != 0)
 		job_flush(w);
 	if (fds[SLOT_AGENT].revents != 0)
@@ -408,6 +424,8 @@ static int prepare(struct warden *w, struct err *err)
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
+	if (caches_take(w, err) < 0)
+		return -err->code;
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
@@ -471,6 +489,7 @@ static void tear_down(struct warden *w)
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
 	cells_close(w);
+	masks_done(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
@@ -522,11 +541,15 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 
 	if (plan->mode == RUN_NONE)
 		return run_bare(plan, err);
+	/* Fresh memory is zero; a tool's run is forked from a session, and has that one's state. */
+	if (w.plan != NULL)
+		memset(&w, 0, sizeof(w));
 	w.plan = plan;
 	w.start = start;
-	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = -1;
-	w.listener = w.shim = w.signals = w.tmp_spare = w.login = -1;
+	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = w.cell_life = -1;
+	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
 	w.trust = (struct trust)TRUST_NONE;
+	w.masks = (struct masks)MASKS_NONE;
 	w.queue_end = &w.queue;
 	r = run(&w, err);
 	tear_down(&w);

@@ -95,7 +95,7 @@ static int make_command(struct warden *w, struct run *run, const struct doorcall
 
 	if (w->start->find_command(w->plan, line->value, &run->command, err) < 0)
 		return err_prefix(err, "[tool %s] command", tools_name(run->tool.tool));
-	for (; run->command.argv[n] != NULL && n < ARGS_MAX; n++)
+	for (; n < ARGS_MAX && run->command.argv[n] != NULL; n++)
 		run->argv[n] = run->command.argv[n];
 	for (size_t i = 1; call->argv[i] != NULL; i++) {
 		if (n == ARGS_MAX)

@@ -8,6 +8,7 @@
 #include "warden/environ.h"
 #include "warden/fakes.h"
 #include "warden/kept.h"
+#include "warden/masks.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
 #include "warden/toolrun.h"
@@ -48,6 +49,7 @@ struct queued_job {
 	char *body;
 	int sock;
 	int stdio[3];
+	uint32_t barrier; /* masks.h */
 };
 
 struct proxy {
@@ -66,11 +68,13 @@ struct warden {
 	struct program program;
 	struct kept kept;
 	struct cell cell;
+	int cell_life; /* its first process's statm (proc(5)), or -1 */
 	struct agent agent;
 	struct proxy proxy;
 	struct keeperctl *keepers; /* NULL: there is no rule */
 	struct fakes fakes;
 	struct trust trust;
+	struct masks masks;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
 	struct stat shim_stat;
@@ -78,6 +82,7 @@ struct warden {
 	bool first_exec_done;
 	int signals; /* signalfd */
 	sigset_t old_mask;
+	int caches, caches_lock; /* the project's kept caches and their lock; -1: none is kept */
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;
 	int login; /* --mode inject: memfd, what clients of the proxy must say; -1: none */

@@ -21,7 +21,7 @@ static char upper(char c)
 static int is_word(const char *word, const char *name, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (lower(word[i]) != name[i])
+		if (word[i] == '\0' || lower(word[i]) != name[i])
 			return 0;
 	return word[n] == '\0';
 }
@@ -29,7 +29,7 @@ static int is_word(const char *word, const char *name, size_t n)
 static void spell_word(char *name, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		if (strlen(words[i]) == n && is_word(words[i], name, n)) {
+		if (is_word(words[i], name, n)) {
 			memcpy(name, words[i], n);
 			return;
 		}

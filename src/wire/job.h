@@ -79,7 +79,7 @@ void job_done(struct job *job);
 /* ---- what the cell's first process and runners tell the warden, SOCK_SEQPACKET ---- */
 
 enum cell_msg_type {
-	CELL_MSG_READY = 1, /* descriptors: see cell_report */
+	CELL_MSG_READY = 1, /* descriptors: see report_ready(); text: a note for the user, or "" */
 	CELL_MSG_ERROR, /* text: the step that failed */
 	CELL_MSG_EXIT, /* id, value: wait status */
 	CELL_MSG_STARTED, /* id, value: pid as the cell sees it */

@@ -114,6 +114,9 @@ struct keepmsg_open {
  * or ECONNRESET, at the proxy's end for the rest of the session.
  */
 
+/* Rationale: shorter values stand in any text by chance; they are not taken out of responses. */
+#define KEEPMSG_REDACT_MIN 8u
+
 /* ---- warden and mother ---- */
 
 /* A rule's secrets: each comes through a pipe of its own. */

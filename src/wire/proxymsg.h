@@ -11,10 +11,12 @@
 
 enum proxymsg_type {
 	PROXYMSG_ALLOWED = 1, /* connected to the vetted address */
-	PROXYMSG_DENIED, /* by policy; the cell saw a reset */
-	PROXYMSG_FAILED, /* allowed, but the host could not be reached */
-	PROXYMSG_CLOSED, /* an allowed one has ended: byte counts */
-	PROXYMSG_REQUEST, /* a request to a host with rules was judged: method, path, status, rule */
+	PROXYMSG_DENIED,      /* by policy; the cell saw a reset */
+	PROXYMSG_FAILED,      /* allowed, but the host could not be reached */
+	PROXYMSG_CLOSED,      /* an allowed one has ended: byte counts */
+	PROXYMSG_REQUEST, /* a request to a host with rules was judged: method, path, status, rule
+			   */
+	PROXYMSG_LOST,    /* so many messages before this one could not be sent: bytes_out */
 	PROXYMSG_TYPE_COUNT
 };
 

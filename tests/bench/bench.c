@@ -5,6 +5,9 @@
  * usage: bench spawn N PROGRAM [ARG...]     N times the same, a line each
  *        bench rounds N FILE                FILE has a command a line; each once a round, in turn:
  *                                           lines "ROW NANOSECONDS", ROW counted from 0
+ *        bench window PATH                 reads PATH as fast as it can until PATH-end is there: lines
+ *                                           "FROM TO", each a time in which it could be read
+ *        bench unlink N                    N files of a new directory deleted: nanoseconds for one
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -12,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,12 +86,59 @@ static int rounds(int count, const char *path)
 	return 0;
 }
 
+static int window(const char *path)
+{
+	char end[4096];
+	int64_t from = 0;
+
+	snprintf(end, sizeof(end), "%s-end", path);
+	for (unsigned long i = 0; i % 1024 != 0 || access(end, F_OK) < 0; i++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		char byte;
+		int is_read = fd >= 0 && read(fd, &byte, 1) == 1;
+
+		if (fd >= 0)
+			close(fd);
+		if (is_read && from == 0)
+			from = now_ns();
+		if (!is_read && from != 0) {
+			printf("%lld %lld\n", (long long)from, (long long)now_ns());
+			from = 0;
+		}
+	}
+	return 0;
+}
+
+static int unlinks(int count)
+{
+	char name[64];
+	int64_t start;
+
+	if (mkdir("bench-unlink", 0755) < 0)
+		return 1;
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "bench-unlink/%d", i);
+		close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	}
+	start = now_ns();
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "bench-unlink/%d", i);
+		unlink(name);
+	}
+	printf("%lld\n", (long long)((now_ns() - start) / count));
+	return rmdir("bench-unlink") != 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 4 && strcmp(argv[1], "spawn") == 0)
 		return spawn((int)strtol(argv[2], NULL, 10), argv + 3);
 	if (argc == 4 && strcmp(argv[1], "rounds") == 0)
 		return rounds((int)strtol(argv[2], NULL, 10), argv[3]);
-	fprintf(stderr, "usage: bench spawn N PROGRAM... | bench rounds N FILE\n");
+	if (argc == 3 && strcmp(argv[1], "window") == 0)
+		return window(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "unlink") == 0)
+		return unlinks((int)strtol(argv[2], NULL, 10));
+	fprintf(stderr, "usage: bench spawn N PROGRAM... | rounds N FILE | window PATH | unlink N\n");
 	return 64;
 }

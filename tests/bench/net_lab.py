@@ -115,6 +115,7 @@ class Lab:
         write(f"{base}/nginx.conf", NGINX.format(base=base, cert=cert))
         self.start("nginx", ["nginx", "-c", f"{base}/nginx.conf", "-e", f"{base}/nginx.log", "-g", "daemon off;"])
         self.relay = self.start("relay", [f"{base}/home/project/relay", "9443", "443"])
+        self.start("asker", [f"{base}/home/project/relay", "9081", "8081", "api.test:443"])
         self.start_squid(ca)
         self.start("mitmdump", ["mitmdump", "-q", "--listen-host", "127.0.0.1", "--listen-port", "8081", "--set",
                                 f"confdir={base}/mitm", "--set", f"ssl_verify_upstream_trusted_ca={ca[0]}",
@@ -125,13 +126,14 @@ class Lab:
         self.wait_for_ports()
 
     def start(self, name, command):
-        """A server; None when it is not installed."""
+        """A server; None when it is not installed. In a session of its own, as the proxy is: they are scheduled
+        as one (sched(7), autogroup)."""
         if shutil.which(command[0]) is None:
             self.missing[name] = "not here"
             return None
         log = open(f"{self.base}/{name}.out", "wb")
         process = subprocess.Popen(command, cwd=self.base, env=self.env, stdin=subprocess.DEVNULL, stdout=log,
-                                   stderr=log)
+                                   stderr=log, start_new_session=True)
         self.running.append((name, process))
         return process
 
@@ -148,7 +150,7 @@ class Lab:
 
     def wait_for_ports(self):
         """A server whose port does not answer within 20 seconds is one that failed."""
-        ports = {"nginx": [443], "relay": [9443], "squid": [3128, 3129], "mitmdump": [8081]}
+        ports = {"nginx": [443], "relay": [9443], "asker": [9081], "squid": [3128, 3129], "mitmdump": [8081]}
         deadline = time.time() + 20
         for name, process in self.running:
             for port in ports[name]:

@@ -1,7 +1,8 @@
 /*
  * What the proxy is measured against: a relay that does nothing but splice(2), one thread, epoll.
  *
- * usage: relay PORT TARGET-PORT    both on 127.0.0.1
+ * usage: relay PORT TARGET-PORT [HOST:PORT]    both ports on 127.0.0.1; with HOST:PORT the target
+ * is a proxy that is asked for it by CONNECT first, for clients that cannot ask themselves
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +35,7 @@ struct pair {
 static int epoll;
 static struct sockaddr_in target;
 static struct pair *dead;
+static const char *asked; /* HOST:PORT, or NULL */
 
 static struct sockaddr_in local(const char *port)
 {
@@ -92,14 +95,33 @@ static void watch(struct side *s)
 	epoll_ctl(epoll, EPOLL_CTL_ADD, s->fd, &e);
 }
 
+/* Nobody else is served meanwhile: connections are few. */
+static void ask_proxy(int server)
+{
+	char text[1024];
+	size_t n = 0;
+	int len = snprintf(
+		text, sizeof(text), "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", asked, asked);
+
+	if (write(server, text, (size_t)len) != len)
+		return;
+	while (n < sizeof(text) && read(server, text + n, 1) == 1)
+		if (++n >= 4 && memcmp(text + n - 4, "\r\n\r\n", 4) == 0)
+			break;
+	(void)fcntl(server, F_SETFL, O_NONBLOCK);
+}
+
 static void start(int client)
 {
 	struct pair *p = calloc(1, sizeof(*p));
-	int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+	int mode = asked == NULL ? SOCK_NONBLOCK : 0, one = 1;
+	int server = socket(AF_INET, SOCK_STREAM | mode | SOCK_CLOEXEC, 0);
 
 	if (p == NULL || server < 0)
 		exit(1);
 	(void)connect(server, (struct sockaddr *)&target, sizeof(target));
+	if (asked != NULL)
+		ask_proxy(server);
 	for (int i = 0; i < 2; i++) {
 		p->side[i] = (struct side){ .pair = p, .fd = i == 0 ? client : server };
 		setsockopt(p->side[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -132,8 +154,9 @@ int main(int argc, char **argv)
 	struct epoll_event events[EVENTS], first = { .events = EPOLLIN };
 	struct sockaddr_in here;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 		return 2;
+	asked = argv[3];
 	here = local(argv[1]);
 	target = local(argv[2]);
 	epoll = epoll_create1(EPOLL_CLOEXEC);

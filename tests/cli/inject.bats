@@ -214,3 +214,17 @@ pause='touch go; while [ -e go ]; do sleep 0.05; done'
 	has there
 	has_not left
 }
+
+@test "tools that read their token from a file send a fake, and the server gets the real one" {
+	rules 'secret = env:API_TOKEN'
+	printf '[files]\nredact = ~/.netrc\nhide = !~/.netrc\n' >>"$config/agentjail.ini"
+	printf 'machine api.test login me password %s\n' "$canary" >"$HOME/.netrc"
+	printf '//api.test/:_authToken=%s\nregistry=https://api.test/\nupdate-notifier=false\n' "$canary" >"$HOME/.npmrc"
+	cell 'cat ~/.netrc ~/.npmrc; get api.test/with-netrc -n; curl -svn https://api.test/ 2>&1 | grep -i "> authorization"
+		command -v npm >/dev/null && npm ping' >"$root/out" 2>&1 || true
+	grep -qx "/with-netrc Bearer $canary" "$root/seen"
+	[ "$(grep -cF "$canary" "$root/out")" = 0 ]
+	grep -q 'machine api.test login me password ghp_' "$root/out"
+	grep -qi '> authorization: basic ' "$root/out" # it did send something
+	[ -z "$(command -v npm)" ] || grep -q "^/-/ping.* Bearer $canary" "$root/seen"
+}

@@ -239,3 +239,13 @@ refused() {
 	works "$agentjail" check "$config/agentjail.ini"
 	works "$agentjail" --explain run -- true
 }
+
+@test "a secret that is too short to be taken out of responses is a warning" {
+	rule 'secret = env:OTHER'
+	OTHER=1234567 jailed true 2>"$root/err"
+	grep -q '^agentjail: \[inject github\]: the secret has fewer than 8 bytes' "$root/err"
+	OTHER=12345678 works "$agentjail" run -- true
+	echo 'redact = no' >>"$config/agentjail.ini"
+	OTHER=1234567 jailed true 2>"$root/err"
+	run ! grep -q 'fewer than' "$root/err"
+}

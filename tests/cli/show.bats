@@ -51,6 +51,25 @@ assert any(i["key"] == "files.hide" and i["file"] == "(command line)" for i in p
 assert plan["project"] == sys.argv[1] and plan["agent"] is None' "$project" <<<"$output"
 }
 
+@test "what is shown and hidden here is told by path, with reason and line" {
+	mkdir -p "$HOME/.ssh" "$HOME/.npm" "$HOME/.cache/pip" "$HOME/.nvm" "$HOME/.unheard-of"
+	touch "$HOME/.npmrc" "$HOME/.gitignore"
+	works "$agentjail" show
+	for line in "hide .*/.ssh +hidden +.*default.ini:[0-9]+$" "cache .*/.npm +a copy that is kept .*default.ini:" \
+		"read .*/.nvm +the real file, read-only .*default.ini:" "redact .*/.npmrc +a read-only copy " \
+		"absent .*/home +HOME is closed" "write .*/home/project +the real file, writable"; do
+		grep -qE "^  ${line/ / +}" <<<"$output"
+	done
+	has_not .unheard-of
+	works "$agentjail" show --json
+	python3 -c 'import json, sys
+files = {f["path"]: f for f in json.load(sys.stdin)["files"]}
+assert files[sys.argv[1] + "/.ssh"]["kind"] == "hide" and files[sys.argv[1] + "/.ssh"]["key"] == "files.hide"
+assert sys.argv[1] + "/.rustup" not in files' "$HOME" <<<"$output"
+	works "$agentjail" -q --explain --read ~/.unheard-of sh
+	grep -qE "^  read +$HOME/.unheard-of +.*command line" <<<"$output"
+}
+
 @test "control characters of a profile do not reach the terminal" {
 	mkdir $'esc\e[31m' && cd $'esc\e[31m'
 	works "$agentjail" show

@@ -182,6 +182,25 @@ needs() {
 "; fi
 }
 
+@test "browsers' policies name the certificate, beside the host's own files" {
+	[ -d /etc/opt ] || [ -d /etc/chromium ] || skip "no directory of policies here"
+	rules
+	works "$agentjail" run -- sh -c '
+		for f in /etc/opt/chrome/policies/managed /etc/chromium/policies/managed; do
+			[ ! -d "${f%/*/*}" ] || python3 -c "
+import json, sys
+kept = open(sys.argv[2]).read().split()
+print(json.load(open(sys.argv[1]))[\"CACertificates\"] == [\"\".join(kept[2:-2])])" \
+				"$f/agentjail.json" /run/agentjail-trust/session-ca.crt
+			(echo x >>"$f/agentjail.json") 2>/dev/null && echo written
+		done
+		ls -A /etc/opt /etc/chromium 2>/dev/null'
+	has True
+	has_not False
+	has_not written
+	for name in $(ls -A /etc/opt /etc/chromium 2>/dev/null | grep -v ^/); do has "$name"; done
+}
+
 @test "no key is in the cell" {
 	rules
 	works "$agentjail" run -- sh -c '

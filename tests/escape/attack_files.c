@@ -35,6 +35,38 @@ static enum verdict act_seen(char **arg)
 	return attack_result(-1);
 }
 
+/* Reads a file as fast as it can while its name is deleted: DIR/N/.env for N below the count. */
+static enum verdict act_delete_reading(char **arg)
+{
+	volatile long *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long count = attack_number(arg[1]), deleted = 0;
+	char path[PATH_MAX], buf[64];
+	pid_t pid;
+
+	if (shared == MAP_FAILED)
+		return attack_result(-1);
+	pid = fork();
+	for (long i = 0; pid == 0 && i < count;) {
+		i = shared[0];
+		snprintf(path, sizeof(path), "%s/%ld/.env", arg[0], i);
+		if (attack_slurp(path, buf, sizeof(buf)) > 0)
+			shared[1]++;
+	}
+	if (pid == 0)
+		_exit(0);
+	for (long i = 0; i < count; i++) {
+		shared[0] = i;
+		usleep(2000);
+		snprintf(path, sizeof(path), "%s/%ld/.env", arg[0], i);
+		deleted += unlink(path) == 0;
+	}
+	shared[0] = count;
+	waitpid(pid, NULL, 0);
+	if (deleted != count)
+		return attack_cannot("not deleted");
+	return shared[1] > 0 ? attack_got("read") : attack_none();
+}
+
 static enum verdict act_open_write(char **arg)
 {
 	int fd = open(arg[0], O_WRONLY | O_CLOEXEC | O_NOCTTY);
@@ -235,6 +267,7 @@ static enum verdict act_memfd(char **arg)
 const struct attack attack_files[] = {
 	{"read", "PATH", 1, act_read},
 	{"seen", "PATH", 1, act_seen},
+	{"delete-reading", "DIR COUNT", 2, act_delete_reading},
 	{"open-write", "PATH", 1, act_open_write},
 	{"create", "PATH", 1, act_create},
 	{"append", "PATH", 1, act_append},

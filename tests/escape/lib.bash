@@ -86,7 +86,8 @@ in_cell() {
 answer() {
 	local last
 	last=$(printf '%s' "$out" | tr -d '\r' | tail -n 1)
-	# what was injected into a terminal is echoed in front
+	# what was injected into a terminal is echoed in front, as is script(1)'s own end of file
+	last=${last#'^@'}
 	last=${last#x}
 	case $last in
 	OK*) echo OK ;;

@@ -637,6 +637,17 @@ def _(c):
     return c.get("/", method="hEAD")
 
 
+for number, query in enumerate(["_method=DELETE", "a=1&_method=put", "a;_method=x", "%5fmethod=DELETE"]):
+    def attack(c, query=query):
+        return c.get("/v1/x?" + query, host="scoped.test", method="POST")
+    case(f"C9-query-{number}", f"another method by the query: {query}", refused("403"))(attack)
+
+
+@case("C9-query-ok", "a rule without methods leaves _method alone", injected(1, b"ok 0"))
+def _(c):
+    return c.get("/x?_method=DELETE&method=y")
+
+
 @case("F4-unknown", "a coding that nobody knows", lambda result, seen: "the secret came back" if SECRET in
       result else None)
 def _(c):

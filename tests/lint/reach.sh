@@ -13,6 +13,9 @@ for file in $(find tests -type f ! -path 'tests/unit/*.c' ! -path '*/node_module
 	case $file in
 	tests/cli/*.bats | tests/lint/*.sh | tests/workflows/* | tests/fuzz/*.c | tests/fuzz/corpus/*) continue ;;
 	esac
+	case $file in
+	*.py) grep -rqE --include='*.py' "^(import|from) ${name%.py}( |\$)" "${file%/*}" && continue ;;
+	esac
 	grep -rqF --exclude="$name" -- "$name" tests Makefile .ci .github README.md ||
 		grep -qE "^(attack|storm)" <<-NAME || lost "$file"
 			$name

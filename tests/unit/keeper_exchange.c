@@ -233,9 +233,10 @@ static void ends(int door)
 	c = ready(door, "api.test");
 	send_get(&c, "/a", "");
 	(void)server_receive(&c, "\r\n\r\n");
-	server_send(&c, "HTTP/1.1 200 OK\r\n\r\nhalf");
+	/* A blank line: nothing of it could begin a value and be held back when the end comes. */
+	server_send(&c, "HTTP/1.1 200 OK\r\n\r\nhalf\n\n");
 	(void)shutdown(c.server, SHUT_WR);
-	tap_is(whole_answer(&c), "200 unknown\nhalf\nFAILED 502",
+	tap_is(whole_answer(&c), "200 unknown\nhalf\n\n\nFAILED 502",
 		"an end that TLS does not announce is none");
 	conn_close(&c);
 	c = ready(door, "api.test");

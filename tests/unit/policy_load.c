@@ -155,12 +155,11 @@ static const struct bad {
 	{ "[audit]\npath = ./log\n", "'./log' is no directory" },
 	{ "[locked]\nkey = files.hide\n", ":2: [locked] counts in the system's file only" },
 	/* known, checked, and not there yet */
-	{ "[tool x]\ncommand = date\n", ":2: [tool x] is not supported yet; take it out" },
+	{ "[tool x]\nask = yes\n", ":2: [tool] ask is not supported yet; take it out" },
 	{ "[inject github]\nsecret = ghp_123\n",
 		":2: [inject github] secret: a secret is named, not written" },
-	{ "[tool push]\nmatch = git push *\n", ":2: [tool push] is not supported yet" },
+	{ "[tool push]\nmatch = git push *\n", ":1: [tool push] gives nothing" },
 	{ "[files]\nhold = ./.git/config\n", ":2: [files] hold is not supported yet" },
-	{ "[files]\ncache = ~/.npm\n", ":2: [files] cache is not supported yet" },
 	{ "[files]\nhoney = yes\n", ":2: [files] honey = yes is not supported yet" },
 	{ "[sandbox]\nisolation = command\n",
 		":2: [sandbox] isolation = command is not supported yet" },
@@ -333,7 +332,7 @@ static void check_overrides(void)
 		{ "sandbox.home=opn", "(command line): [sandbox] home: 'opn' is not valid" },
 		{ "profile.inherit=a", "(command line): [profile] inherit is for files" },
 		{ "env.set=A=b\nc", "has a control character" },
-		{ "tool x.command=date", "(command line): [tool x] is not supported yet" },
+		{ "tool x.ask=yes", "(command line): [tool] ask is not supported yet" },
 		{ "files.read=", "(command line): [files] read has no entry" },
 	};
 	struct policy_request request = request_of(NULL);

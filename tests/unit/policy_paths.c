@@ -87,6 +87,9 @@ static const struct row rows[] = {
 	{ { "files.hide=./a", "files.write=./a/b" }, P "/a/c", POLICY_FILE_HIDE, PK_FILES_HIDE },
 	/* of equal ones the stricter */
 	{ { "files.write=./a", "files.read=./a" }, P "/a", POLICY_FILE_READ, PK_FILES_READ },
+	{ { "files.cache=./a", "files.write=./a" }, P "/a", POLICY_FILE_CACHE, PK_FILES_CACHE },
+	{ { "files.overlay=./a", "files.cache=./a" }, P "/a", POLICY_FILE_OVERLAY,
+		PK_FILES_OVERLAY },
 	{ { "files.overlay=./a", "files.write=./a" }, P "/a", POLICY_FILE_OVERLAY,
 		PK_FILES_OVERLAY },
 	{ { "files.hide=./a", "files.read=./a" }, P "/a", POLICY_FILE_HIDE, PK_FILES_HIDE },
@@ -159,7 +162,8 @@ static void check_row(const struct row *row)
 	struct policy *policy = NULL;
 	struct err err = { 0 };
 	bool may_read = row->kind != POLICY_FILE_ABSENT && row->kind != POLICY_FILE_HIDE;
-	bool may_write = row->kind == POLICY_FILE_WRITE || row->kind == POLICY_FILE_OVERLAY;
+	bool may_write = row->kind == POLICY_FILE_WRITE ||
+		row->kind == POLICY_FILE_CACHE || row->kind == POLICY_FILE_OVERLAY;
 
 	while (row->overrides[request.n_overrides] != NULL)
 		request.n_overrides++;

@@ -67,6 +67,8 @@ static void test_messages(int proxy)
 	records(proxy, &msg, "\"event\":\"connect\",\"decision\":\"allow\"", "a connection");
 	msg.type = PROXYMSG_CLOSED;
 	records(proxy, &msg, "\"event\":\"disconnect\",\"decision\":\"closed\"", "its end");
+	msg = (struct proxymsg){ .type = PROXYMSG_LOST, .bytes_out = 5 };
+	records(proxy, &msg, "\"event\":\"lost\",\"records\":5", "that some are missing");
 }
 
 static void test_lines(void)

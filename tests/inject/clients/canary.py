@@ -59,14 +59,13 @@ def scan_processes(processes, values):
     return bad, read, closed, names
 
 
-def play_memory(processes, values):
+def play_memory(processes, values, is_root):
     own, found = scan(os.getpid(), list(base.encodings())[:1])
     tap(found, "memory: control: a process that has a secret is found out", own)
     bad, read, closed, names = scan_processes(processes, values)
     figure(f"memory: {read >> 20} MiB read of {sorted(set(names))}, {closed} processes cannot be read")
     # Of an ordinary user's processes not even the user may read those that are not dumpable.
-    enough = len(names) >= 5 and closed == 0 if os.geteuid() == 0 and os.path.exists("/proc/1/ns/user") and \
-        os.readlink("/proc/1/ns/user") == os.readlink("/proc/self/ns/user") else len(names) + closed >= 5
+    enough = len(names) >= 5 and closed == 0 if is_root else len(names) + closed >= 5
     tap(enough and not bad, "memory, command line and environment of the session's processes: no secret", f"{bad} {names} {closed}")
 
 

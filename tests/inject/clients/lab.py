@@ -220,6 +220,12 @@ class Lab:
         return None
 
 
+def is_root():
+    """Of the machine, and not of a namespace."""
+    with open("/proc/self/uid_map") as f:
+        return os.geteuid() == 0 and f.read().split()[1] == "0"
+
+
 def wait_for(condition, seconds=10):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -59,7 +59,7 @@ class Clients:
         self.npm, self.pypi = services.Npm("https://registry.test", "cdn.test"), services.Pypi()
         self.cargo = services.Cargo("https://crates.test")
         bearer = f"Bearer {TOKEN}"
-        lab.services.update({n: services.needs("authorization", bearer, services.hello) for n in RULED})
+        lab.services.update({n: services.needs("authorization", bearer, services.page) for n in RULED})
         lab.services.update({n: services.hello for n in OPEN})
         lab.services.update({
             "git.test": services.git_behind(LOGIN, f"{lab.base}/repositories"),
@@ -99,7 +99,7 @@ class Clients:
             why = "the secret came back"
         return tap(why is None, title, f"{why}\n{out.decode(errors='replace')}\n{lab.server.seen()}")
 
-    def fetch(self, title, words, addresses=None, per=None, versions=None, env=None):
+    def fetch(self, title, words, addresses=None, per=None, versions=None, env=None, options=()):
         """A client that prints what it gets. per: one process an address."""
         addresses = addresses or ADDRESSES
         hosts = [a.split("/")[2] for a in addresses]
@@ -121,7 +121,7 @@ class Clients:
             heard = {r.sni for r in self.lab.server.seen()}
             return None if set(hosts) <= heard else f"bare: only {heard} heard anything"
 
-        self.pair(title, words, welcome, refused, env=env)
+        self.pair(title, words, welcome, refused, env=env, options=options)
 
     # ---- programs ----
 
@@ -143,6 +143,11 @@ class Clients:
             skip("python3 aiohttp", "not installed")
         self.fetch("node https", ["node", "fetch.mjs", "https"])
         self.fetch("node fetch", ["node", "fetch.mjs", "fetch"])
+        bun = f"{self.bin}/bun"
+        if os.path.exists(bun):
+            self.fetch("bun fetch", [bun, "fetch.mjs", "fetch"], options=["--read", bun])
+        else:
+            skip("bun", "not in the cache")
         self.fetch("node http2", ["node", "fetch.mjs", "http2"], [a for a in ADDRESSES if "2" in a or "two" in a
                                                                   or "one" in a and self.lab.program and False])
         for title, file, words in (("java: HttpClient and HttpsURLConnection", "Fetch.class",
@@ -257,8 +262,11 @@ class Clients:
             f.write('{"CACertificates": ["' + certificate + '"]}')
         subprocess.run(["mount", "--bind", f"{self.lab.origin}/chromium", "/etc/chromium"], check=True)
         flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir=./chromium-$$ --dump-dom"
-        return self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
-                          per=lambda a: f"{browser} {flags} {a} 2>err.txt")
+        self.fetch("chromium", None, [f"https://{n}/hello" for n in ("two.test", "open1.test")],
+                   per=lambda a: f"{browser} {flags} {a} 2>err.txt")
+        words = f"{browser} {flags} https://one.test/page 2>err.txt"
+        return self.pair("chromium: a page that fetches, and a WebSocket", ["sh", "-c", words], lambda out, _s: (
+            None if b"fetched: welcome to one.test" in out and b"echoed: from the page 4" in out else "no"))
 
     def play(self, wanted):
         parts = {"fetchers": self.play_fetchers, "issuer": self.play_issuer, "git": self.play_git,

@@ -299,6 +299,17 @@ class Presets:
         return self.both("anthropic and openai: their own libraries, plain and streamed", ["sh", "-c", script],
                          "anthropic plain-answer streamed-answer", "openai plain-answer streamed-answer")
 
+    def play_agent(self):
+        """An agent as it is, that a command starts in the cell: its login is the rule's."""
+        claude = f"{self.bin}/claude"
+        if not os.path.exists(claude):
+            return skip("anthropic: an agent in the cell", "not in the cache")
+        words = ("export ANTHROPIC_API_KEY=${ANTHROPIC_API_KEY-sk-ant-none} DISABLE_TELEMETRY=1 DISABLE_ERROR_REPORTING=1 "
+                 "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 CLAUDE_CODE_MAX_RETRIES=0; export HOME=$PWD/agent-home; "
+                 f"mkdir -p $HOME; timeout 60 {claude} -p hello </dev/null")
+        return self.pair("anthropic: an agent in the cell", ["sh", "-c", words], lambda out, _s: (
+            None if b"streamed-answer" in out else "no answer"), options=["--read", claude], timeout=90)
+
     def play_aws(self):
         if subprocess.run([SYSTEM_PYTHON, "-c", "import boto3"], capture_output=True).returncode != 0:
             return skip("aws: boto3", "not installed")
@@ -319,7 +330,7 @@ class Presets:
 
     def play(self, wanted):
         parts = {"github": self.play_github, "git-presets": self.play_git, "registries": self.play_registries,
-                 "models": self.play_models, "aws": self.play_aws}
+                 "models": self.play_models, "agent": self.play_agent, "aws": self.play_aws}
         for name, part in parts.items():
             if not wanted or name in wanted:
                 part()

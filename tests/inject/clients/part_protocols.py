@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import threading
 import time
 from concurrent import futures
 
@@ -107,63 +106,8 @@ def parameter(request, name):
     return next(p.partition("=")[2] for p in request.query.split("&") if p.startswith(name + "="))
 
 
-def frame(opcode, payload):
-    n = len(payload)
-    head = bytes([0x80 | opcode]) + (bytes([n]) if n < 126 else bytes([126]) + n.to_bytes(2, "big"))
-    return head + payload
-
-
-def echo_frames(count):
-    """Behind 101: sends back every binary message, and texts of its own."""
-    def serve(stream, held):
-        lock = threading.Lock()
-
-        def push():
-            for i in range(count):
-                with lock:
-                    stream.sendall(frame(1, f"push {i}".encode()))
-
-        threading.Thread(target=push, daemon=True).start()
-
-        def exactly(n):
-            nonlocal held
-            while len(held) < n:
-                more = stream.recv(65536)
-                if not more:
-                    raise OSError("end")
-                held += more
-            out, held = held[:n], held[n:]
-            return out
-
-        while True:
-            head = exactly(2)
-            n = head[1] & 0x7f
-            n = int.from_bytes(exactly(2), "big") if n == 126 else n
-            key = exactly(4)
-            payload = bytes(b ^ key[i % 4] for i, b in enumerate(exactly(n)))
-            with lock:
-                stream.sendall(frame(head[0] & 0xf, payload))
-            if head[0] & 0xf == 8:
-                return
-    return serve
-
-
-def websocket(request):
-    import base64
-    accept = base64.b64encode(hashlib.sha1(
-        (request.get("sec-websocket-key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-    return Response(101, b"", [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)],
-                    upgrade=echo_frames(int(parameter(request, "count"))))
-
-
-def slow(request):
-    time.sleep(0.5)
-    return services.hello(request)
-
-
 PATHS = {
-    "/ws": websocket,
-    "/slow": slow,
+    "/ws": services.websocket,
     "/events": lambda r: Response(200, events(int(parameter(r, "count"))), [("Content-Type", "text/event-stream")]),
     "/download": lambda r: Response(200, blocks(int(parameter(r, "mib")))),
     "/upload": lambda r: Response(200, f"{r.length} {r.hash.hexdigest()}".encode()),
@@ -249,6 +193,15 @@ class Processes:
         return [p for p in all_of if below[p][0] in all_of]
 
     @staticmethod
+    def started(pid):
+        """When, in ticks since the machine's start; numbers of processes begin anew some time."""
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                return int(f.read().rpartition(")")[2].split()[19])
+        except OSError:
+            return 0
+
+    @staticmethod
     def peak_kib(pid):
         try:
             with open(f"/proc/{pid}/status") as f:
@@ -260,7 +213,12 @@ class Processes:
 class Protocols:
     def __init__(self, lab, _bin):
         self.lab = lab
-        guarded = services.needs("authorization", BEARER, paths)
+        def slow(request):
+            """Answers when all are there."""
+            base.wait_for(lambda: lab.server.open_most >= 64)
+            return services.hello(request)
+
+        guarded = services.needs("authorization", BEARER, lambda r: slow(r) if r.path == "/slow" else paths(r))
         lab.services.update({n: guarded for n in [*NAMES, *MTLS_NAMES, *OTHER_CA_NAMES]})
         lab.services.update({n: starts_bearer(None) for n in ("command.test", "keyring.test", "file.test")})
         lab.services["pass.test"] = lambda r: guarded(r) if r.path.startswith("/api/") else services.hello(r)
@@ -365,6 +323,10 @@ class Protocols:
             for words in (("upload", n, mib), ("upload", n, mib, "chunked"), ("download", n, mib)):
                 out = self.check(f"{' '.join(str(w) for w in words)} MiB: equal", *words, has=("200 equal",))
                 figure(f"{' '.join(str(w) for w in words)} MiB: {out}")
+            out = self.check(f"HTTP/2 client, {n}: {mib} MiB there and back: equal", "curl_both", n, mib, has=("equal",),
+                             seen=lambda rs, n=n: None if {r.alpn for r in rs} == {"h2" if n in H2_NAMES else "HTTP/1.1"}
+                             else f"{ {r.alpn for r in rs} }")
+            figure(f"HTTP/2 client, {n}, {mib} MiB: {out}")
         if self.lab.program:
             peaks = {"proxy": [self.processes.peak_kib(p) for p in self.processes.role("@proxy")],
                      "keepers": [self.processes.peak_kib(p) for p in self.processes.keepers()]}
@@ -449,8 +411,9 @@ class Protocols:
         keepers = self.processes.keepers()
         if not keepers:
             return None
-        os.kill(max(keepers), signal.SIGSEGV)
-        base.wait_for(lambda: max(keepers) not in self.processes.keepers())
+        last = max(keepers, key=lambda p: (Processes.started(p), p))
+        os.kill(last, signal.SIGSEGV)
+        base.wait_for(lambda: last not in self.processes.keepers())
         return name
 
     def play(self, wanted):
@@ -466,7 +429,8 @@ class Protocols:
                 part()
         self.without.end()
         if self.jail and (not wanted or "canary" in wanted):
-            canary.play_memory(self.processes, [TOKEN, *(f"tok_{CORE}_{n}" for n in ("file", "ring", "0", "1"))])
+            canary.play_memory(self.processes, [TOKEN, *(f"tok_{CORE}_{n}" for n in ("file", "ring", "0", "1"))],
+                               base.is_root())
         if self.jail:
             self.said = self.jail.end()
             self.lab.outputs.append((["what was said"], self.said))

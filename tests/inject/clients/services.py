@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import threading
 
 from server import Response
 
@@ -30,6 +31,83 @@ def needs(field, value, service, refusal=(401, ())):
 
 def hello(request):
     return Response(200, f"welcome to {request.sni} by {request.alpn}\n".encode(), [("Content-Type", "text/plain")])
+
+
+# The document is loaded, and printed, when the picture has come: the server holds it until then.
+PAGE = b"""<body>loading<img src="/hold"><script>
+async function play() {
+	const got = await (await fetch('/hello')).text();
+	const ws = new WebSocket('wss://' + location.host + '/ws');
+	const echoed = await new Promise((done, fail) => {
+		const got = [];
+		ws.onopen = () => { for (let i = 0; i < 5; i++) ws.send('from the page ' + i); };
+		ws.onmessage = (m) => { got.push(m.data); if (got.length === 5) done(got[4]); };
+		ws.onerror = () => fail('no socket');
+	});
+	document.body.append('fetched: ' + got + ' echoed: ' + echoed);
+}
+play().catch((e) => document.body.append('failed ' + e)).then(() => fetch('/done'));
+</script>"""
+
+
+page_is_done = threading.Event()
+
+
+def page(request):
+    """A page whose script fetches, and talks over a WebSocket."""
+    if request.path == "/done":
+        page_is_done.set()
+    if request.path == "/hold":
+        page_is_done.wait(20)
+    if request.path == "/page":
+        page_is_done.clear()
+        return Response(200, PAGE, [("Content-Type", "text/html")])
+    if request.path == "/ws":
+        return websocket(request)
+    return hello(request)
+
+
+def frame(opcode, payload):
+    n = len(payload)
+    head = bytes([0x80 | opcode]) + (bytes([n]) if n < 126 else bytes([126]) + n.to_bytes(2, "big"))
+    return head + payload
+
+
+def echo_frames():
+    """Behind 101: sends back every message, and before each binary one a text of its own."""
+    def serve(stream, held):
+        pushed = 0
+
+        def exactly(n):
+            nonlocal held
+            while len(held) < n:
+                more = stream.recv(65536)
+                if not more:
+                    raise OSError("end")
+                held += more
+            out, held = held[:n], held[n:]
+            return out
+
+        while True:
+            head = exactly(2)
+            n = head[1] & 0x7f
+            n = int.from_bytes(exactly(2), "big") if n == 126 else n
+            key = exactly(4)
+            payload = bytes(b ^ key[i % 4] for i, b in enumerate(exactly(n)))
+            if head[0] & 0xf == 2:
+                stream.sendall(frame(1, f"push {pushed}".encode()))
+                pushed += 1
+            stream.sendall(frame(head[0] & 0xf, payload))
+            if head[0] & 0xf == 8:
+                return
+    return serve
+
+
+def websocket(request):
+    accept = base64.b64encode(hashlib.sha1(
+        (request.get("sec-websocket-key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+    return Response(101, b"", [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)],
+                    upgrade=echo_frames())
 
 
 def git_http(folder, is_writable=True):

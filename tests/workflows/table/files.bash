@@ -125,6 +125,7 @@ cat /tmp/agentjail-workflow-$USER
 rm /tmp/agentjail-workflow-$USER
 end
 
+differs stdout '^pip$' 'what package managers fetch is kept: the directories are there from the start'
 session 'a directory in HOME lasts from command to command' <<'end'
 mkdir -p ~/.cache/tool
 echo kept >~/.cache/tool/f

@@ -101,11 +101,12 @@ class Frames:
 
 
 def websocket(host, count):
-    """Messages of many sizes both ways at once: each of ours comes back, and as many of the server's own."""
+    """Messages of many sizes, twenty on the way at once: each comes back, and as many of the server's own.
+    One thread: two may not use one connection of TLS at once."""
     count = int(count)
     sock = tls(host)
     key = base64.b64encode(os.urandom(16)).decode()
-    sock.sendall((f"GET /ws?count={count} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    sock.sendall((f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{fields_text()}\r\n").encode())
     held = b""
     while b"\r\n\r\n" not in held:
@@ -120,14 +121,11 @@ def websocket(host, count):
     if accept not in head:
         return "wrong accept"
     sent = [os.urandom((i * 37) % 4000 + 1) for i in range(count)]
-
-    def send():
-        for message in sent:
-            sock.sendall(frame(2, message))
-
-    threading.Thread(target=send, daemon=True).start()
-    frames, echoes, pushed = Frames(sock, held), [], 0
+    frames, echoes, pushed, at = Frames(sock, held), [], 0, 0
     while len(echoes) < count or pushed < count:
+        while at < count and at < len(echoes) + 20:
+            sock.sendall(frame(2, sent[at]))
+            at += 1
         opcode, payload = frames.next()
         if opcode == 2:
             echoes.append(payload)
@@ -195,6 +193,32 @@ def download(host, mib):
         want.update(b)
     same = digest.digest() == want.digest() and n == int(mib) << 20
     return f"{r.status} {'equal' if same else 'different'} in {took:.2f} s, {int(mib) / took:.0f} MiB/s"
+
+
+def curl_both(host, mib):
+    """The same by a client of HTTP/2, there and back."""
+    import subprocess
+    mib, digest, begin = int(mib), hashlib.sha256(), time.monotonic()
+    up = subprocess.Popen(["curl", "-sS", "--http2", "-w", " %{http_code} %{http_version}", "-X", "POST", "-T", "-",
+                           f"https://{host}/upload"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for b in blocks(mib):
+            digest.update(b)
+            up.stdin.write(b)
+        up.stdin.close()
+    except BrokenPipeError:
+        pass  # refused
+    said = up.stdout.read().decode().split()
+    up.wait()
+    took = time.monotonic() - begin
+    down = subprocess.Popen(["curl", "-sS", "--http2", f"https://{host}/download?mib={mib}"], stdout=subprocess.PIPE)
+    got, begin = hashlib.sha256(), time.monotonic()
+    while piece := down.stdout.read(1 << 18):
+        got.update(piece)
+    down.wait()
+    same = said == [str(mib << 20), digest.hexdigest(), "200", "2"] and got.digest() == digest.digest()
+    return (f"{'equal' if same else 'different'} up {mib / took:.0f} MiB/s down "
+            f"{mib / (time.monotonic() - begin):.0f} MiB/s {said[-2:]}")
 
 
 def expect100(host):

@@ -191,6 +191,23 @@ for shown, stored in zip(open(sys.argv[1]), open(sys.argv[2])):
 	has "a rule matches"
 }
 
+@test "a denial in a run of a tool is found and names the tool's section" {
+	command -v curl >/dev/null || skip "no curl"
+	printf '[tool answer]\ncommand = /usr/bin/env curl -sS https://denied.test/\n' >"$config/agentjail.ini"
+	"$agentjail" run -- sh -c 'answer; true' >"$root/out" 2>"$root/err" </dev/null
+	id=$(sed -n 's/.*denied.test:443 denied.*see: agentjail why //p' "$root/err")
+	works "$agentjail" why "$id"
+	has "connect denied.test:443: denied"
+	has "[tool answer]
+             egress = denied.test"
+	works "$agentjail" log
+	[ "$(wc -l <<<"$output")" = 3 ]
+	sed -n '/\[tool/,/egress/s/^             //p' <("$agentjail" why "$id") >>"$config/agentjail.ini"
+	"$agentjail" run -- sh -c 'answer; true' >"$root/out" 2>"$root/err" </dev/null
+	works "$agentjail" log --denied
+	[ -z "$output" ]
+}
+
 @test "why explains commands, hosts and files, and names what there is not" {
 	run_one sh -c 'true "two words"'
 	echo x >.env

@@ -172,6 +172,9 @@ for shown, stored in zip(open(sys.argv[1]), open(sys.argv[2])):
 	has "now      allowed"
 	works "$agentjail" why denied.test
 	has "record   $id of session"
+	pid=$(sed -n 's/^  process  //p' <<<"$output")
+	works "$agentjail" why "$pid"
+	has "record   $id of session"
 }
 
 @test "a denied request is explained with the rule, and with method and path" {
@@ -289,6 +292,21 @@ assert s["pid"] == int(sys.argv[1]) and s["commands"] == 1 and s["state"] == "ru
 	wait "$session" || [ $? = 7 ]
 	wait "$follow"
 	grep -q "end  *status 7" "$root/follow"
+}
+
+@test "--follow ends with a session that was killed" {
+	"$agentjail" -q run -- sh -c 'touch here; sleep 60' >/dev/null 2>&1 </dev/null 3>&- &
+	session=$!
+	for _ in $(seq 100); do
+		[ ! -e here ] || break
+		sleep 0.1
+	done
+	timeout 30 "$agentjail" log last --follow >"$root/follow" 2>&1 3>&- &
+	follow=$!
+	sleep 0.3
+	kill -KILL "$session"
+	wait "$follow"
+	grep -q "exec  *cell" "$root/follow"
 }
 
 @test "where the profiles put the audit, there it is looked for" {

@@ -53,7 +53,7 @@ static ssize_t read_more(struct trail *t)
 	char chunk[65536];
 	ssize_t n;
 
-	if (t->at > 0) {
+	if (t->at > 0 && t->text.data != NULL) {
 		t->text.len -= t->at;
 		memmove(t->text.data, t->text.data + t->at, t->text.len);
 		t->at = 0;
@@ -166,8 +166,8 @@ static int check_line(struct trail *t, const char *line, size_t n, struct err *e
 
 int trail_verify(struct trail *t, unsigned *ret_n, struct err *err)
 {
-	const char *line;
-	size_t n;
+	const char *line = "";
+	size_t n = 0;
 	int r;
 
 	memset(t->prev, '0', sizeof(t->prev) - 1);

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define QUOTE_BYTES 256
+/* Rationale: a small terminal. */
+#define SCREEN_LINES 20
 
 enum trust_status { TRUST_DONE, TRUST_NOT };
 
@@ -89,6 +91,29 @@ static int review(const struct launch *launch, struct seen *s, struct err *err)
 	return r;
 }
 
+/* Numbered, with what loosens marked; or what loosens alone. */
+static void add_lines(const struct seen *s, bool all, struct buf *out)
+{
+	const char *at = s->text.data;
+
+	for (size_t line = 1; *at != '\0'; line++) {
+		size_t n = strcspn(at, "\n");
+		bool loosens = line < s->n_lines && s->loosens[line];
+		AUTO_FREE char *text = strndup(at, n);
+
+		at += n + (at[n] == '\n');
+		if (text == NULL) {
+			out->failed = true;
+			return;
+		}
+		if (!all && !loosens)
+			continue;
+		buf_addf(out, "%5zu %c ", line, loosens ? '+' : ' ');
+		listing_add_quoted(out, text);
+		buf_adds(out, "\n");
+	}
+}
+
 static void add_profile(const struct seen *s, struct buf *out)
 {
 	static const char *const states[] = {
@@ -96,25 +121,21 @@ static void add_profile(const struct seen *s, struct buf *out)
 		[TRUSTFILE_CHANGED] = "changed since it was trusted",
 		[TRUSTFILE_TRUSTED] = "trusted already",
 	};
-	const char *at = s->text.data;
 
 	listing_add_quoted(out, s->path);
 	buf_addf(out, ": %s\nSHA-256 %s\n\n", states[s->state], s->hash);
-	for (size_t line = 1; *at != '\0'; line++) {
-		size_t n = strcspn(at, "\n");
-		AUTO_FREE char *text = strndup(at, n);
+	add_lines(s, true, out);
+	buf_adds(out, "\n");
+}
 
-		if (text == NULL) {
-			out->failed = true;
-			return;
-		}
-		buf_addf(out, "%5zu %c ", line, line < s->n_lines && s->loosens[line] ? '+' : ' ');
-		listing_add_quoted(out, text);
-		buf_adds(out, "\n");
-		at += n + (at[n] == '\n');
-	}
-	buf_addf(out, "\n%zu line%s (+) loosen%s what commands may do, and count only when you trust it.\n",
-		s->n_loosens, s->n_loosens == 1 ? "" : "s", s->n_loosens == 1 ? "s" : "");
+/* Next to the question: a long file must not push what counts off the screen. */
+static void add_summary(const struct seen *s, struct buf *out)
+{
+	buf_addf(out, "%zu line%s (+) loosen%s what commands may do, and count%s only when you trust it%s\n",
+		s->n_loosens, s->n_loosens == 1 ? "" : "s", s->n_loosens == 1 ? "s" : "",
+		s->n_loosens == 1 ? "s" : "", s->n_lines > SCREEN_LINES ? ":" : ".");
+	if (s->n_lines > SCREEN_LINES)
+		add_lines(s, false, out);
 }
 
 /* 1: yes; 0: no; -errno with err. */
@@ -144,6 +165,7 @@ static int trust(const struct launch *launch, struct seen *s, struct err *err)
 		return TRUST_DONE;
 	add_profile(s, &out);
 	trustlist_add_hidden(launch, &out);
+	add_summary(s, &out);
 	r = listing_print(&out, err);
 	if (r < 0 || s->state == TRUSTFILE_TRUSTED)
 		return r;

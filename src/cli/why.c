@@ -180,6 +180,29 @@ static int add_answer(const struct launch *launch, const struct query *q, const 
 	return failed;
 }
 
+/* Not tried on a policy: which one the caller's session had is not in the run's audit. */
+static void add_tool_remedy(const struct whyrecord *w, struct buf *out)
+{
+	const struct record *r = &w->record;
+	const char *tool = record_text(&w->command, "tool"), *host = record_text(r, "host");
+	int64_t port = 0;
+
+	if (!record_says(r, "decision", "deny"))
+		return;
+	buf_adds(out, "  remedy   a run of a tool has the hosts and rules that its section names");
+	if (tool == NULL || host == NULL || record_text(r, "method") != NULL) {
+		buf_adds(out, "\n");
+		return;
+	}
+	buf_adds(out, ":\n             [tool ");
+	listing_add_quoted(out, tool);
+	buf_adds(out, "]\n             egress = ");
+	listing_add_quoted(out, host);
+	if (record_number(r, "port", &port) && port != 443 && port != 80)
+		buf_addf(out, ":%lld", (long long)port);
+	buf_adds(out, "\n  risk     what the tool's command can read it can send there\n");
+}
+
 static int explain_record(struct launch *launch, const struct whyrecord *w, struct buf *out,
 	struct err *err)
 {
@@ -194,8 +217,7 @@ static int explain_record(struct launch *launch, const struct whyrecord *w, stru
 		return 0;
 	}
 	if (strcmp(w->mode, "tool") == 0) {
-		buf_adds(out, "  remedy   this was in a run of a tool: its hosts are `egress` and its rules "
-			      "`inject` of its [tool NAME]\n");
+		add_tool_remedy(w, out);
 		return 0;
 	}
 	r = whyrecord_query(w, &q, err);

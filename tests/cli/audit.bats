@@ -172,6 +172,9 @@ for shown, stored in zip(open(sys.argv[1]), open(sys.argv[2])):
 	has "now      allowed"
 	works "$agentjail" why denied.test
 	has "record   $id of session"
+	pid=$(sed -n 's/^  process  //p' <<<"$output")
+	works "$agentjail" why "$pid"
+	has "record   $id of session"
 }
 
 @test "a denied request is explained with the rule, and with method and path" {
@@ -189,6 +192,23 @@ for shown, stored in zip(open(sys.argv[1]), open(sys.argv[2])):
 	has "--set 'inject api.method=POST'"
 	works "$agentjail" try --set 'inject api.method=POST' inject POST https://api.rule.test/ok/1
 	has "a rule matches"
+}
+
+@test "a denial in a run of a tool is found and names the tool's section" {
+	command -v curl >/dev/null || skip "no curl"
+	printf '[tool answer]\ncommand = /usr/bin/env curl -sS https://denied.test/\n' >"$config/agentjail.ini"
+	"$agentjail" run -- sh -c 'answer; true' >"$root/out" 2>"$root/err" </dev/null
+	id=$(sed -n 's/.*denied.test:443 denied.*see: agentjail why //p' "$root/err")
+	works "$agentjail" why "$id"
+	has "connect denied.test:443: denied"
+	has "[tool answer]
+             egress = denied.test"
+	works "$agentjail" log
+	[ "$(wc -l <<<"$output")" = 3 ]
+	sed -n '/\[tool/,/egress/s/^             //p' <("$agentjail" why "$id") >>"$config/agentjail.ini"
+	"$agentjail" run -- sh -c 'answer; true' >"$root/out" 2>"$root/err" </dev/null
+	works "$agentjail" log --denied
+	[ -z "$output" ]
 }
 
 @test "why explains commands, hosts and files, and names what there is not" {
@@ -272,6 +292,21 @@ assert s["pid"] == int(sys.argv[1]) and s["commands"] == 1 and s["state"] == "ru
 	wait "$session" || [ $? = 7 ]
 	wait "$follow"
 	grep -q "end  *status 7" "$root/follow"
+}
+
+@test "--follow ends with a session that was killed" {
+	"$agentjail" -q run -- sh -c 'touch here; sleep 60' >/dev/null 2>&1 </dev/null 3>&- &
+	session=$!
+	for _ in $(seq 100); do
+		[ ! -e here ] || break
+		sleep 0.1
+	done
+	timeout 30 "$agentjail" log last --follow >"$root/follow" 2>&1 3>&- &
+	follow=$!
+	sleep 0.3
+	kill -KILL "$session"
+	wait "$follow"
+	grep -q "exec  *cell" "$root/follow"
 }
 
 @test "where the profiles put the audit, there it is looked for" {

@@ -124,6 +124,16 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	grep -q "6 + allow = proj.test" "$root/out"
 }
 
+@test "a long file does not hide what it loosens from who is asked" {
+	seq -f '# %g' 500 >>.agentjail.ini
+	works "$agentjail" trust --yes
+	has "  506   # 500"
+	[ "$(tail -n 4 <<<"$output")" = "2 lines (+) loosen what commands may do, and count only when you trust it:
+    4 + write = ~/elsewhere
+    6 + allow = proj.test
+Trusted, until it changes; agentjail trust --forget takes it back." ]
+}
+
 @test "content that cannot be a profile is not trusted" {
 	printf '[files]\nwrit = ~/x\n' >.agentjail.ini
 	fails 125 "did you mean 'write'" "$agentjail" trust --yes

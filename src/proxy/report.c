@@ -171,7 +171,7 @@ void report_send(struct report *report, const struct proxymsg *msg)
 	if (report->n > 0 || report->n_dropped > 0 || !send_one(report->sock, msg)) {
 		put_in_queue(report, msg);
 		(void)event_add(report->writable, NULL);
-	} else if (msg->type == PROXYMSG_DENIED) {
+	} else if (proxymsg_is_denial(msg)) {
 		await_warden(report);
 	}
 }

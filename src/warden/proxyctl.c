@@ -210,8 +210,8 @@ void proxyctl_read(struct warden *w)
 			return;
 		}
 		record(w, &msg);
-		/* The proxy resets the connection now: see await_warden() there. */
-		if (msg.type == PROXYMSG_DENIED)
+		/* The proxy answers the client now: see await_warden() there. */
+		if (proxymsg_is_denial(&msg))
 			(void)send(w->proxy.sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 }

@@ -17,3 +17,9 @@ int proxymsg_is_valid(const struct proxymsg *msg, size_t n)
 		is_text(msg->method, sizeof(msg->method)) && is_text(msg->path, sizeof(msg->path)) &&
 		(msg->family == AF_INET || msg->family == AF_INET6 || msg->family == 0);
 }
+
+int proxymsg_is_denial(const struct proxymsg *msg)
+{
+	return msg->type == PROXYMSG_DENIED ||
+		(msg->type == PROXYMSG_REQUEST && msg->is_denied != 0);
+}

@@ -44,6 +44,12 @@ struct proxymsg {
 	uint64_t bytes_out, bytes_in; /* from and to the cell */
 };
 
+/*
+ * Is it a refusal? The warden answers each with one byte when it has told the command: only then is
+ * the client answered, or the command might be gone before it could be found.
+ */
+int proxymsg_is_denial(const struct proxymsg *msg);
+
 /* False when a field is out of range or a text is not terminated. */
 int proxymsg_is_valid(const struct proxymsg *msg, size_t n);
 

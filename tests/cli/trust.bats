@@ -198,9 +198,9 @@ print(json.load(open(sys.argv[1]))[\"CACertificates\"] == [\"\".join(kept[2:-2])
 	has True
 	has_not False
 	has_not written
-	for name in $(find /etc/opt /etc/chromium -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null); do
-		has "$name"
-	done
+	while read -r name; do has "$name"; done < <(
+		find /etc/opt /etc/chromium -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null
+	)
 }
 
 @test "no key is in the cell" {

@@ -93,7 +93,10 @@ static int copy_file(int from, const char *path, struct err *err)
 
 static int join(char **ret, const char *dir, const char *name)
 {
-	return asprintf(ret, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
+	if (asprintf(ret, "%s/%s", dir, name) >= 0)
+		return 0;
+	*ret = NULL;
+	return -ENOMEM;
 }
 
 static int make_dir(const struct warden *w, struct err *err)
@@ -140,10 +143,9 @@ static void remove_trust(void)
 		(void)unlink(trusted.cert);
 	if (trusted.dir != NULL)
 		(void)rmdir(trusted.dir);
-	free(trusted.bundle);
-	free(trusted.cert);
-	free(trusted.dir);
-	memset(&trusted, 0, sizeof(trusted));
+	cleanup_free(&trusted.bundle);
+	cleanup_free(&trusted.cert);
+	cleanup_free(&trusted.dir);
 }
 
 /* ---- the agent ---- */
@@ -172,6 +174,8 @@ static int set_trust(const struct warden *w)
 		if (!environ_trust_add(&w->trust.variables, i, &text) || text.failed)
 			continue;
 		value = strchr(text.data, '=');
+		if (value == NULL)
+			continue;
 		*value = '\0';
 		r = setenv(text.data, value + 1, 1);
 	}
@@ -217,7 +221,7 @@ int bare_start(struct warden *w, struct err *err)
 {
 	AUTO_FREE char *path = program_which(w->plan->argv[0], getenv("PATH"));
 	char login[sizeof(LOGIN_USER ":") + 2 * PASSWORD_BYTES];
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (path == NULL)
 		return err_set(err, errno, "%s", w->plan->argv[0]) < 0 ? warden_not_started(w, err)

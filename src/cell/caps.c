@@ -1,6 +1,7 @@
 /* Identity and capabilities. Runs in the first process of a cell or of the agent context. */
 #include "cell/belts.h"
 
+#include "base/calls.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 static int write_proc(const char *path, const char *text, struct err *err)
 {
@@ -35,9 +35,6 @@ int belts_map_ids(uid_t uid, gid_t gid, struct err *err)
 
 int belts_drop_caps(struct err *err)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
-
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_set(err, errno, "clear ambient capabilities");
 	/* The kernel's last capability is wherever the drop says EINVAL. */
@@ -48,9 +45,7 @@ int belts_drop_caps(struct err *err)
 			break;
 		return err_set(err, errno, "drop capability %lu from the bounding set", cap);
 	}
-	if (syscall(SYS_capset, &head, none) < 0)
-		return err_set(err, errno, "capset");
-	return 0;
+	return calls_drop_capabilities(err);
 }
 
 int belts_no_new_privs(struct err *err)

@@ -4,53 +4,54 @@
  */
 #include "helper/helper.h"
 
+#include "base/calls.h"
 #include "base/cleanup.h"
-#include "base/sys.h"
 
-#include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include <sys/syscall.h>
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "the helper's filter knows x86-64 and aarch64"
-#endif
-
-static const unsigned allowed[] = { SYS_read, SYS_close, SYS_recvmsg, SYS_sendmsg, SYS_ppoll,
-	SYS_fstat, SYS_newfstatat, SYS_statx, SYS_openat2, SYS_open_tree, SYS_move_mount,
-	SYS_getdents64, SYS_fchdir, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_clock_gettime,
-	SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
-	SYS_exit_group, SYS_ioctl, SYS_process_vm_readv, SYS_openat, SYS_readlinkat, SYS_faccessat,
-	SYS_faccessat2, SYS_fchmodat, SYS_ftruncate, SYS_umount2, SYS_unlinkat,
+/* Any other ends the helper, and its view with it. */
+static const struct calls_rule calls[] = {
+	{ .number = SYS_read },
+	{ .number = SYS_close },
+	{ .number = SYS_recvmsg },
+	{ .number = SYS_sendmsg },
+	{ .number = SYS_ppoll },
+	{ .number = SYS_fstat },
+	{ .number = SYS_newfstatat },
+	{ .number = SYS_statx },
+	{ .number = SYS_openat2 },
+	{ .number = SYS_open_tree },
+	{ .number = SYS_move_mount },
+	{ .number = SYS_getdents64 },
+	{ .number = SYS_fchdir },
+	{ .number = SYS_inotify_add_watch },
+	{ .number = SYS_inotify_rm_watch },
+	{ .number = SYS_clock_gettime },
+	{ .number = SYS_brk },
+	{ .number = SYS_mmap },
+	{ .number = SYS_munmap },
+	{ .number = SYS_mremap },
+	{ .number = SYS_madvise },
+	{ .number = SYS_rt_sigreturn },
+	{ .number = SYS_restart_syscall },
+	{ .number = SYS_exit_group },
+	{ .number = SYS_ioctl },
+	{ .number = SYS_process_vm_readv },
+	{ .number = SYS_openat },
+	{ .number = SYS_readlinkat },
+	{ .number = SYS_faccessat },
+	{ .number = SYS_faccessat2 },
+	{ .number = SYS_fchmodat },
+	{ .number = SYS_ftruncate },
+	{ .number = SYS_umount2 },
+	{ .number = SYS_unlinkat },
 #ifdef SYS_poll
-	SYS_poll,
+	{ .number = SYS_poll },
 #endif
 };
 
 int helper_cage(struct err *err)
 {
-	struct sock_filter code[5 + ARRAY_LEN(allowed) + 2];
-	struct sock_fprog prog = { .filter = code };
-	size_t n = 0;
-
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		offsetof(struct seccomp_data, arch));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
-			(unsigned char)(ARRAY_LEN(allowed) - i), 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	prog.len = (unsigned short)n;
-	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0)
-		return err_set(err, errno, "seccomp");
-	return 0;
+	return calls_allow_only(calls, ARRAY_LEN(calls), SECCOMP_RET_KILL_PROCESS,
+		SECCOMP_FILTER_FLAG_SPEC_ALLOW, err);
 }

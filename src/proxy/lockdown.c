@@ -4,169 +4,90 @@
  */
 #include "proxy/lockdown.h"
 
+#include "base/calls.h"
 #include "base/cleanup.h"
-#include "base/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <limits.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- system calls ---- */
 
-#if defined(__x86_64__)
-#define THIS_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define THIS_ARCH AUDIT_ARCH_AARCH64
-#else
-#define THIS_ARCH 0
-#endif
-_Static_assert(THIS_ARCH != 0, "the system call list is for x86-64 and aarch64");
+#define WRITES (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 
-/*
- * Allowed whatever their arguments are. Everything else is EPERM: the x32 variants are not in the
- * list because their numbers are others.
- */
-/* clang-format off */
-static const int allowed[] = {
+/* Everything else is EPERM. */
+static const struct calls_rule calls[] = {
 	/* connections */
-	SYS_accept4, SYS_connect, SYS_getpeername, SYS_getsockname, SYS_getsockopt, SYS_setsockopt,
-	SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_shutdown, SYS_splice, SYS_pipe2,
-	SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_close, SYS_fcntl,
+	{ .number = SYS_accept4 },
+	{ .number = SYS_connect },
+	{ .number = SYS_getpeername },
+	{ .number = SYS_getsockname },
+	{ .number = SYS_getsockopt },
+	{ .number = SYS_setsockopt },
+	{ .number = SYS_recvfrom },
+	{ .number = SYS_recvmsg },
+	{ .number = SYS_sendto },
+	{ .number = SYS_sendmsg },
+	{ .number = SYS_shutdown },
+	{ .number = SYS_splice },
+	{ .number = SYS_pipe2 },
+	{ .number = SYS_read },
+	{ .number = SYS_readv },
+	{ .number = SYS_write },
+	{ .number = SYS_writev },
+	{ .number = SYS_close },
+	{ .number = SYS_fcntl },
 	/* channels to keepers: both ends are ours, one is given away */
-	SYS_socketpair, SYS_sendmmsg,
+	{ .number = SYS_socketpair },
+	{ .number = SYS_sendmmsg },
 	/* the event loop */
-	SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll,
+	{ .number = SYS_epoll_ctl },
+	{ .number = SYS_epoll_pwait },
+	{ .number = SYS_ppoll },
 	/* reading the files that Landlock leaves */
-	SYS_fstat, SYS_newfstatat, SYS_statx, SYS_lseek,
+	{ .number = SYS_fstat },
+	{ .number = SYS_newfstatat },
+	{ .number = SYS_statx },
+	{ .number = SYS_lseek },
 	/* memory, time, the end */
-	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex, SYS_getrandom, SYS_clock_gettime,
-	SYS_clock_getres, SYS_gettimeofday, SYS_getpid, SYS_uname, SYS_rt_sigreturn,
-	SYS_rt_sigprocmask, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+	{ .number = SYS_brk },
+	{ .number = SYS_munmap },
+	{ .number = SYS_mremap },
+	{ .number = SYS_madvise },
+	{ .number = SYS_futex },
+	{ .number = SYS_getrandom },
+	{ .number = SYS_clock_gettime },
+	{ .number = SYS_clock_getres },
+	{ .number = SYS_gettimeofday },
+	{ .number = SYS_getpid },
+	{ .number = SYS_uname },
+	{ .number = SYS_rt_sigreturn },
+	{ .number = SYS_rt_sigprocmask },
+	{ .number = SYS_restart_syscall },
+	{ .number = SYS_exit },
+	{ .number = SYS_exit_group },
 #ifdef __x86_64__
-	SYS_epoll_wait, SYS_poll, SYS_stat, SYS_time,
+	{ .number = SYS_epoll_wait },
+	{ .number = SYS_poll },
+	{ .number = SYS_stat },
+	{ .number = SYS_time },
+	{ SYS_open, 0, { { CALLS_NOT_BITS, 1, WRITES } } },
 #endif
+	{ SYS_openat, 0, { { CALLS_NOT_BITS, 2, WRITES } } },
+	{ SYS_mmap, 0, { { CALLS_NOT_BITS, 2, PROT_EXEC } } },
+	{ SYS_mprotect, 0, { { CALLS_NOT_BITS, 2, PROT_EXEC } } },
+	{ SYS_socket, 0, { { CALLS_IS, 0, AF_INET } } },
+	{ SYS_socket, 0, { { CALLS_IS, 0, AF_INET6 } } },
+	{ .number = SYS_socket, .error = EAFNOSUPPORT },
 };
-/* clang-format on */
-
-/* Allowed unless one of these bits of argument `arg` is set. */
-static const struct bits_rule {
-	int number;
-	unsigned arg;
-	unsigned bits;
-} unless_bits[] = {
-	{ SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND },
-	{ SYS_mmap, 2, PROT_EXEC },
-	{ SYS_mprotect, 2, PROT_EXEC },
-#ifdef __x86_64__
-	{ SYS_open, 1, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND },
-#endif
-};
-
-static const unsigned socket_families[] = { AF_INET, AF_INET6 };
-
-/* Rationale: three instructions a rule at most, and the few around them. */
-#define PROGRAM_MAX 256u
-
-struct program {
-	struct sock_filter code[PROGRAM_MAX];
-	unsigned short n;
-};
-
-static void emit(struct program *p, struct sock_filter instruction)
-{
-	if (p->n < PROGRAM_MAX)
-		p->code[p->n++] = instruction;
-}
-
-static void load(struct program *p, size_t offset)
-{
-	emit(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
-}
-
-/* The next instruction is skipped unless the accumulator equals (has a bit of) value. */
-static void skip_unless(struct program *p, unsigned short test, uint32_t value)
-{
-	emit(p, (struct sock_filter)BPF_JUMP((uint16_t)(BPF_JMP | test | BPF_K), value, 0, 1));
-}
-
-static void verdict(struct program *p, uint32_t value)
-{
-	emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, value));
-}
-
-/* The low half of an argument; both architectures are little-endian. */
-static size_t arg_offset(unsigned arg)
-{
-	return offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t);
-}
-
-/* What follows up to end_block() is for this call only. */
-static unsigned short begin_block(struct program *p, int number)
-{
-	load(p, offsetof(struct seccomp_data, nr));
-	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 0));
-	return (unsigned short)(p->n - 1);
-}
-
-static void end_block(struct program *p, unsigned short jump)
-{
-	p->code[jump].jf = (uint8_t)(p->n - jump - 1);
-}
-
-static void build(struct program *p)
-{
-	unsigned short block;
-
-	load(p, offsetof(struct seccomp_data, arch));
-	emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 1, 0));
-	verdict(p, SECCOMP_RET_KILL_PROCESS);
-	load(p, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
-		skip_unless(p, BPF_JEQ, (uint32_t)allowed[i]);
-		verdict(p, SECCOMP_RET_ALLOW);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(unless_bits); i++) {
-		block = begin_block(p, unless_bits[i].number);
-		load(p, arg_offset(unless_bits[i].arg));
-		skip_unless(p, BPF_JSET, unless_bits[i].bits);
-		verdict(p, SECCOMP_RET_ERRNO | EPERM);
-		verdict(p, SECCOMP_RET_ALLOW);
-		end_block(p, block);
-	}
-	block = begin_block(p, SYS_socket);
-	load(p, arg_offset(0));
-	for (size_t i = 0; i < ARRAY_LEN(socket_families); i++) {
-		skip_unless(p, BPF_JEQ, socket_families[i]);
-		verdict(p, SECCOMP_RET_ALLOW);
-	}
-	verdict(p, SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	end_block(p, block);
-	verdict(p, SECCOMP_RET_ERRNO | EPERM);
-}
-
-static int filter_calls(struct err *err)
-{
-	struct program p = { .n = 0 };
-	struct sock_fprog prog = { .filter = p.code };
-
-	build(&p);
-	if (p.n == PROGRAM_MAX)
-		return err_set(err, E2BIG, "seccomp filter of the proxy");
-	prog.len = p.n;
-	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-		return err_set(err, errno, "seccomp");
-	return 0;
-}
 
 /* ---- files ---- */
 
@@ -262,18 +183,6 @@ static int restrict_files(struct err *err)
 	return 0;
 }
 
-/* ---- privileges ---- */
-
-static int drop_capabilities(struct err *err)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
-
-	if (syscall(SYS_capset, &head, none) < 0)
-		return err_set(err, errno, "capset");
-	return 0;
-}
-
 int lockdown_enter(struct err *err)
 {
 	int r;
@@ -284,8 +193,8 @@ int lockdown_enter(struct err *err)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
 	r = restrict_files(err);
 	if (r == 0)
-		r = drop_capabilities(err);
+		r = calls_drop_capabilities(err);
 	if (r == 0)
-		r = filter_calls(err);
+		r = calls_allow_only(calls, ARRAY_LEN(calls), SECCOMP_RET_ERRNO | EPERM, 0, err);
 	return r;
 }

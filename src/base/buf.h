@@ -17,6 +17,9 @@ void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_adds(struct buf *b, const char *s);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Takes the first n bytes (there are as many) away. */
+void buf_drop(struct buf *b, size_t n);
+
 /*
  * Adds bytes as a JSON string with its quotes (RFC 8259 section 7). Valid UTF-8 goes through as it
  * is; every byte that is not becomes U+FFFD, so that the output is always valid JSON.

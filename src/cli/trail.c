@@ -53,11 +53,8 @@ static ssize_t read_more(struct trail *t)
 	char chunk[65536];
 	ssize_t n;
 
-	if (t->at > 0 && t->text.data != NULL) {
-		t->text.len -= t->at;
-		memmove(t->text.data, t->text.data + t->at, t->text.len);
-		t->at = 0;
-	}
+	buf_drop(&t->text, t->at);
+	t->at = 0;
 	if (t->text.len > TRAIL_LINE_MAX)
 		return -EFBIG;
 	do

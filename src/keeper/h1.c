@@ -4,9 +4,8 @@
 #include "keeper/h1.h"
 
 #include "base/cleanup.h"
-#include "keeper/field.h"
 #include "keeper/memory.h"
-#include "wire/fieldname.h"
+#include "wire/field.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -122,7 +121,7 @@ static void add_name(struct writer *w, struct keepmsg_text name)
 {
 	add_text(w, name);
 	if (w->at != NULL)
-		fieldname_spell(w->at + w->n - name.n, name.n);
+		field_spell(w->at + w->n - name.n, name.n);
 }
 
 static bool wants_length(const struct inject_request *request)

@@ -4,8 +4,8 @@
 #include "keeper/h2.h"
 
 #include "base/cleanup.h"
-#include "keeper/field.h"
 #include "keeper/memory.h"
+#include "wire/field.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -4,25 +4,14 @@
  */
 #include "keeper/inject.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
-#include "keeper/field.h"
 #include "keeper/memory.h"
 #include "keeper/render.h"
+#include "wire/field.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * Ways of saying who one is. A request that got a value must not carry another identity beside it:
- * the host would decide whose data it is.
- */
-static const char *const credential_fields[] = { "api-key", "apikey", "authorization", "cookie",
-	"job-token", "ocp-apim-subscription-key", "private-token", "proxy-authorization",
-	"x-access-token", "x-amz-security-token", "x-api-key", "x-api-token", "x-apikey",
-	"x-auth-key", "x-auth-token", "x-gitlab-token", "x-goog-api-key",
-	"x-goog-iam-authorization-token", "x-vault-token" };
-static const char *const credential_params[] = { "access_token", "api_key", "apikey",
-	"oauth_token", "private_token" };
 
 /* What would let a host send a value in pieces, or so that it is not found. */
 static const char *const hiding_fields[] = { "accept-encoding", "if-range", "range",
@@ -59,8 +48,7 @@ static struct keepmsg_text keep_lower(struct secret_store *secrets, struct keepm
 	char *at = secret_take(secrets, name.n);
 
 	for (size_t i = 0; at != NULL && i < name.n; i++)
-		at[i] = name.at[i] >= 'A' && name.at[i] <= 'Z' ? (char)(name.at[i] - 'A' + 'a')
-							       : name.at[i];
+		at[i] = ascii_lower(name.at[i]);
 	return (struct keepmsg_text){ at, name.n };
 }
 
@@ -216,14 +204,6 @@ void inject_free(struct inject *inject)
 
 /* ---- each request ---- */
 
-static bool is_one_of(struct keepmsg_text name, const char *const *names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (field_is(name, names[i]))
-			return true;
-	return false;
-}
-
 static bool is_set(const struct inject *inject, struct keepmsg_text name)
 {
 	for (size_t i = 0; i < inject->n_fields; i++)
@@ -244,13 +224,12 @@ static bool is_dropped(const struct inject *inject, struct keepmsg_text name, bo
 {
 	if (keepmsg_is_framing_name(name.at, name.n))
 		return true;
-	if (inject->is_redacting && is_one_of(name, hiding_fields, ARRAY_LEN(hiding_fields)))
+	if (inject->is_redacting && field_is_listed(name, hiding_fields, ARRAY_LEN(hiding_fields)))
 		return true;
 	if (is_pass)
 		return false;
 	return is_set(inject, name) || is_removed(inject, name) ||
-	       (inject->is_active &&
-		       is_one_of(name, credential_fields, ARRAY_LEN(credential_fields)));
+	       (inject->is_active && (field_is_credential(name) || field_is_signature(name)));
 }
 
 static void put(struct inject_request *out, struct keepmsg_text name, struct keepmsg_text value,
@@ -274,44 +253,19 @@ static void put_fields(const struct inject *inject, const struct keepmsg_head *h
 		put(out, inject->fields[i].name, inject->fields[i].value, true);
 }
 
-static int hex(char c)
+/* Rationale: a name stands in one line of a profile, which has 199 bytes at most. */
+#define PARAM_NAME_MAX 256u
+
+static bool is_param_dropped(const struct inject *inject, struct keepmsg_text param)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+	char decoded[PARAM_NAME_MAX];
+	struct keepmsg_text name = field_param_name(param, decoded, sizeof(decoded));
 
-/* Is the percent-encoded name this one? */
-static bool is_param(struct keepmsg_text name, struct keepmsg_text want)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < name.n; i++, n++) {
-		char c = name.at[i];
-
-		if (c == '%' && i + 2 < name.n && hex(name.at[i + 1]) >= 0 &&
-			hex(name.at[i + 2]) >= 0) {
-			c = (char)(hex(name.at[i + 1]) * 16 + hex(name.at[i + 2]));
-			i += 2;
-		}
-		if (n >= want.n || c != want.at[n])
-			return false;
-	}
-	return n == want.n;
-}
-
-static bool is_param_dropped(const struct inject *inject, struct keepmsg_text name)
-{
 	for (size_t i = 0; i < inject->n_params; i++)
-		if (is_param(name, inject->params[i].name))
+		if (name.n == inject->params[i].name.n &&
+			memcmp(name.at, inject->params[i].name.at, name.n) == 0)
 			return true;
-	for (size_t i = 0; i < ARRAY_LEN(credential_params); i++)
-		if (is_param(name, (struct keepmsg_text){ credential_params[i],
-					   strlen(credential_params[i]) }))
-			return true;
-	return false;
+	return field_is_credential_param(param) || field_is_signature_param(param);
 }
 
 static char *append(char *at, struct keepmsg_text text)
@@ -320,30 +274,18 @@ static char *append(char *at, struct keepmsg_text text)
 	return at + text.n;
 }
 
-/*
- * The cell's parameters without those that are ours. Some servers end a parameter at ';' too, so
- * one that stands behind it goes as well.
- */
+/* The cell's parameters without those that are ours. */
 static char *copy_params(const struct inject *inject, struct keepmsg_text query, char *at)
 {
-	size_t i = 0;
+	struct keepmsg_text param;
+	char end;
 
-	while (i < query.n) {
-		struct keepmsg_text whole = { query.at + i, 0 }, name;
-		const char *equals;
-
-		while (i < query.n && query.at[i] != '&' && query.at[i] != ';')
-			i++;
-		whole.n = (size_t)(query.at + i - whole.at);
-		equals = memchr(whole.at, '=', whole.n);
-		name = (struct keepmsg_text){ whole.at,
-			equals != NULL ? (size_t)(equals - whole.at) : whole.n };
-		if (!is_param_dropped(inject, name)) {
-			at = append(at, whole);
-			if (i < query.n)
-				*at++ = query.at[i];
-		}
-		i++;
+	while (field_next_param(&query, &param, &end)) {
+		if (is_param_dropped(inject, param))
+			continue;
+		at = append(at, param);
+		if (end != '\0')
+			*at++ = end;
 	}
 	return at;
 }

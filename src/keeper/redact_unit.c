@@ -4,6 +4,8 @@
  */
 #include "keeper/redact_tables.h"
 
+#include "base/ascii.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -25,13 +27,7 @@ bool redact_is_introducer(uint8_t byte)
 
 int redact_hex_digit(uint32_t c)
 {
-	if (c >= '0' && c <= '9')
-		return (int)c - '0';
-	if (c >= 'a' && c <= 'f')
-		return (int)c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return (int)c - 'A' + 10;
-	return -1;
+	return c < 0x80 ? ascii_hex((char)c) : -1;
 }
 
 int redact_base64_digit(uint32_t c)

@@ -6,9 +6,9 @@
 
 #include "base/cleanup.h"
 #include "keeper/decode.h"
-#include "keeper/field.h"
 #include "keeper/limit.h"
 #include "keeper/memory.h"
+#include "wire/field.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,6 +5,7 @@
  */
 #include "keeper/sigv4.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 
 #include <openssl/evp.h>
@@ -102,25 +103,16 @@ struct parameter {
 	size_t name_at, name_n, value_at, value_n;
 };
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "00112233445566778899aAbBcCdDeEfF";
-	const char *at = memchr(digits, c, sizeof(digits) - 1);
-
-	return at != NULL ? (int)(at - digits) / 2 : -1;
-}
-
 /* Decoded and encoded again, so that there is one way to write each byte; '+' is a blank. */
 static size_t add_normal(struct buf *out, const char *at, size_t n)
 {
 	size_t before = out->len;
 
 	for (size_t i = 0; i < n; i++) {
-		int high = n - i > 2 ? hex_digit(at[i + 1]) : -1;
-		int low = n - i > 2 ? hex_digit(at[i + 2]) : -1;
+		int byte = at[i] == '%' && n - i > 2 ? ascii_hex_byte(at + i + 1) : -1;
 
-		if (at[i] == '%' && high >= 0 && low >= 0) {
-			add_encoded(out, (char)(high << 4 | low));
+		if (byte >= 0) {
+			add_encoded(out, (char)byte);
 			i += 2;
 		} else {
 			add_encoded(out, at[i] == '+' ? ' ' : at[i]);

@@ -4,6 +4,7 @@
 #include "keeper/sigv4.h"
 
 #include "base/cleanup.h"
+#include "wire/field.h"
 
 #include <string.h>
 #include <strings.h>
@@ -87,46 +88,18 @@ static int find_field(const struct keepmsg_head *head, const char *name, struct 
 
 /* ---- the query ---- */
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "00112233445566778899aAbBcCdDeEfF";
-	const char *at = memchr(digits, c, sizeof(digits) - 1);
-
-	return at != NULL ? (int)(at - digits) / 2 : -1;
-}
-
-/* The parameter's name with its percent-encoding undone; longer ones than the buffer are no ours.
- */
-static size_t decode_name(struct keepmsg_text name, char *ret, size_t max)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < name.n && n < max; i++) {
-		int high = name.n - i > 2 ? hex_digit(name.at[i + 1]) : -1;
-		int low = name.n - i > 2 ? hex_digit(name.at[i + 2]) : -1;
-		bool is_escape = name.at[i] == '%' && high >= 0 && low >= 0;
-
-		ret[n++] = is_escape ? (char)(high << 4 | low) : name.at[i];
-		i += is_escape ? 2 : 0;
-	}
-	return n;
-}
-
 /* Signatures and keys in the query; Version 2 has its key there. */
 static bool is_presigned(struct keepmsg_text query)
 {
 	static const char *const names[] = { "x-amz-signature", "x-amz-algorithm",
 		"x-amz-credential", "x-amz-security-token", "awsaccesskeyid" };
-	char name[32];
+	struct keepmsg_text param;
+	char decoded[32], end;
 
-	while (query.at != NULL && query.n > 0) {
-		struct keepmsg_text pair = take_until(&query, '&');
-		size_t n = decode_name(take_until(&pair, '='), name, sizeof(name));
-
-		for (size_t i = 0; i < ARRAY_LEN(names); i++)
-			if (n == strlen(names[i]) && strncasecmp(name, names[i], n) == 0)
-				return true;
-	}
+	while (field_next_param(&query, &param, &end))
+		if (field_is_listed(field_param_name(param, decoded, sizeof(decoded)), names,
+			    ARRAY_LEN(names)))
+			return true;
 	return false;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "policy/urlpath.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "policy/urlglob.h"
 
@@ -22,21 +23,10 @@ static bool is_plain(unsigned char c)
 	return is_unreserved(c) || (c != '\0' && strchr("!$&'()*+,;=:@", c) != NULL);
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The byte that "%XX" at s stands for, or -1. */
 static int escaped(const char *s, size_t n)
 {
-	if (n < 3 || hex_value(s[1]) < 0 || hex_value(s[2]) < 0)
-		return -1;
-	return hex_value(s[1]) * 16 + hex_value(s[2]);
+	return n < 3 ? -1 : ascii_hex_byte(s + 1);
 }
 
 static void add_escaped(struct buf *out, unsigned char c)
@@ -170,7 +160,7 @@ static const char *check_doubled(const struct buf *path)
 	static const char percent[] = "%25";
 
 	for (const char *s = path->data; s != NULL && (s = strstr(s, percent)) != NULL; s += 3)
-		if (hex_value(s[3]) >= 0 && hex_value(s[4]) >= 0)
+		if (ascii_hex_byte(s + 3) >= 0)
 			return "a percent-encoding that is encoded once more";
 	return NULL;
 }

@@ -118,8 +118,7 @@ static ssize_t read_client(struct conn *c, char *bytes, size_t n)
 		if (n > c->front.len)
 			n = c->front.len;
 		memcpy(bytes, c->front.data, n);
-		memmove(c->front.data, c->front.data + n, c->front.len - n);
-		c->front.len -= n;
+		buf_drop(&c->front, n);
 		return (ssize_t)n;
 	}
 	do

@@ -22,12 +22,6 @@ static void refuse_http(struct conn *c, const char *status, const char *reason)
 	conn_refuse(c, reason, reply, n);
 }
 
-static void drop_front(struct conn *c, size_t n)
-{
-	memmove(c->front.data, c->front.data + n, c->front.len - n);
-	c->front.len -= n;
-}
-
 /* ---- SOCKS ---- */
 
 /* True: go on with what is left in c->front. */
@@ -41,10 +35,10 @@ static bool step_socks(struct conn *c)
 		return false;
 	case SOCKS_GREETED:
 		buf_add(&c->down.out, c->socks.reply, c->socks.reply_bytes);
-		drop_front(c, c->socks.bytes);
+		buf_drop(&c->front, c->socks.bytes);
 		return true;
 	case SOCKS_REQUEST:
-		drop_front(c, c->socks.bytes);
+		buf_drop(&c->front, c->socks.bytes);
 		c->target = c->socks.target;
 		conn_dial(c);
 		return false;
@@ -73,7 +67,7 @@ static void start_connect(struct conn *c, const struct http1_head *head)
 		refuse_http(c, BAD_REQUEST, "malformed CONNECT target");
 		return;
 	}
-	drop_front(c, head->bytes);
+	buf_drop(&c->front, head->bytes);
 	c->via = PROXYMSG_CONNECT;
 	conn_dial(c);
 }
@@ -97,7 +91,7 @@ static void start_absolute(struct conn *c, const struct http1_head *head)
 static bool is_known(const struct conn *c, const struct http1_head *head)
 {
 	static const char name[] = "proxy-authorization";
-	const struct http1_text *found = NULL;
+	const struct keepmsg_text *found = NULL;
 	size_t n = strlen(c->proxy->basic);
 
 	if (c->proxy->login == NULL)

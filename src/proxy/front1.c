@@ -40,14 +40,6 @@ static bool flush(struct front1 *f)
 
 /* ---- input ---- */
 
-static void drop_in(struct front1 *f, size_t n)
-{
-	if (n == 0)
-		return;
-	memmove(f->in.data, f->in.data + n, f->in.len - n);
-	f->in.len -= n;
-}
-
 /* What came goes behind what is there. False: nothing came. */
 static bool fill(struct front1 *f)
 {
@@ -79,11 +71,6 @@ static void refuse_unparsed(struct front1 *f, unsigned status, const char *reaso
 	front1_refuse(f, status, reason, true);
 }
 
-static struct keepmsg_text text_of(struct http1_text t)
-{
-	return (struct keepmsg_text){ t.at, t.n };
-}
-
 static void describe(const struct front1 *f, const struct http1_head *head, struct judge_request *q)
 {
 	static const enum keepmsg_framing framing[] = { [HTTP1_NO_BODY] = KEEPMSG_NO_BODY,
@@ -92,21 +79,20 @@ static void describe(const struct front1 *f, const struct http1_head *head, stru
 
 	q->is_plain = stream_is_plain(f->stream);
 	q->is_h2 = false;
-	q->method = text_of(head->method);
-	q->target = text_of(head->path);
+	q->method = head->method;
+	q->target = head->path;
 	if (head->path.n == 0)
 		q->target = (struct keepmsg_text){ "/", 1 };
 	q->n_authorities = 0;
 	if (head->host.at != NULL)
-		q->authorities[q->n_authorities++] = text_of(head->host);
+		q->authorities[q->n_authorities++] = head->host;
 	if (head->authority.at != NULL)
-		q->authorities[q->n_authorities++] = text_of(head->authority);
+		q->authorities[q->n_authorities++] = head->authority;
 	q->n_fields = 0;
 	for (size_t i = 0; i < head->n_fields; i++) {
 		if (head->fields[i].value.at == head->host.at)
 			continue;
-		q->fields[q->n_fields].name = text_of(head->fields[i].name);
-		q->fields[q->n_fields++].value = text_of(head->fields[i].value);
+		q->fields[q->n_fields++] = head->fields[i];
 	}
 	q->framing = head->framing == HTTP1_LENGTH && head->length == 0 ? KEEPMSG_NO_BODY
 									: framing[head->framing];
@@ -162,7 +148,7 @@ static bool step_head(struct front1 *f)
 		refuse_unparsed(f, 421, "the request is for another scheme");
 	else
 		start_request(f, &head);
-	drop_in(f, head.bytes);
+	buf_drop(&f->in, head.bytes);
 	return true;
 }
 
@@ -200,7 +186,7 @@ static bool step_body(struct front1 *f)
 		break_body(f, "malformed chunk");
 		return true;
 	}
-	drop_in(f, n);
+	buf_drop(&f->in, n);
 	if (r == HTTP1_OK) {
 		end_body(f);
 		return true;
@@ -210,7 +196,7 @@ static bool step_body(struct front1 *f)
 		return false;
 	taken = exchange_send(f->x, f->in.data, n);
 	http1_body_used(&f->body, taken);
-	drop_in(f, taken);
+	buf_drop(&f->in, taken);
 	return taken == n;
 }
 
@@ -221,7 +207,7 @@ static bool step_opaque(struct front1 *f)
 	if (f->in.len == 0)
 		return false;
 	taken = exchange_send(f->x, f->in.data, f->in.len);
-	drop_in(f, taken);
+	buf_drop(&f->in, taken);
 	return taken > 0 && f->in.len == 0;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "proxy/front1_private.h"
 
-#include "wire/fieldname.h"
+#include "wire/field.h"
 
 #include "base/cleanup.h"
 
@@ -57,7 +57,7 @@ static void add_fields(struct buf *out, const struct keepmsg_head *head)
 			continue;
 		buf_add(out, f->name.at, f->name.n);
 		if (!out->failed)
-			fieldname_spell(out->data + out->len - f->name.n, f->name.n);
+			field_spell(out->data + out->len - f->name.n, f->name.n);
 		buf_add(out, ": ", 2);
 		buf_add(out, f->value.at, f->value.n);
 		buf_add(out, "\r\n", 2);

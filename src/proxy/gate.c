@@ -43,16 +43,10 @@ bool gate_is_waiting(const struct gate *gate)
 	       (gate->state == GATE_FIRST || gate->state == GATE_TLS || gate->state == GATE_HEAD);
 }
 
-static void drop_held(struct gate *gate, size_t n)
-{
-	memmove(gate->held.data, gate->held.data + n, gate->held.len - n);
-	gate->held.len -= n;
-}
-
 static void pass_held(struct gate *gate, size_t n)
 {
 	buf_add(&gate->out, gate->held.data, n);
-	drop_held(gate, n);
+	buf_drop(&gate->held, n);
 }
 
 static void become_opaque(struct gate *gate)
@@ -142,7 +136,7 @@ static void judge_tls(struct gate *gate)
 /* ---- HTTP/1 ---- */
 
 /* An authority names the target: same host, and the same port where it gives one. */
-static bool names_target(const struct gate *gate, struct http1_text authority)
+static bool names_target(const struct gate *gate, struct keepmsg_text authority)
 {
 	struct target t;
 
@@ -204,7 +198,7 @@ static void pass_head(struct gate *gate, const struct http1_head *head)
 		flags |= HTTP1_CLOSE;
 	http1_write_head(head, flags, &gate->out);
 	http1_body_init(&gate->body, head);
-	drop_held(gate, head->bytes);
+	buf_drop(&gate->held, head->bytes);
 	if (gate->n_requests < 2)
 		gate->n_requests++;
 	gate->state = upgrade ? GATE_UPGRADE : GATE_BODY;
@@ -352,9 +346,7 @@ void gate_response(struct gate *gate, const char *bytes, size_t n)
 			run(gate);
 			return;
 		}
-		memmove(gate->response.data, gate->response.data + head_bytes,
-			gate->response.len - head_bytes);
-		gate->response.len -= head_bytes;
+		buf_drop(&gate->response, head_bytes);
 	}
 	if (r == HTTP1_BAD || gate->response.failed)
 		refuse(gate, "malformed response to an upgrade");

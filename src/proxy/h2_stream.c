@@ -73,10 +73,7 @@ void h2_stream_sent_head(struct h2_stream *s)
  */
 static void compact(struct buf *buf, size_t *at)
 {
-	if (*at == 0)
-		return;
-	memmove(buf->data, buf->data + *at, buf->len - *at);
-	buf->len -= *at;
+	buf_drop(buf, *at);
 	*at = 0;
 }
 

@@ -4,6 +4,7 @@
 #include "proxy/http1.h"
 
 #include "base/cleanup.h"
+#include "wire/field.h"
 
 #include <string.h>
 #include <strings.h>
@@ -16,72 +17,17 @@ static enum http1_result bad(struct http1_head *head, const char *why)
 	return HTTP1_BAD;
 }
 
-static bool is_token_byte(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static size_t token_length(const char *at, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && is_token_byte(at[i]))
-		i++;
-	return i;
-}
-
-static bool is_text(struct http1_text t, const char *want)
-{
-	return t.n == strlen(want) && strncasecmp(t.at, want, t.n) == 0;
-}
-
-/* Equal names for servers that turn '-' into '_' (RFC 3875, 4.1.18). */
-static bool is_folded(struct http1_text t, const char *want)
-{
-	if (t.n != strlen(want))
-		return false;
-	for (size_t i = 0; i < t.n; i++) {
-		char c = t.at[i] == '_' ? '-' : t.at[i];
-
-		if (strncasecmp(&c, &want[i], 1) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* The next element of a comma-separated list; false at its end. */
-static bool next_element(struct http1_text *list, struct http1_text *ret)
-{
-	while (list->n > 0 && strchr(", \t", *list->at) != NULL) {
-		list->at++;
-		list->n--;
-	}
-	if (list->n == 0)
-		return false;
-	ret->at = list->at;
-	ret->n = 0;
-	while (list->n > 0 && *list->at != ',') {
-		list->at++;
-		list->n--;
-		ret->n++;
-	}
-	while (ret->n > 0 && strchr(" \t", ret->at[ret->n - 1]) != NULL)
-		ret->n--;
-	return true;
-}
-
 /* ---- the request line ---- */
 
 static const char *read_target(struct http1_head *head)
 {
-	struct http1_text t = head->target;
+	struct keepmsg_text t = head->target;
 	size_t scheme;
 
 	head->path = t;
-	if (t.at[0] == '/' || is_text(t, "*"))
+	if (t.at[0] == '/' || field_says(t, "*"))
 		return NULL;
-	if (is_text(head->method, "CONNECT"))
+	if (field_says(head->method, "connect"))
 		return NULL; /* authority-form: whoever serves CONNECT reads it */
 	if (t.n > 7 && strncasecmp(t.at, "http://", 7) == 0)
 		scheme = 7;
@@ -99,15 +45,15 @@ static const char *read_target(struct http1_head *head)
 	return NULL;
 }
 
-static const char *read_request_line(struct http1_head *head, struct http1_text line)
+static const char *read_request_line(struct http1_head *head, struct keepmsg_text line)
 {
 	const char *space;
-	size_t method = token_length(line.at, line.n);
+	size_t method = field_token_length(line.at, line.n);
 	size_t rest;
 
 	if (method == 0 || method >= line.n || line.at[method] != ' ')
 		return "malformed request line";
-	head->method = (struct http1_text){ line.at, method };
+	head->method = (struct keepmsg_text){ line.at, method };
 	head->target.at = line.at + method + 1;
 	rest = line.n - method - 1;
 	space = memchr(head->target.at, ' ', rest);
@@ -129,35 +75,27 @@ static const char *read_request_line(struct http1_head *head, struct http1_text 
 
 /* ---- fields that frame or name ---- */
 
-static const char *read_length(struct http1_head *head, struct http1_text value)
+static const char *read_length(struct http1_head *head, struct keepmsg_text value)
 {
-	uint64_t length = 0;
-
 	if (head->framing != HTTP1_NO_BODY)
 		return "two framings of the body";
-	if (value.n == 0 || value.n > 18)
+	if (!field_number(value, &head->length))
 		return "malformed Content-Length";
-	for (size_t i = 0; i < value.n; i++) {
-		if (value.at[i] < '0' || value.at[i] > '9')
-			return "malformed Content-Length";
-		length = length * 10 + (uint64_t)(value.at[i] - '0');
-	}
 	head->framing = HTTP1_LENGTH;
-	head->length = length;
 	return NULL;
 }
 
-static const char *read_encoding(struct http1_head *head, struct http1_text value)
+static const char *read_encoding(struct http1_head *head, struct keepmsg_text value)
 {
 	if (head->framing != HTTP1_NO_BODY)
 		return "two framings of the body";
-	if (!is_text(value, "chunked") || head->minor != 1)
+	if (!field_says(value, "chunked") || head->minor != 1)
 		return "Transfer-Encoding other than chunked";
 	head->framing = HTTP1_CHUNKED;
 	return NULL;
 }
 
-static const char *read_host(struct http1_head *head, struct http1_text value)
+static const char *read_host(struct http1_head *head, struct keepmsg_text value)
 {
 	if (head->host.at != NULL)
 		return "more than one Host";
@@ -166,42 +104,42 @@ static const char *read_host(struct http1_head *head, struct http1_text value)
 }
 
 /* A field that is named here is for the next hop alone: it must not be one that we judge by. */
-static const char *read_connection(struct http1_head *head, struct http1_text value)
+static const char *read_connection(struct http1_head *head, struct keepmsg_text value)
 {
 	static const char *const needed[] = { "host", "content-length", "transfer-encoding" };
-	struct http1_text element;
+	struct keepmsg_text element;
 
-	while (next_element(&value, &element)) {
-		if (is_text(element, "close"))
+	while (field_next(&value, &element)) {
+		if (field_says(element, "close"))
 			head->says_close = true;
-		if (is_text(element, "keep-alive"))
+		if (field_says(element, "keep-alive"))
 			head->says_keep_alive = true;
-		if (is_text(element, "upgrade"))
+		if (field_says(element, "upgrade"))
 			head->has_upgrade = true;
 		for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-			if (is_folded(element, needed[i]))
+			if (field_is(element, needed[i]))
 				return "Connection names a field that may not be dropped";
 		}
 	}
 	return NULL;
 }
 
-static const char *read_upgrade(struct http1_head *head, struct http1_text value)
+static const char *read_upgrade(struct http1_head *head, struct keepmsg_text value)
 {
-	struct http1_text element;
+	struct keepmsg_text element;
 
-	while (next_element(&value, &element)) {
+	while (field_next(&value, &element)) {
 		if (element.n >= 2 && strncasecmp(element.at, "h2", 2) == 0)
 			head->is_upgrade_h2c = true;
-		if (is_text(element, "websocket"))
+		if (field_says(element, "websocket"))
 			head->is_websocket = true;
 	}
 	return NULL;
 }
 
-static const char *read_expect(struct http1_head *head, struct http1_text value)
+static const char *read_expect(struct http1_head *head, struct keepmsg_text value)
 {
-	if (is_text(value, "100-continue"))
+	if (field_says(value, "100-continue"))
 		head->expects_continue = true;
 	else
 		head->expects_other = true;
@@ -210,7 +148,7 @@ static const char *read_expect(struct http1_head *head, struct http1_text value)
 
 static const struct {
 	const char *name;
-	const char *(*read)(struct http1_head *head, struct http1_text value);
+	const char *(*read)(struct http1_head *head, struct keepmsg_text value);
 } readers[] = {
 	{ "content-length", read_length },
 	{ "transfer-encoding", read_encoding },
@@ -220,20 +158,20 @@ static const struct {
 	{ "expect", read_expect },
 };
 
-static const char *read_special(struct http1_head *head, const struct http1_field *field)
+static const char *read_special(struct http1_head *head, const struct keepmsg_field *field)
 {
 	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
-		if (is_text(field->name, readers[i].name))
+		if (field_says(field->name, readers[i].name))
 			return readers[i].read(head, field->value);
-		if (is_folded(field->name, readers[i].name))
+		if (field_is(field->name, readers[i].name))
 			return "a field name that some servers read as another";
 	}
 	return NULL;
 }
 
-static const char *read_field(struct http1_head *head, struct http1_text line)
+static const char *read_field(struct http1_head *head, struct keepmsg_text line)
 {
-	struct http1_field f = { .name = { line.at, token_length(line.at, line.n) } };
+	struct keepmsg_field f = { .name = { line.at, field_token_length(line.at, line.n) } };
 
 	if (line.at[0] == ' ' || line.at[0] == '\t')
 		return "folded header line";
@@ -241,20 +179,9 @@ static const char *read_field(struct http1_head *head, struct http1_text line)
 		return "malformed header line";
 	if (head->n_fields == HTTP1_FIELDS_MAX)
 		return "too many header lines";
-	f.value.at = line.at + f.name.n + 1;
-	f.value.n = line.n - f.name.n - 1;
-	while (f.value.n > 0 && (*f.value.at == ' ' || *f.value.at == '\t')) {
-		f.value.at++;
-		f.value.n--;
-	}
-	while (f.value.n > 0 && strchr(" \t", f.value.at[f.value.n - 1]) != NULL)
-		f.value.n--;
-	for (size_t i = 0; i < f.value.n; i++) {
-		unsigned char c = (unsigned char)f.value.at[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return "control character in a header";
-	}
+	f.value = field_trim((struct keepmsg_text){ line.at + f.name.n + 1, line.n - f.name.n - 1 });
+	if (!field_is_value(f.value))
+		return "control character in a header";
 	head->fields[head->n_fields++] = f;
 	return read_special(head, &f);
 }
@@ -265,7 +192,7 @@ static const char *read_field(struct http1_head *head, struct http1_text line)
  * The next line, without its CRLF. MORE: not complete. BAD: CR or LF alone, or a NUL, even before
  * the line is complete.
  */
-static enum http1_result next_line(const char *bytes, size_t n, size_t *at, struct http1_text *line)
+static enum http1_result next_line(const char *bytes, size_t n, size_t *at, struct keepmsg_text *line)
 {
 	size_t i = *at;
 
@@ -275,7 +202,7 @@ static enum http1_result next_line(const char *bytes, size_t n, size_t *at, stru
 		return HTTP1_MORE;
 	if (bytes[i] != '\r' || bytes[i + 1] != '\n')
 		return HTTP1_BAD;
-	*line = (struct http1_text){ bytes + *at, i - *at };
+	*line = (struct keepmsg_text){ bytes + *at, i - *at };
 	*at = i + 2;
 	return HTTP1_OK;
 }
@@ -295,7 +222,7 @@ enum http1_result http1_parse_head(const char *bytes, size_t n, struct http1_hea
 	memset(ret, 0, offsetof(struct http1_head, fields));
 	memset(&ret->n_fields, 0, sizeof(*ret) - offsetof(struct http1_head, n_fields));
 	for (;;) {
-		struct http1_text line;
+		struct keepmsg_text line;
 		enum http1_result r = next_line(bytes, n, &at, &line);
 		const char *why;
 
@@ -316,13 +243,13 @@ enum http1_result http1_parse_head(const char *bytes, size_t n, struct http1_hea
 	}
 }
 
-static bool is_dropped(const struct http1_field *f, unsigned flags)
+static bool is_dropped(const struct keepmsg_field *f, unsigned flags)
 {
-	if (is_text(f->name, "proxy-connection") || is_text(f->name, "proxy-authorization"))
+	if (field_says(f->name, "proxy-connection") || field_says(f->name, "proxy-authorization"))
 		return true;
-	if (is_text(f->name, "connection") || is_text(f->name, "keep-alive"))
+	if (field_says(f->name, "connection") || field_says(f->name, "keep-alive"))
 		return flags != 0;
-	if (is_text(f->name, "upgrade") || is_text(f->name, "http2-settings"))
+	if (field_says(f->name, "upgrade") || field_says(f->name, "http2-settings"))
 		return flags != 0;
 	return false;
 }
@@ -336,7 +263,7 @@ void http1_write_head(const struct http1_head *head, unsigned flags, struct buf 
 	buf_add(out, head->path.at, head->path.n);
 	buf_addf(out, " HTTP/1.%u\r\n", head->minor);
 	for (size_t i = 0; i < head->n_fields; i++) {
-		const struct http1_field *f = &head->fields[i];
+		const struct keepmsg_field *f = &head->fields[i];
 
 		if (is_dropped(f, flags))
 			continue;
@@ -358,7 +285,7 @@ enum http1_result http1_sniff(const char *bytes, size_t n)
 
 	while (start < n && bytes[start] != '\0' && strchr("\r\n\t\v\f ", bytes[start]) != NULL)
 		start++;
-	word = token_length(bytes + start, n - start);
+	word = field_token_length(bytes + start, n - start);
 	/* A method may be long: the servers that take any take it up to their limit of a line. */
 	if (start + word == n)
 		return n < HTTP1_HEAD_MAX ? HTTP1_MORE : HTTP1_OK;

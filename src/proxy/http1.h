@@ -6,6 +6,7 @@
 #define PROXY_HTTP1_H
 
 #include "base/buf.h"
+#include "wire/keepmsg.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,27 +23,18 @@
 enum http1_result { HTTP1_MORE, HTTP1_OK, HTTP1_BAD };
 enum http1_framing { HTTP1_NO_BODY, HTTP1_LENGTH, HTTP1_CHUNKED };
 
-struct http1_text {
-	const char *at;
-	size_t n;
-};
-
-struct http1_field {
-	struct http1_text name, value; /* value without the blanks around it */
-};
-
 /* Points into the bytes that were parsed. */
 struct http1_head {
 	size_t bytes; /* of the head with its empty line */
-	struct http1_text method, target;
-	struct http1_text
+	struct keepmsg_text method, target;
+	struct keepmsg_text
 		authority;      /* of an absolute-form target; at is NULL for the other forms */
-	struct http1_text path; /* the target in origin-form; may be empty (then "/" is meant) */
+	struct keepmsg_text path; /* the target in origin-form; may be empty (then "/" is meant) */
 	bool is_https;          /* absolute-form with https: */
 	unsigned minor;         /* HTTP/1.minor */
-	struct http1_field fields[HTTP1_FIELDS_MAX];
+	struct keepmsg_field fields[HTTP1_FIELDS_MAX];
 	size_t n_fields;
-	struct http1_text host; /* at is NULL: none */
+	struct keepmsg_text host; /* at is NULL: none */
 	enum http1_framing framing;
 	uint64_t length;
 	bool has_upgrade;    /* an Upgrade field that Connection names */

@@ -3,6 +3,8 @@
  */
 #include "proxy/http1.h"
 
+#include "base/ascii.h"
+
 /* Rationale: 15 hexadecimal digits are a petabyte and cannot overflow 64 bits. */
 #define CHUNK_DIGITS_MAX 15u
 
@@ -28,18 +30,9 @@ void http1_body_init(struct http1_body *body, const struct http1_head *head)
 		.state = CHUNK_SIZE };
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static enum chunk_state size_byte(struct http1_body *body, char c)
 {
-	int digit = hex_value(c);
+	int digit = ascii_hex(c);
 
 	if (digit >= 0 && body->n_digits < CHUNK_DIGITS_MAX) {
 		body->left = body->left << 4 | (unsigned)digit;

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "policy/urlpath.h"
 #include "proxy/judge_fields.h"
+#include "wire/field.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static bool check_method(const struct judge_request *q, struct judge_result *r)
 {
 	static const char *const refused[] = { "CONNECT", "TRACE", "TRACK", "PRI" };
 
-	if (q->method.n > METHOD_MAX || !judge_fields_is_token(q->method))
+	if (q->method.n > METHOD_MAX || !field_is_token(q->method))
 		refuse(r, 400, "malformed method");
 	for (size_t i = 0; i < ARRAY_LEN(refused) && r->status == 0; i++) {
 		if (is_text(q->method, refused[i]))

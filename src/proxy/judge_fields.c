@@ -1,11 +1,11 @@
 /*
  * The fields of requests to hosts with rules. Runs in the proxy; hostile input: names and values.
- * Names are compared by their letters and digits alone: what gateways make variables of loses its
- * case and its '-', '_' and '.' on the way (RFC 3875, 4.1.18).
  */
 #include "proxy/judge_fields.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
+#include "wire/field.h"
 
 #include <string.h>
 
@@ -19,92 +19,7 @@ const char *judge_fields_shown(struct keepmsg_text text, char *out, size_t out_b
 	return out;
 }
 
-bool judge_fields_is_token(struct keepmsg_text text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		char c = text.at[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			    (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL)))
-			return false;
-	}
-	return text.n > 0;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Takes the next byte that counts; '\0' at the end. */
-static char next_folded(struct keepmsg_text *t)
-{
-	while (t->n > 0 && (t->at[0] == '-' || t->at[0] == '_' || t->at[0] == '.')) {
-		t->at++;
-		t->n--;
-	}
-	if (t->n == 0)
-		return '\0';
-	t->n--;
-	return lower(*t->at++);
-}
-
-static bool is_same_folded(struct keepmsg_text a, struct keepmsg_text b)
-{
-	char c;
-
-	do {
-		c = next_folded(&a);
-		if (c != next_folded(&b))
-			return false;
-	} while (c != '\0');
-	return true;
-}
-
-/* want, lower case, may end in '*'. */
-static bool is_folded(struct keepmsg_text t, const char *want)
-{
-	struct keepmsg_text w = { want, strlen(want) };
-	char c;
-
-	do {
-		c = next_folded(&w);
-		if (c == '*')
-			return true;
-		if (c != next_folded(&t))
-			return false;
-	} while (c != '\0');
-	return true;
-}
-
-static bool is_listed(struct keepmsg_text t, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (is_folded(t, list[i]))
-			return true;
-	}
-	return false;
-}
-
 /* ---- Connection ---- */
-
-/* The next element of a comma-separated list; false at its end. */
-static bool next_element(struct keepmsg_text *list, struct keepmsg_text *ret)
-{
-	while (list->n > 0 && strchr(", \t", *list->at) != NULL) {
-		list->at++;
-		list->n--;
-	}
-	*ret = (struct keepmsg_text){ list->at, 0 };
-	while (list->n > 0 && *list->at != ',') {
-		list->at++;
-		list->n--;
-		ret->n++;
-	}
-	while (ret->n > 0 && strchr(" \t", ret->at[ret->n - 1]) != NULL)
-		ret->n--;
-	return ret->n > 0;
-}
 
 /* Is the field named by one of the request's Connection fields (RFC 9110, 7.6.1)? */
 static bool is_nominated(const struct judge_request *q, struct keepmsg_text name)
@@ -112,10 +27,10 @@ static bool is_nominated(const struct judge_request *q, struct keepmsg_text name
 	for (size_t i = 0; i < q->n_fields; i++) {
 		struct keepmsg_text list = q->fields[i].value, element;
 
-		if (!is_folded(q->fields[i].name, "connection"))
+		if (!field_matches(q->fields[i].name, "connection"))
 			continue;
-		while (next_element(&list, &element)) {
-			if (is_same_folded(element, name))
+		while (field_next(&list, &element)) {
+			if (field_is_same(element, name))
 				return true;
 		}
 	}
@@ -129,7 +44,7 @@ static const char *check_connection(const struct judge_request *q, bool *ret_has
 
 	*ret_has = false;
 	for (size_t i = 0; i < q->n_fields; i++) {
-		if (is_folded(q->fields[i].name, "connection"))
+		if (field_matches(q->fields[i].name, "connection"))
 			*ret_has = true;
 	}
 	for (size_t i = 0; *ret_has && i < ARRAY_LEN(needed); i++) {
@@ -146,16 +61,6 @@ static const char *const steering[] = { "forwarded", "x-forwarded-*", "x-http-me
 	"x-http-method-override", "x-method-override", "x-host", "x-original-*", "x-rewrite-url",
 	"x-envoy-original-*" };
 
-/* Ways of saying who one is: the rule's is the only one. */
-static const char *const credentials[] = { "authorization", "cookie", "cookie2", "x-api-key",
-	"api-key", "apikey", "x-apikey", "x-auth-token", "x-access-token", "private-token",
-	"job-token", "deploy-token", "x-github-token", "x-gitlab-token", "x-goog-api-key",
-	"x-goog-iam-authorization-token", "x-vault-token", "x-figma-token",
-	"x-shopify-access-token", "x-auth-key", "x-auth-email" };
-
-/* What a signing rule signs anew must still be there to be read. */
-static const char *const signatures[] = { "x-amz-security-token" };
-
 static bool signs(const struct rules_rule *rule)
 {
 	return rules_value(rule, RULES_SIGN) != NULL && !rules_says(rule, RULES_SIGN, "none");
@@ -165,46 +70,17 @@ static bool is_stripped(const struct judge_result *r, struct keepmsg_text name)
 {
 	if (r->verdict != JUDGE_RULE)
 		return false;
-	if (is_listed(name, steering, ARRAY_LEN(steering)))
+	if (field_is_listed(name, steering, ARRAY_LEN(steering)))
 		return true;
-	if (signs(r->rule) && is_folded(name, "authorization"))
+	if (signs(r->rule) && field_is(name, "authorization"))
 		return false;
-	return is_listed(name, credentials, ARRAY_LEN(credentials)) ||
-	       (!signs(r->rule) && is_listed(name, signatures, ARRAY_LEN(signatures)));
+	return field_is_credential(name) || (!signs(r->rule) && field_is_signature(name));
 }
 
 /* ---- the query ---- */
 
-static const char *const query_credentials[] = { "access-token", "api-key", "apikey", "auth-token",
-	"client-secret", "job-token", "oauth-token", "private-token" };
-static const char *const query_signatures[] = { "x-amz-credential", "x-amz-signature",
-	"x-amz-security-token", "x-goog-credential", "x-goog-signature" };
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A parameter's name as the server reads it; longer ones than out are none of ours. */
-static struct keepmsg_text decoded_name(struct keepmsg_text param, char *out, size_t out_bytes)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < param.n && param.at[i] != '=' && n < out_bytes; i++) {
-		char c = param.at[i];
-
-		if (c == '%' && param.n - i > 2 && hex_value(param.at[i + 1]) >= 0 &&
-			hex_value(param.at[i + 2]) >= 0) {
-			c = (char)(hex_value(param.at[i + 1]) * 16 + hex_value(param.at[i + 2]));
-			i += 2;
-		}
-		out[n++] = c;
-	}
-	return (struct keepmsg_text){ out, n };
-}
+/* Rationale: longer than any name that is looked for here. */
+#define PARAM_NAME_MAX 64u
 
 /* Does the rule write this parameter itself? Then the cell's is a stand-in that is replaced. */
 static bool is_of_rule(const struct rules_rule *rule, struct keepmsg_text name)
@@ -224,19 +100,18 @@ static bool is_of_rule(const struct rules_rule *rule, struct keepmsg_text name)
 
 static bool is_credential(const struct rules_rule *rule, struct keepmsg_text param)
 {
-	char decoded[32];
-	struct keepmsg_text name = decoded_name(param, decoded, sizeof(decoded));
+	char decoded[PARAM_NAME_MAX];
 
-	if (is_listed(name, query_credentials, ARRAY_LEN(query_credentials)))
-		return !is_of_rule(rule, name);
-	return !signs(rule) && is_listed(name, query_signatures, ARRAY_LEN(query_signatures));
+	if (field_is_credential_param(param))
+		return !is_of_rule(rule, field_param_name(param, decoded, sizeof(decoded)));
+	return !signs(rule) && field_is_signature_param(param);
 }
 
 /* Rack, Laravel and Symfony run a POST with `_method=DELETE` as DELETE, also from the query. */
 static bool is_method(const struct rules_rule *rule, struct keepmsg_text param)
 {
-	char decoded[32];
-	struct keepmsg_text name = decoded_name(param, decoded, sizeof(decoded));
+	char decoded[PARAM_NAME_MAX];
+	struct keepmsg_text name = field_param_name(param, decoded, sizeof(decoded));
 	size_t n;
 
 	(void)rules_list(rule, RULES_METHOD, &n);
@@ -245,26 +120,16 @@ static bool is_method(const struct rules_rule *rule, struct keepmsg_text param)
 
 static const char *check_query(struct judge_result *r)
 {
-	struct keepmsg_text query = r->head.query;
+	struct keepmsg_text query = r->head.query, param;
+	char end;
 
-	if (r->verdict != JUDGE_RULE)
-		return NULL;
-	while (query.at != NULL && query.n > 0) {
-		struct keepmsg_text param = query;
-
-		for (param.n = 0; param.n < query.n && strchr("&;", query.at[param.n]) == NULL;)
-			param.n++;
-		if (is_credential(r->rule, param)) {
-			r->status = 403;
+	while (r->verdict == JUDGE_RULE && field_next_param(&query, &param, &end)) {
+		r->status = 403;
+		if (is_credential(r->rule, param))
 			return "the query says who one is, but that is the rule's to say";
-		}
-		if (is_method(r->rule, param)) {
-			r->status = 403;
+		if (is_method(r->rule, param))
 			return "the query asks for another method than the request";
-		}
-		param.n += param.n < query.n;
-		query.at += param.n;
-		query.n -= param.n;
+		r->status = 0;
 	}
 	return NULL;
 }
@@ -277,15 +142,15 @@ static const char *check_field(const struct judge_request *q, const struct keepm
 		if (f->value.at[i] == '\r' || f->value.at[i] == '\n' || f->value.at[i] == '\0')
 			return "control character in a header";
 	}
-	if (!judge_fields_is_token(f->name))
+	if (!field_is_token(f->name))
 		return "malformed header line";
 	if (!keepmsg_is_framing_name(f->name.at, f->name.n))
 		return NULL;
-	if (memchr(f->name.at, '_', f->name.n) != NULL)
+	if (memchr(f->name.at, '_', f->name.n) != NULL || memchr(f->name.at, '.', f->name.n) != NULL)
 		return "a field name that some servers read as another";
 	/* RFC 9113, 8.2.2: these are malformed there, not merely dropped. */
-	if (q->is_h2 && !is_folded(f->name, "content-length") && !is_folded(f->name, "expect") &&
-		!is_folded(f->name, "trailer") && !is_folded(f->name, "proxy-auth*"))
+	if (q->is_h2 && !field_matches(f->name, "content-length") && !field_matches(f->name, "expect") &&
+		!field_matches(f->name, "trailer") && !field_matches(f->name, "proxy-auth*"))
 		return "a field of HTTP/1 in HTTP/2";
 	return NULL;
 }
@@ -298,9 +163,9 @@ static bool is_trailers(struct keepmsg_text value)
 static bool is_dropped(
 	const struct judge_request *q, const struct judge_result *r, const struct keepmsg_field *f)
 {
-	if (keepmsg_is_framing_name(f->name.at, f->name.n) || is_folded(f->name, "proxy-*"))
+	if (keepmsg_is_framing_name(f->name.at, f->name.n) || field_matches(f->name, "proxy-*"))
 		return true;
-	if (is_folded(f->name, "te"))
+	if (field_matches(f->name, "te"))
 		return !q->is_h2 || !is_trailers(f->value);
 	return is_stripped(r, f->name);
 }
@@ -308,24 +173,15 @@ static bool is_dropped(
 static void add_field(struct judge_result *r, const struct keepmsg_field *f, size_t *names)
 {
 	struct keepmsg_field *to = &r->head.fields[r->head.n_fields];
-	char c;
 
 	names[r->head.n_fields++] = r->arena.len;
 	to->name.n = f->name.n;
-	to->value = f->value;
-	while (to->value.n > 0 && strchr(" \t", *to->value.at) != NULL) {
-		to->value.at++;
-		to->value.n--;
-	}
-	while (to->value.n > 0 && strchr(" \t", to->value.at[to->value.n - 1]) != NULL)
-		to->value.n--;
+	to->value = field_trim(f->value);
 	buf_add(&r->arena, f->name.at, f->name.n);
 	if (r->arena.failed)
 		return;
-	for (size_t i = r->arena.len - f->name.n; i < r->arena.len; i++) {
-		c = r->arena.data[i];
-		r->arena.data[i] = lower(c);
-	}
+	for (size_t i = r->arena.len - f->name.n; i < r->arena.len; i++)
+		r->arena.data[i] = ascii_lower(r->arena.data[i]);
 }
 
 const char *judge_fields(

@@ -12,9 +12,6 @@
 const char *judge_fields(
 	const struct judge_request *request, struct judge_result *ret, size_t *names);
 
-/* A token of RFC 9110, 5.6.2? */
-bool judge_fields_is_token(struct keepmsg_text text);
-
 /* Text of the cell cut to fit and fit to be shown. Returns out. */
 const char *judge_fields_shown(struct keepmsg_text text, char *out, size_t out_bytes);
 

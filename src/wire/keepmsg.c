@@ -4,7 +4,9 @@
  */
 #include "wire/keepmsg.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
+#include "wire/field.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,19 +27,12 @@ struct sizes {
 
 /* ---- texts ---- */
 
-static bool is_token_byte(char c)
+static bool is_lower_token(struct keepmsg_text t)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static bool is_token(struct keepmsg_text t, bool lower)
-{
-	for (size_t i = 0; i < t.n; i++) {
-		if (!is_token_byte(t.at[i]) || (lower && t.at[i] >= 'A' && t.at[i] <= 'Z'))
+	for (size_t i = 0; i < t.n; i++)
+		if (t.at[i] != ascii_lower(t.at[i]))
 			return false;
-	}
-	return t.n > 0;
+	return field_is_token(t);
 }
 
 static bool is_visible(struct keepmsg_text t, const char *without)
@@ -72,25 +67,6 @@ static bool is_value(struct keepmsg_text t)
 	return true;
 }
 
-static char folded(char c)
-{
-	if (c == '_')
-		return '-';
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_folded(const char *name, size_t n, const char *want)
-{
-	/* Most differ in their first byte: asked before the length, for each field of each head. */
-	if (n == 0 || folded(name[0]) != want[0] || n != strlen(want))
-		return false;
-	for (size_t i = 1; i < n; i++) {
-		if (folded(name[i]) != want[i])
-			return false;
-	}
-	return true;
-}
-
 bool keepmsg_is_framing_name(const char *name, size_t n)
 {
 	static const char *const names[] = { "connection", "content-length", "expect", "host",
@@ -98,11 +74,7 @@ bool keepmsg_is_framing_name(const char *name, size_t n)
 		"proxy-authorization", "proxy-connection", "trailer", "transfer-encoding",
 		"upgrade" };
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (is_folded(name, n, names[i]))
-			return true;
-	}
-	return false;
+	return field_is_listed((struct keepmsg_text){ name, n }, names, ARRAY_LEN(names));
 }
 
 /* ---- heads ---- */
@@ -110,10 +82,10 @@ bool keepmsg_is_framing_name(const char *name, size_t n)
 /* "trailers" is the one thing that TE may say in HTTP/2, and gRPC needs it said. */
 static bool is_field(enum keepmsg_type type, const struct keepmsg_field *f)
 {
-	if (!is_token(f->name, true) || !is_value(f->value) ||
+	if (!is_lower_token(f->name) || !is_value(f->value) ||
 		keepmsg_is_framing_name(f->name.at, f->name.n))
 		return false;
-	if (!is_folded(f->name.at, f->name.n, "te"))
+	if (!field_is(f->name, "te"))
 		return true;
 	return type == KEEPMSG_REQUEST && f->value.n == strlen("trailers") &&
 	       memcmp(f->value.at, "trailers", f->value.n) == 0;
@@ -132,7 +104,7 @@ static bool is_request(const struct keepmsg_head *head)
 		return false;
 	if ((head->flags & KEEPMSG_UPGRADE) != 0 && has_body(head))
 		return false;
-	return is_token(head->method, false) && is_path(head->path) &&
+	return field_is_token(head->method) && is_path(head->path) &&
 	       (head->query.at == NULL || is_visible(head->query, "#\\"));
 }
 

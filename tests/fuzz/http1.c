@@ -11,7 +11,7 @@
 
 #include <strings.h>
 
-static bool is_equal(struct http1_text a, struct http1_text b)
+static bool is_equal(struct keepmsg_text a, struct keepmsg_text b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.at, b.at, a.n) == 0);
 }

@@ -245,7 +245,7 @@ static void test_mutations(void)
 
 	for (int round = 0; round < 50000; round++) {
 		char text[sizeof(seed_text)];
-		struct http1_text method;
+		struct keepmsg_text method;
 
 		memcpy(text, seed_text, sizeof(text));
 		for (int k = 0; k < 3; k++) {

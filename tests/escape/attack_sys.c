@@ -170,9 +170,6 @@ static enum verdict act_tty(char **arg)
 	fd = arg[2] ? 0 : terminal();
 	if (fd < 0)
 		return attack_cannot("no terminal");
-	/* what is injected is echoed: keep the answer on a line of its own */
-	if (arg[2])
-		puts("");
 	memcpy(zeros, request == TIOCSTI ? "x" : "\3", 1);
 	if (strcmp(arg[1], "high") == 0)
 		return attack_result(

@@ -85,10 +85,7 @@ in_cell() {
 # The answer of an act, in one word: OK, an errno's name, SIGSYS...
 answer() {
 	local last
-	last=$(printf '%s' "$out" | tr -d '\r' | tail -n 1)
-	# what was injected into a terminal is echoed in front, as is script(1)'s own end of file
-	last=${last#'^@'}
-	last=${last#x}
+	last=$(printf '%s' "$out" | tail -n 1)
 	case $last in
 	OK*) echo OK ;;
 	SKIP*) echo SKIP ;;

@@ -41,6 +41,8 @@ echo x | gpg --print-md sha256
 gpg --batch -q --passphrase '' --quick-gen-key t@example.org default default never 2>/dev/null
 echo signed | gpg -q --clearsign | gpg -q --verify 2>/dev/null && echo good
 gpgconf --kill all
+# it ends in its own time, and takes its sockets with it
+eventually sh -c '! ls gnupg-home/S.* >/dev/null 2>&1'
 rm -r gnupg-home
 end
 

@@ -7,6 +7,7 @@
 #include "helper/helper.h"
 
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
 #include "helper/remove.h"
 #include "helper/tree.h"
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 extern char **environ;
@@ -56,34 +56,15 @@ static int leave_the_warden(const struct self *s, struct err *err)
 	int inotify = s->request->watch != NULL ? watch_inotify(s->request->watch) : -1;
 	unsigned low = (unsigned)(inotify >= 0 && inotify < s->sock ? inotify : s->sock);
 	unsigned high = (unsigned)(inotify > s->sock ? inotify : s->sock);
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null < 0)
-		return err_set(err, errno, "open /dev/null");
-	for (int fd = 0; fd < 3; fd++)
-		if (dup2(null, fd) < 0)
-			return err_set(err, errno, "dup2");
-	cleanup_close(&null);
+	if (standing_leave_stdio(err) < 0)
+		return -err->code;
 	if ((low > 3 && sys_close_range(3, low - 1, 0) < 0) ||
 		(high > low + 1 && sys_close_range(low + 1, high - 1, 0) < 0) ||
 		sys_close_range(high + 1, ~0u, 0) < 0)
 		return err_set(err, errno, "close_range");
-	for (char **e = environ; e != NULL && *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	environ = NULL;
+	standing_wipe_environment();
 	return 0;
-}
-
-/* A descriptor for each level of a tree, and no core with names in it. */
-static void set_limits(void)
-{
-	struct rlimit files, none = { 0, 0 };
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
-	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
 static void note_removable(struct self *s)
@@ -103,9 +84,11 @@ static int begin(struct self *s, struct err *err)
 		return err_set(err, errno, "PR_SET_PDEATHSIG");
 	if (leave_the_warden(s, err) < 0)
 		return -err->code;
-	set_limits();
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	/* a descriptor for each level of a tree, and no core with names in it */
+	standing_raise_descriptors();
+	standing_no_core();
+	if (standing_hide(err) < 0)
+		return -err->code;
 	s->tree = (struct tree){ .plan = s->request->plan,
 		.mounts = s->request->mounts,
 		.watch = s->request->watch,
@@ -144,7 +127,7 @@ static void enter(struct self *s, const int *fds, size_t n)
 		fail(s, err.text);
 	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
 		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || standing_hide(&err) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
 	if (helper_cage(&err) < 0)

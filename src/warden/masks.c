@@ -4,6 +4,7 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "wire/helpmsg.h"
 
@@ -164,7 +165,7 @@ static void lost(struct warden *w, bool agent, const char *why)
 static void send_barrier(struct masks *m)
 {
 	m->sent++;
-	m->sent_ms = denial_now_ms();
+	m->sent_ms = clock_ms();
 	/* One that is gone is noticed when its socket is read. */
 	(void)helpmsg_send(m->cell.sock, HELPMSG_BARRIER, m->sent, NULL, NULL, 0);
 }
@@ -198,7 +199,7 @@ void masks_check_time(struct warden *w)
 {
 	const struct masks *m = &w->masks;
 
-	if (m->sent != m->done && denial_now_ms() - m->sent_ms > BARRIER_MAX_MS)
+	if (m->sent != m->done && clock_ms() - m->sent_ms > BARRIER_MAX_MS)
 		lost(w, false, "no answer");
 }
 

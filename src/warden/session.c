@@ -14,7 +14,9 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/standing.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
 
@@ -25,8 +27,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -145,7 +145,7 @@ static void record_exit(struct warden *w, const struct cell_msg *msg)
 
 	if (command->id == msg->id) {
 		command->cell_pid = 0;
-		command->ended_ms = denial_now_ms();
+		command->ended_ms = clock_ms();
 	}
 	audit_begin(&w->audit, &r, "exit");
 	audit_number(&r, "command", msg->id);
@@ -506,13 +506,12 @@ static void tear_down(struct warden *w)
 /* Ends as the agent ended, so that the user's shell sees what it would have seen. */
 static int mirror(int status)
 {
-	struct rlimit none = { 0, 0 };
 	int sig = WTERMSIG(status);
 	sigset_t set;
 
 	if (!WIFSIGNALED(status))
 		return WEXITSTATUS(status);
-	(void)setrlimit(RLIMIT_CORE, &none); /* the core, if any, is the agent's, not ours */
+	standing_no_core(); /* the core, if any, is the agent's, not ours */
 	(void)signal(sig, SIG_DFL);
 	(void)raise(sig);
 	sigemptyset(&set);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dirs.h"
 #include "base/sha256.h"
 
 #include <errno.h>
@@ -53,22 +54,6 @@ void cachedir_name(const char *path, char out[CACHEDIR_NAME_BYTES])
 	hash_of(path, hex);
 	(void)snprintf(out, CACHEDIR_NAME_BYTES, "%.*s-%.16s", READABLE_BYTES,
 		slash != NULL ? slash + 1 : path, hex);
-}
-
-/* mkdir -p, private: a cache tells what a user works with. */
-static int make_dirs(const char *dir)
-{
-	AUTO_FREE char *path = strdup(dir);
-
-	if (path == NULL)
-		return -ENOMEM;
-	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
-		*s = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*s = '/';
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /* A directory of somebody else's, or one that others can write, is no place for what is mounted. */
@@ -119,7 +104,7 @@ int cachedir_take(const char *cache_dir, const char *project, int *ret_dir, int 
 {
 	AUTO_CLOSE int base = -1, dir = -1, lock = -1;
 	char key[CACHEDIR_KEY_BYTES];
-	int r = make_dirs(cache_dir);
+	int r = dirs_make(cache_dir);
 
 	if (r < 0)
 		return err_set(err, -r, "make %s", cache_dir);

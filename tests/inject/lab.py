@@ -309,8 +309,12 @@ def main():
                                inside=" ".join([*names.INSIDE, names.REBIND, names.PUBLIC_NAME, names.ALIAS])) + "".join(
                 BAD_RULE.format(name=n) for n in ("expired", "wrongname", "selfsigned", "constrained")))
     env = {"HOME": f"{base}/home", "PATH": os.environ["PATH"], "TEST_API_TOKEN": SECRET}
-    bare = Side("bare", DROP, project, env)
-    jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env) if program else None
+    # What steers TLS libraries must steer no process of agentjail's.
+    steered = {name: f"{base}/home/{name}" for name in ("SSLKEYLOGFILE", "OPENSSL_CONF")}
+    with open(steered["OPENSSL_CONF"], "w") as f:
+        f.write("openssl_conf = broken\n[broken]\nssl_conf = nowhere\n")
+    bare = Side("bare", DROP, project, env | {"SSLKEYLOGFILE": f"{base}/home/control"})
+    jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env | steered) if program else None
     if os.environ.get("ONLY") != "modes":
         play_all(server, jail, bare, sys.argv[4:])
     if program and not sys.argv[4:]:
@@ -323,6 +327,8 @@ def main():
     if jail:
         said = open(f"{base}/home/cell.stderr", "rb").read()
         tap(not finds_secret(said), "no secret in what was said on stderr", said)
+        tap(os.path.exists(f"{base}/home/control") and not os.path.exists(steered["SSLKEYLOGFILE"]),
+            "H10: SSLKEYLOGFILE and OPENSSL_CONF of the user's steer nothing")
 
 
 DROP = [] if os.geteuid() == 0 else ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]

@@ -52,7 +52,7 @@ end
 complete -c agentjail -f
 complete -c agentjail -n __agentjail_first -s p -l profile -r -F -a '(__agentjail_profiles)' -d 'Use this profile'
 complete -c agentjail -n __agentjail_first -l project -r -a '(__fish_complete_directories)' -d 'The project'
-complete -c agentjail -n __agentjail_first -l mode -x -a 'none inject split' -d 'Split, inject or none'
+complete -c agentjail -n __agentjail_first -l mode -x -a 'none inject shared split' -d 'Split, or less, to compare'
 complete -c agentjail -n __agentjail_first -l allow -x -d 'Let commands reach a host'
 complete -c agentjail -n __agentjail_first -l hide -r -F -d 'Absent for commands'
 complete -c agentjail -n __agentjail_first -l read -r -F -d 'Read-only for commands'

@@ -134,10 +134,11 @@ said() { "$agentjail" --mode shared "$@" 2>"$root/err" </dev/null; }
 }
 
 @test "named hosts of [agent] egress are allowed in the cell, others and * are not" {
-	python3 -m http.server 0 --bind 127.0.0.1 >"$root/server" 2>&1 3>&- &
+	python3 -u -m http.server 0 --bind 127.0.0.1 >"$root/server" 2>&1 3>&- &
 	server=$!
 	for _ in $(seq 100); do grep -q 'port [0-9]' "$root/server" 2>/dev/null && break; sleep 0.05; done
 	port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$root/server")
+	[ -n "$port" ]
 	get="curl -s -m 5 -o /dev/null -w %{http_code} http://127.0.0.1:$port/"
 	run shared toy "$get"
 	[ "$output" = 000 ]

@@ -182,7 +182,7 @@ FLAG_HANDLER(forget)
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
 	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
-		FOR(VERB_CACHE))
+		FOR(VERB_CACHE) | FOR(VERB_DEMO))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
@@ -246,7 +246,7 @@ const struct verb_name options_verbs[] = {
 	{ "status", VERB_STATUS, "[--json]", "sessions that run" },
 	{ "trust", VERB_TRUST, "[DIR] [--yes] [--list] [--forget]",
 		"let the project's own profile loosen" },
-	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
+	{ "demo", VERB_DEMO, "[--json]", "one attack in each --mode, and what it got" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
 	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },

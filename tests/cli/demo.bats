@@ -36,6 +36,8 @@ row() {
 	row "the work that was asked for" "done" "done" "done" "done" "done"
 	has_not "not as it should be"
 	[ "$(wc -L <<<"$output")" -le 80 ]
+	# README.md has it as it is printed.
+	[ "$(sed -n '/^One poisoned line/,/^```$/p' "$top/README.md" | grep -v '^```$')" = "$output" ]
 }
 
 @test "--json has the same cells" {

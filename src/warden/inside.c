@@ -33,24 +33,36 @@ static char *place_of(const char *file)
 	return strdup(file);
 }
 
-static int show(struct warden *w, size_t i, const char *file, struct err *err)
+static int show(struct warden *w, const char *file, struct err *err)
 {
+	size_t i = 0;
+
+	while (w->mounts.program_paths[i] != NULL)
+		i++;
 	w->mounts.program_paths[i] = place_of(file);
 	return w->mounts.program_paths[i] == NULL ? err_set(err, ENOMEM, "%s", file) : 0;
 }
 
-/* As PATH has it: a link is not followed, but the directory may be relative. */
-static int show_name(struct warden *w, size_t i, struct err *err)
+/*
+ * The directory that PATH found the name in, which may be relative. Not a link alone: what is mounted
+ * on its name is a file, which would look for its package in the wrong place; the program itself is
+ * executed then.
+ */
+static int show_name(struct warden *w, struct err *err)
 {
 	const char *name = w->program.script, *slash = strrchr(name, '/');
 	AUTO_FREE char *dir = slash != NULL ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
 	AUTO_FREE char *real = dir != NULL ? realpath(dir, NULL) : NULL;
 	AUTO_BUF struct buf path = { 0 };
+	AUTO_FREE char *place = NULL;
 
 	if (real == NULL)
 		return err_set(err, errno, "%s", name);
 	buf_addf(&path, "%s/%s", real, slash != NULL ? slash + 1 : name);
-	return path.failed ? err_set(err, ENOMEM, "%s", name) : show(w, i, path.data, err);
+	place = path.failed ? NULL : place_of(path.data);
+	if (place == NULL)
+		return err_set(err, ENOMEM, "%s", name);
+	return strcmp(place, path.data) == 0 ? 0 : show(w, path.data, err);
 }
 
 static void say_limits(const struct warden *w)
@@ -62,12 +74,12 @@ static void say_limits(const struct warden *w)
 
 int inside_prepare(struct warden *w, struct err *err)
 {
-	_Static_assert(PLACE_PROGRAM_PATHS == 3, "one for each");
+	_Static_assert(PLACE_PROGRAM_PATHS == 3, "program, interpreter, name");
 
 	if (program_find(w->plan, &w->program, err) < 0)
 		return warden_not_started(w, err);
-	if (show(w, 0, w->program.agent, err) < 0 || show(w, 1, w->program.interp, err) < 0 ||
-		show_name(w, 2, err) < 0 || keepdirs_make(w->plan, err) < 0)
+	if (show(w, w->program.agent, err) < 0 || show(w, w->program.interp, err) < 0 ||
+		show_name(w, err) < 0 || keepdirs_make(w->plan, err) < 0)
 		return -err->code;
 	say_limits(w);
 	return 0;

@@ -128,6 +128,15 @@ said() { "$agentjail" --mode shared "$@" 2>"$root/err" </dev/null; }
 	cp "$HOME/apps/node_modules/toy/toy" "$HOME/work/toy"
 	output=$(shared "$HOME/work/toy" 'cat ~/work/notes; ls ~/work' 2>/dev/null)
 	[ "$output" = toy ]
+	# A link to the package from such a directory finds the package.
+	printf '#!/bin/bash\ncat "$(dirname "$(realpath "$0")")/lib/part"\n' >"$HOME/apps/node_modules/toy/part"
+	chmod +x "$HOME/apps/node_modules/toy/part"
+	ln -s ../apps/node_modules/toy/part "$HOME/work/part"
+	output=$(shared "$HOME/work/part")
+	[ "$output" = 'part of the package' ]
+	cp "$HOME/apps/node_modules/toy/toy" ./local
+	output=$(shared ./local 'echo from the project')
+	[ "$output" = 'from the project' ]
 	echo x >"$HOME/apps/node_modules/toy/lib/part"
 	run shared toy 'echo y >~/apps/node_modules/toy/lib/part'
 	[ "$(cat "$HOME/apps/node_modules/toy/lib/part")" = x ]

@@ -227,10 +227,12 @@ run-check: $(BUILD_OF_CHECK)
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
 
-demo: ## build, then play one poisoned instruction to Claude Code without and with agentjail
+demo: ## build, then play one poisoned instruction to Claude Code, and an attack to each --mode
 	tests/deps.sh demo
 	$(MAKE) $(JOBS) all
 	tests/e2e/demo.sh
+	@echo
+	$(PROGRAM) demo
 
 deps: ## install what building and testing need and is not there
 	tests/deps.sh

@@ -382,6 +382,14 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	return 0;
 }
 
+/* An agent in the cell has no view of its own, and what it keeps is not hidden from the cell. */
+static bool has_view(const struct run_plan *run, const struct plan_rule *rule)
+{
+	if (rule->key == PK_AGENT_KEEP && run->mode == RUN_SHARED)
+		return false;
+	return !rule->agent_only || !run->is_run_verb;
+}
+
 static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	struct plan_listing listings[LISTINGS];
@@ -389,10 +397,29 @@ static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct
 
 	listings_init(listings, run->home);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
-		if (!plan_rules[i].agent_only || !run->is_run_verb)
+		if (has_view(run, &plan_rules[i]))
 			r = add_rule(run, plan, &plan_rules[i], listings, err);
 	listings_done(listings);
 	return r;
+}
+
+/*
+ * --mode shared: an agent is often installed in HOME, which is closed. Its package, its interpreter
+ * and the directory with its name are shown, as far as they are not there anyway.
+ */
+static int add_program(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < PLACE_PROGRAM_PATHS && plan->program_paths[i] != NULL; i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)plan->program_paths[i],
+			.kind = MOUNT_READ,
+			.cell_only = true };
+
+		if (plan_is_below(entry.path, run->project))
+			continue;
+		if (add_existing(run, plan, entry, err) < 0)
+			return -err->code;
+	}
+	return 0;
 }
 
 static int add_home(const struct run_plan *run, struct mount_plan *plan, struct err *err)
@@ -514,7 +541,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
 		hide_caches(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
-		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
+		pin_below_tmp(plan, plan->agent_root, err) < 0 || add_program(run, plan, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)

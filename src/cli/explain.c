@@ -80,8 +80,8 @@ static void add_head(const struct run_plan *plan, struct buf *out)
 {
 	static const char *const modes[] = {
 		[RUN_NONE] = "none: no boundary at all",
-		[RUN_INJECT] = "inject",
-		[RUN_SHARED] = "shared",
+		[RUN_INJECT] = "inject: no boundary but the secrets of rules",
+		[RUN_SHARED] = "shared: the agent and what it starts in one cell",
 		[RUN_SPLIT] = "split: the agent in its own context, what it starts in a cell",
 	};
 	_Static_assert(ARRAY_LEN(modes) == RUN_MODE_COUNT, "one text a mode");

@@ -45,7 +45,7 @@ static const struct keys_info main_table[] = {
 		NULL },
 	[PK_AGENT_SHARE] = { "agent", "share", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_AGENT_TRUSTED] = { "agent", "trusted", KEYS_LINE, values_trusted, 0, NULL, NULL },
-	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_ONLY_STAR, NULL,
+	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_NEEDS_PORT, NULL,
 		NULL },
 	[PK_AGENT_TMP] = { "agent", "tmp", KEYS_SINGLE, NULL, 0, words_tmp, "shared" },
 	[PK_SANDBOX_ISOLATION] = { "sandbox", "isolation", KEYS_SINGLE, NULL, 0, words_isolation,
@@ -335,8 +335,6 @@ bool rules_key_is_list(enum rules_key key)
 bool keys_is_unsupported(const struct keys_info *info, const char *value)
 {
 	if ((info->flags & KEYS_UNSUPPORTED) != 0)
-		return true;
-	if ((info->flags & KEYS_ONLY_STAR) != 0 && strcmp(value, "*") != 0)
 		return true;
 	for (const struct keys_word *w = info->words; w != NULL && w->word != NULL; w++)
 		if (w->unsupported && strcmp(w->word, value) == 0)

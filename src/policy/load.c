@@ -12,6 +12,7 @@
 #include "policy/nearest.h"
 #include "policy/profilefile.h"
 #include "policy/rulecheck.h"
+#include "policy/shared.h"
 #include "policy/tools.h"
 #include "policy/trustfile.h"
 #include "policy/values.h"
@@ -441,6 +442,8 @@ static int read_all(struct load *load, struct err *err)
 		return r;
 	store_sort_rules(load->policy);
 	r = check_all(load->policy, false, err);
+	if (r == 0 && request->is_shared)
+		r = shared_settle(load->policy, err);
 	if (r == 0 && request->config_dir != NULL &&
 		trustfile_is_reached(load->policy, request->config_dir))
 		return err_set(err, 0,

@@ -18,6 +18,9 @@
 /* Rationale: two for each localhost:PORT entry; more ports than this are refused at load. */
 #define PLACE_LOCALHOST_MAX 16
 
+/* Rationale: an agent's package, its interpreter's, and the directory that PATH found it in. */
+#define PLACE_PROGRAM_PATHS 3
+
 /* Kinds of mounts, from the policy's file kinds and a few of our own. */
 enum mount_kind {
 	MOUNT_READ, /* the real file, read-only */
@@ -68,6 +71,8 @@ struct mount_plan {
 	struct mount_entry *entries;
 	size_t n;
 	const char *agent_root; /* package of the agent, or NULL; set between init and plan */
+	/* --mode shared: what of the agent's program the cell shows, up to a NULL; set as agent_root is */
+	const char *program_paths[PLACE_PROGRAM_PATHS];
 	const struct walk_watcher *watcher; /* or NULL; as above */
 	char *arena; /* entries, then their paths */
 	size_t used_bytes;

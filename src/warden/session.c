@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/caches.h"
+#include "warden/inside.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
 #include "warden/netrole.h"
@@ -72,8 +73,8 @@ static int make_shim(struct warden *w, struct err *err)
 
 static const char *mode_name(const struct run_plan *plan)
 {
-	if (plan->mode == RUN_INJECT)
-		return "inject";
+	if (plan->mode == RUN_INJECT || plan->mode == RUN_SHARED)
+		return plan->mode == RUN_INJECT ? "inject" : "shared";
 	if (plan->tool != NULL)
 		return "tool";
 	return plan->is_run_verb ? "run" : "split";
@@ -421,6 +422,8 @@ static int prepare(struct warden *w, struct err *err)
 		return -err->code;
 	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
+	if (w->plan->mode == RUN_SHARED && inside_prepare(w, err) < 0)
+		return -err->code;
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
@@ -490,6 +493,7 @@ static void tear_down(struct warden *w)
 	w->keepers = NULL;
 	cells_close(w);
 	masks_done(w);
+	inside_done(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));

@@ -94,7 +94,7 @@ int view_door(int root, const struct policy *policy, int *ret, struct err *err)
 
 /* Copies of files with fakes instead of secrets. */
 struct view_redact {
-	int dir; /* a tmpfs that a later mount covers; -1: there are none */
+	int at, dir; /* where the tmpfs with them goes (O_PATH), to be covered later; it, or -1 */
 	unsigned n;
 	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
 };
@@ -105,7 +105,7 @@ struct view_place {
 	bool may_make; /* what is missing there is the view's own to make */
 };
 
-/* Makes the tmpfs and attaches it over `at` (O_PATH), to be covered by a later mount. */
+/* What is needed goes over `at` (O_PATH, borrowed), to be covered by a later mount. */
 int view_redact_init(struct view_redact *v, int at, struct err *err)
 	__attribute__((warn_unused_result));
 void view_redact_done(struct view_redact *v);

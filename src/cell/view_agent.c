@@ -274,7 +274,7 @@ int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUN
 	struct agent_view v = { .request = request,
 		.root = -1,
 		.masks = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 },
+		.redact = { -1, -1, 0, NULL },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);

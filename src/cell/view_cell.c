@@ -474,7 +474,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		.root = -1,
 		.masks = { -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 } };
+		.redact = { -1, -1, 0, NULL } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)

@@ -121,9 +121,12 @@ int view_redact_open(const struct mount_entry *e);
 int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
 	int source, struct err *err) __attribute__((warn_unused_result));
 
+struct mnt_parent;
+
 /* Copy-on-write directories of a cell. */
 struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */
+	struct mnt_parent *parent; /* of the plan's last mount point */
 	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
 	unsigned n;	/* dropped ones so far */
 	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */

@@ -182,8 +182,8 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
 	int ctl = sockets[0], jobs = sockets[1], listener = -1;
-	/* `run` has one command, and a second runner would be forked before it for nothing. */
-	unsigned spare = request->plan->is_run_verb ? 1 : 0;
+	/* `run` has one command, and a second runner would be forked for nothing. */
+	bool is_single = request->plan->is_run_verb;
 
 	place_wipe();
 	(void)setsid(); /* the terminal's signals are for others */
@@ -195,7 +195,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), &listener, listener >= 0) == 0) {
 			cleanup_close(&listener);
-			init_run(jobs, ctl, &(struct init_config){ .spare = spare });
+			init_run(jobs, ctl, &(struct init_config){ .is_single = is_single });
 		}
 	}
 	memcpy(msg.text, err.text, sizeof(msg.text));

@@ -366,7 +366,8 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	for (size_t i = 0; i < n; i++) {
 		struct mount_entry entry = { .kind = rule->kind,
 			.item = &items[i],
-			.form = redactform_of(items[i].value),
+			.form = rule->kind == MOUNT_REDACT ? redactform_of(items[i].value)
+							   : REDACTFORM_NONE,
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 

@@ -94,7 +94,7 @@ int view_door(int root, const struct policy *policy, int *ret, struct err *err)
 
 /* Copies of files with fakes instead of secrets. */
 struct view_redact {
-	int dir; /* a tmpfs that a later mount covers; -1: there are none */
+	int at, dir; /* where the tmpfs with them goes (O_PATH), to be covered later; it, or -1 */
 	unsigned n;
 	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
 };
@@ -105,7 +105,7 @@ struct view_place {
 	bool may_make; /* what is missing there is the view's own to make */
 };
 
-/* Makes the tmpfs and attaches it over `at` (O_PATH), to be covered by a later mount. */
+/* What is needed goes over `at` (O_PATH, borrowed), to be covered by a later mount. */
 int view_redact_init(struct view_redact *v, int at, struct err *err)
 	__attribute__((warn_unused_result));
 void view_redact_done(struct view_redact *v);
@@ -121,9 +121,12 @@ int view_redact_open(const struct mount_entry *e);
 int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
 	int source, struct err *err) __attribute__((warn_unused_result));
 
+struct mnt_parent;
+
 /* Copy-on-write directories of a cell. */
 struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */
+	struct mnt_parent *parent; /* of the plan's last mount point */
 	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
 	unsigned n;	/* dropped ones so far */
 	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */

@@ -260,6 +260,8 @@ static int build(struct agent_view *v, struct err *err)
 static int hand_out(struct agent_view *v, int fds[HELPER_FD_COUNT], struct err *err)
 {
 	fds[HELPER_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[HELPER_FD_PROJECT] =
+		open(v->request->plan->project, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fds[HELPER_FD_MASKS] = take_fd(&v->masks.root);
 	fds[HELPER_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	fds[HELPER_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -274,7 +276,7 @@ int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUN
 	struct agent_view v = { .request = request,
 		.root = -1,
 		.masks = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 },
+		.redact = { -1, -1, 0, NULL },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);

@@ -24,6 +24,7 @@ struct view {
 	const struct cell_request *request;
 	struct cell *cell;
 	int root; /* of the new tree */
+	struct mnt_parent parent; /* of the last entry's mount point */
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
 	struct view_trust trust;
@@ -107,7 +108,8 @@ static int open_caches(struct view *v, struct err *err)
 	char key[CACHEDIR_KEY_BYTES];
 	struct stat theirs, ours;
 
-	v->layers = (struct view_layers){ .root = -1, .kept = -1, .note = v->cell->note };
+	v->layers = (struct view_layers){ .root = -1, .kept = -1, .parent = &v->parent,
+		.note = v->cell->note };
 	v->layers.may_be_read =
 		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
 	if (v->request->caches < 0)
@@ -220,6 +222,14 @@ static int mount_over(struct view *v, size_t i, struct err *err)
 	return view_protect(target, e->kind, 0, err);
 }
 
+/* Attaches a detached tree, or says why there is none. */
+static int place(struct view *v, int tree, const struct mount_entry *e, struct err *err)
+{
+	bool is_dir = e->is_dir || e->kind == MOUNT_EMPTY;
+
+	return mnt_place(&v->parent, tree, e->path, is_dir, err) < 0 ? err_prefix(err, "%s", e->path) : 0;
+}
+
 static int mount_entry(struct view *v, size_t i, struct err *err)
 {
 	const struct mount_entry *e = &v->request->mounts->entries[i];
@@ -234,12 +244,14 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_KEYSTORE:
 	case MOUNT_HASHED:
 	case MOUNT_POLICIES:
+		mnt_parent_forget(&v->parent);
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
 	case MOUNT_REDACT:
+		mnt_parent_forget(&v->parent);
 		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
-		return view_attach(v->root, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
+		return place(v, mnt_tmpfs("700", "50%", 0, err), e, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
@@ -256,14 +268,13 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		return r < 0 ? r : 0;
 	if ((e->kind == MOUNT_OVERLAY || e->kind == MOUNT_CACHE) && e->is_dir)
 		return view_layers_add(&v->layers, v->request->mounts, i, v->sources[i], err);
-	return view_attach(v->root,
-		mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e->path,
-		e->is_dir, err);
+	return place(v, mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e, err);
 }
 
 static int mount_dev(struct view *v, struct err *err)
 {
 	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
+	struct mnt_parent *dev = &v->parent;
 
 	if (view_attach(v->root, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
 		return -err->code;
@@ -275,17 +286,19 @@ static int mount_dev(struct view *v, struct err *err)
 		source = open(host, O_PATH | O_CLOEXEC);
 		if (source < 0)
 			return err_set(err, errno, "open %s", host);
-		if (view_attach(v->root, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host + 1, 0,
-			    err) < 0)
-			return -err->code;
+		if (mnt_place(dev, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host, 0, err) < 0)
+			return err_prefix(err, "%s", host);
 	}
-	if (view_attach(v->root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
-		    "dev/pts", 1, err) < 0)
-		return -err->code;
-	if (view_attach(v->root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
-		return -err->code;
-	return view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+	if (mnt_place(dev, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err), "dev/pts",
+		    1, err) < 0 ||
+		mnt_place(dev,
+			mnt_new("mqueue", NULL,
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err),
+			"dev/mqueue", 1, err) < 0 ||
+		mnt_place(dev, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err) < 0)
+		return err_prefix(err, "/dev");
+	mnt_parent_forget(dev);
+	return 0;
 }
 
 /* One of /proc's files; kernels differ in which they have. */
@@ -422,7 +435,7 @@ static int open_root(struct view *v, struct err *err)
 	if (mnt_attach(tree, at, err) < 0)
 		return err_prefix(err, "root");
 	v->root = take_fd(&tree);
-	v->layers.root = v->root;
+	v->layers.root = v->parent.root = v->root;
 	return 0;
 }
 
@@ -461,6 +474,7 @@ static int build(struct view *v, struct err *err)
 	for (size_t i = 0; i < plan->n; i++)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
+	mnt_parent_forget(&v->parent);
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
 		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
 		return -err->code;
@@ -472,15 +486,17 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
+		.parent.fd = -1,
 		.masks = { -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 } };
+		.redact = { -1, -1, 0, NULL } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
 		cleanup_close(&v.sources[i]);
 	free(v.sources);
 	cleanup_close(&v.root);
+	mnt_parent_forget(&v.parent);
 	cleanup_close(&v.layers.kept);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);

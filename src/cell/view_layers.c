@@ -211,5 +211,5 @@ int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t
 		tree = new_dropped(l, source, err);
 	if (tree < 0)
 		tree = without_overlay(l, source, err);
-	return view_attach(l->root, tree, e->path, 1, err);
+	return mnt_place(l->parent, tree, e->path, 1, err) < 0 ? err_prefix(err, "%s", e->path) : 0;
 }

@@ -24,11 +24,19 @@
 
 extern char **environ;
 
+/*
+ * Rationale: what entering the view costs, half a millisecond, is of no use to a command that has
+ * ended by then. An event, a call or a word of the warden's ends the rest at once.
+ */
+#define REST_MS 5
+
 struct self {
 	const struct helper_request *request;
 	struct tree tree;
 	struct remover remover;
 	int sock;
+	int view[HELPER_FDS_MAX]; /* what HELPMSG_ENTER brought, while this process rests */
+	size_t n_view;
 	bool has_entered;
 	bool has_said_overflow;
 };
@@ -87,8 +95,11 @@ static int begin(struct self *s, struct err *err)
 	/* a descriptor for each level of a tree, and no core with names in it */
 	standing_raise_descriptors();
 	standing_no_core();
-	if (standing_hide(err) < 0)
-		return -err->code;
+	return standing_hide(err);
+}
+
+static int prepare(struct self *s, struct err *err)
+{
 	s->tree = (struct tree){ .plan = s->request->plan,
 		.mounts = s->request->mounts,
 		.watch = s->request->watch,
@@ -117,16 +128,16 @@ static void say_limits(const struct self *s)
 	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
 }
 
-static void enter(struct self *s, const int *fds, size_t n)
+/* The end of the rest: everything that comes is dealt with inside of the view. */
+static void enter(struct self *s)
 {
 	struct err err = { 0 };
 
-	if (n < HELPER_FD_COUNT || s->has_entered)
-		fail(s, "no such message");
-	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
+	if (prepare(s, &err) < 0 || mask_enter(&s->tree.view, s->view, &err) < 0)
 		fail(s, err.text);
-	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
+	if (s->n_view > HELPER_FD_COUNT && s->tree.watch != NULL)
+		remove_after(&s->remover, &s->tree.view, s->view[HELPER_FD_COUNT]);
+	s->n_view = 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || standing_hide(&err) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
@@ -185,8 +196,9 @@ static void read_warden(struct self *s)
 
 	if (r <= 0)
 		_exit(0);
-	if (msg.type == HELPMSG_ENTER) {
-		enter(s, fds, n);
+	if (msg.type == HELPMSG_ENTER && !s->has_entered && n >= HELPER_FD_COUNT) {
+		memcpy(s->view, fds, sizeof(fds));
+		s->n_view = n;
 	} else if (msg.type == HELPMSG_BARRIER && s->has_entered && s->tree.watch != NULL) {
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
@@ -198,6 +210,25 @@ static void read_warden(struct self *s)
 	}
 }
 
+/* Until HELPMSG_ENTER, and then for as long as nothing happens and the time is not up. */
+static void rest(struct self *s)
+{
+	const struct watch *watch = s->request->watch;
+	struct pollfd fds[] = {
+		{ .fd = s->sock, .events = POLLIN },
+		{ .fd = watch != NULL ? watch_inotify(watch) : -1, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN },
+	};
+
+	while (s->n_view == 0)
+		read_warden(s);
+	if (s->n_view > HELPER_FD_COUNT)
+		fds[2].fd = s->view[HELPER_FD_COUNT];
+	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
+		continue;
+	enter(s);
+}
+
 static _Noreturn void run(const struct helper_request *request, int sock)
 {
 	struct self self = { .request = request, .sock = sock, .remover = REMOVER_NONE };
@@ -205,8 +236,9 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
+	rest(&self);
 	for (;;) {
-		bool watches = self.has_entered && self.tree.watch != NULL;
+		bool watches = self.tree.watch != NULL;
 		struct pollfd fds[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },

@@ -34,31 +34,28 @@ static int keep_capabilities(struct err *err)
 	return 0;
 }
 
-static int look_around(struct mask_view *v, const char *project, struct err *err)
+static int look_around(struct mask_view *v, struct err *err)
 {
 	struct statx x;
 	struct stat st;
 
-	v->project = sys_openat2(v->root, project + 1, O_PATH | O_DIRECTORY | O_CLOEXEC,
-		RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
-	if (v->project < 0)
-		return err_set(err, errno, "open %s", project);
 	if (statx(v->project, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 || fstat(v->masks, &st) < 0)
-		return err_set(err, errno, "stat %s", project);
+		return err_set(err, errno, "stat the project");
 	v->project_mount = x.stx_mnt_id;
 	v->masks_dev = st.st_dev;
 	return 0;
 }
 
-int mask_enter(struct mask_view *v, const int *fds, const char *project, struct err *err)
+int mask_enter(struct mask_view *v, const int *fds, struct err *err)
 {
 	AUTO_CLOSE int userns = fds[HELPER_FD_USERNS], mntns = fds[HELPER_FD_MNTNS];
 
 	v->root = fds[HELPER_FD_ROOT];
+	v->project = fds[HELPER_FD_PROJECT];
 	v->masks = fds[HELPER_FD_MASKS];
 	if (setns(userns, CLONE_NEWUSER) < 0 || setns(mntns, CLONE_NEWNS) < 0)
 		return err_set(err, errno, "setns");
-	if (look_around(v, project, err) < 0)
+	if (look_around(v, err) < 0)
 		return -err->code;
 	return keep_capabilities(err);
 }

@@ -24,7 +24,7 @@ enum mask_result { MASK_PUT = 1, MASK_NOT_NEEDED = 0 };
  * process of its own with one thread, in the parent user namespace. Mustn't: be called twice.
  * Afterwards the process has CAP_SYS_ADMIN and CAP_SYS_PTRACE there, no other capability. 0 or -errno.
  */
-int mask_enter(struct mask_view *v, const int *fds, const char *project, struct err *err)
+int mask_enter(struct mask_view *v, const int *fds, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*

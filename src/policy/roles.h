@@ -204,7 +204,14 @@ struct source_shapes {
 struct watch;
 
 /* What a view's first process hands out before it loses its powers; the helper enters with it. */
-enum helper_fd { HELPER_FD_ROOT, HELPER_FD_MASKS, HELPER_FD_USERNS, HELPER_FD_MNTNS, HELPER_FD_COUNT };
+enum helper_fd {
+	HELPER_FD_ROOT,
+	HELPER_FD_PROJECT, /* in the view, opened before anything hostile could move what it lies in */
+	HELPER_FD_MASKS,
+	HELPER_FD_USERNS,
+	HELPER_FD_MNTNS,
+	HELPER_FD_COUNT
+};
 /* Behind them for a cell, if it is there: CELL_FD_UNLINKS. */
 #define HELPER_FDS_MAX (HELPER_FD_COUNT + 1)
 

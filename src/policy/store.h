@@ -53,8 +53,8 @@ struct policy {
 	const char *project, *home;
 	const char **warnings;
 	size_t n_warnings;
-	char **strings;
-	size_t n_strings, cap_strings, n_items;
+	struct store_block *blocks; /* every string in it; the newest first */
+	size_t n_items;
 };
 
 /* NULL when memory is out. */

@@ -6,9 +6,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "wire/helpmsg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -83,13 +85,17 @@ static void tell_agent_plan(struct warden *w)
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
+	AUTO_CLOSE int project = sys_openat2(own[CELL_FD_ROOT], w->plan->project + 1,
+		O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
 	int fds[HELPER_FDS_MAX] = { [HELPER_FD_ROOT] = own[CELL_FD_ROOT],
+		[HELPER_FD_PROJECT] = project,
 		[HELPER_FD_MASKS] = own[CELL_FD_MASKS],
 		[HELPER_FD_USERNS] = own[CELL_FD_USERNS],
 		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS],
 		[HELPER_FD_COUNT] = own[CELL_FD_UNLINKS] };
-	int r = enter(&w->masks.cell, fds,
-		HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
+	int r = project < 0 ? err_set(err, errno, "open %s", w->plan->project)
+			    : enter(&w->masks.cell, fds,
+				      HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
 
 	/* A namespace that is held open outlives its processes; a call waits for the listener's end. */
 	cleanup_close(&own[CELL_FD_UNLINKS]);

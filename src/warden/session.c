@@ -208,7 +208,7 @@ static void read_agent(struct warden *w)
 {
 	struct agent_msg msg;
 	struct err err = { 0 };
-	int fds[HELPER_FD_COUNT] = { -1, -1, -1, -1 };
+	int fds[HELPER_FD_COUNT] = { -1, -1, -1, -1, -1 };
 	size_t n_fds = 0;
 	ssize_t n = fdpass_recv(w->agent.ctl, &msg, sizeof(msg), fds, HELPER_FD_COUNT, &n_fds);
 

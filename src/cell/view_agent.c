@@ -210,7 +210,7 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
 	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
+		return view_hide(&v->masks, target, e->is_tracked, err);
 	return view_protect(target, e->kind, MNT_NOEXEC_, err);
 }
 
@@ -273,7 +273,7 @@ int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUN
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1, -1, -1 },
+		.masks = { -1, -1, -1, -1, -1 },
 		.redact = { .dir = -1 },
 		.home = -1,
 		.program = -1 };

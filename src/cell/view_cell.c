@@ -213,7 +213,7 @@ static int mount_over(struct view *v, size_t i, struct err *err)
 	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
 		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
 	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
+		return view_hide(&v->masks, target, e->is_tracked, err);
 	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
 		e->kind == MOUNT_POLICIES)
 		return view_trust_mount(&v->trust, target, e->kind, err);
@@ -298,7 +298,7 @@ static int guard_proc(struct view *v, const char *name, bool hide, struct err *e
 	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return hide ? view_hide(&v->masks, target, err)
+	return hide ? view_hide(&v->masks, target, false, err)
 		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
 }
 
@@ -472,7 +472,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
-		.masks = { -1, -1, -1, -1 },
+		.masks = { -1, -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
 		.redact = { .dir = -1 } };
 	int r = build(&v, err);

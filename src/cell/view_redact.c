@@ -140,7 +140,7 @@ int view_redact(struct view_redact *v, const struct view_place *place, const str
 	if (copy < 0) {
 		(void)err_prefix(&why, "%s is hidden", e->path);
 		memcpy(v->note, why.text, ERR_TEXT_BYTES);
-		return target >= 0 ? view_hide(place->masks, target, err) : 0;
+		return target >= 0 ? view_hide(place->masks, target, false, err) : 0;
 	}
 	if (target < 0)
 		return add_new(place->root, e, copy, err);

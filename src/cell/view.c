@@ -101,11 +101,23 @@ int view_changed(const struct mount_entry *entry, struct err *err)
 	return err_set(err, ESTALE, "%s was changed while a session started", entry->path);
 }
 
+int view_went(const struct mount_entry *entry, struct err *err)
+{
+	if (err->code != ENOENT)
+		return -err->code;
+	return view_is_any(entry) ? 0 : view_changed(entry, err);
+}
+
+bool view_is_any(const struct mount_entry *entry)
+{
+	return entry->kind == MOUNT_HIDE && entry->item != NULL;
+}
+
 int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
 {
 	struct stat st, mask;
 
-	if (entry->ino == 0)
+	if (entry->ino == 0 || view_is_any(entry))
 		return 0;
 	if (fstat(target, &st) < 0 || fstat(m->file, &mask) < 0)
 		return err_set(err, errno, "stat %s", entry->path);

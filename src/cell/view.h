@@ -53,8 +53,20 @@ int view_target(int root, const struct mount_entry *entry, struct err *err)
 int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Is it all the same what has that path now? What a rule hides by its name is hidden whatever it is, and
+ * the helper hears what became of what was there: a user may save such a file while a session starts.
+ */
+bool view_is_any(const struct mount_entry *entry);
+
 /* -ESTALE with err: a planned path is gone or another one. */
 int view_changed(const struct mount_entry *entry, struct err *err);
+
+/*
+ * Mounting over a path failed with err: was it replaced between opening it and that? As above; 0 where
+ * view_is_any(); else what failed.
+ */
+int view_went(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree

@@ -216,7 +216,7 @@ fuzz: ## fuzz what reads hostile bytes: FUZZ="NAME..." FUZZ_SECONDS=60 (each)
 	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
-OTHER_SUITES := tests/tool/run tests/escape/run tests/escape/storm-run tests/inject/run \
+OTHER_SUITES := tests/tool/run tests/litter/run tests/escape/run tests/escape/storm-run tests/inject/run \
 	tests/inject/clients/run tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) $(FUZZ_BINS) \

@@ -9,10 +9,11 @@
 
 /*
  * What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory; for
- * a directory that was closed to the user one that stays closed.
+ * a directory that was closed to the user one that stays closed; for a file of git's one that cannot be
+ * opened, which git calls changed and refuses to add, where it would add the link.
  */
 struct masks {
-	int file, dir, closed; /* O_PATH */
+	int file, dir, closed, refused; /* O_PATH */
 	int root; /* the directory they are in */
 };
 
@@ -29,9 +30,9 @@ int view_attach(int root, int tree, const char *path, int is_dir, struct err *er
 
 /*
  * Hides what target (O_PATH | O_NOFOLLOW) names; a target that is a mask already is left alone.
- * 0 or -errno.
+ * is_tracked: see struct mount_entry. 0 or -errno.
  */
-int view_hide(const struct masks *m, int target, struct err *err)
+int view_hide(const struct masks *m, int target, bool is_tracked, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Read-only (MOUNT_PROTECT, MOUNT_READ) or merely pinned (MOUNT_PIN), mounted onto itself. */
@@ -52,8 +53,20 @@ int view_target(int root, const struct mount_entry *entry, struct err *err)
 int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Is it all the same what has that path now? What a rule hides by its name is hidden whatever it is, and
+ * the helper hears what became of what was there: a user may save such a file while a session starts.
+ */
+bool view_is_any(const struct mount_entry *entry);
+
 /* -ESTALE with err: a planned path is gone or another one. */
 int view_changed(const struct mount_entry *entry, struct err *err);
+
+/*
+ * Mounting over a path failed with err: was it replaced between opening it and that? As above; 0 where
+ * view_is_any(); else what failed.
+ */
+int view_went(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree

@@ -209,9 +209,10 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 		return err->code == ENOENT || err->code == EACCES ? 0 : -err->code;
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
-	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
-	return view_protect(target, e->kind, MNT_NOEXEC_, err);
+	if ((e->kind == MOUNT_HIDE ? view_hide(&v->masks, target, e->is_tracked, err)
+				  : view_protect(target, e->kind, MNT_NOEXEC_, err)) < 0)
+		return view_went(e, err);
+	return 0;
 }
 
 /* [agent] private: directories in /tmp (or elsewhere) that only the agent has. */
@@ -275,7 +276,7 @@ int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUN
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1, -1, -1 },
+		.masks = { -1, -1, -1, -1, -1 },
 		.redact = { -1, -1, 0, NULL },
 		.home = -1,
 		.program = -1 };

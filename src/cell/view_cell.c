@@ -201,25 +201,33 @@ static bool is_hidden_above(const struct mount_plan *plan, size_t i)
 	return false;
 }
 
+static int cover(struct view *v, const struct mount_entry *e, int target, struct err *err)
+{
+	if (e->kind == MOUNT_HIDE)
+		return view_hide(&v->masks, target, e->is_tracked, err);
+	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
+		e->kind == MOUNT_POLICIES)
+		return view_trust_mount(&v->trust, target, e->kind, err);
+	return view_protect(target, e->kind, 0, err);
+}
+
 static int mount_over(struct view *v, size_t i, struct err *err)
 {
 	const struct mount_entry *e = &v->request->mounts->entries[i];
+	int r;
 	AUTO_CLOSE int target = view_target(v->root, e, err);
 
 	if (target < 0)
-		return err->code == ENOENT && (e->ino == 0 || is_hidden_above(v->request->mounts, i))
+		return err->code == ENOENT &&
+				(e->ino == 0 || view_is_any(e) || is_hidden_above(v->request->mounts, i))
 			? 0
 			: view_changed(e, err);
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
 	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
 		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
-	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
-	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
-		e->kind == MOUNT_POLICIES)
-		return view_trust_mount(&v->trust, target, e->kind, err);
-	return view_protect(target, e->kind, 0, err);
+	r = cover(v, e, target, err);
+	return r < 0 ? view_went(e, err) : 0;
 }
 
 /* Attaches a detached tree, or says why there is none. */
@@ -311,7 +319,7 @@ static int guard_proc(struct view *v, const char *name, bool hide, struct err *e
 	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return hide ? view_hide(&v->masks, target, err)
+	return hide ? view_hide(&v->masks, target, false, err)
 		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
 }
 
@@ -487,7 +495,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		.cell = cell,
 		.root = -1,
 		.parent.fd = -1,
-		.masks = { -1, -1, -1, -1 },
+		.masks = { -1, -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
 		.redact = { -1, -1, 0, NULL } };
 	int r = build(&v, err);

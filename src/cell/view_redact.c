@@ -173,7 +173,7 @@ int view_redact(struct view_redact *v, const struct view_place *place, const str
 	buf_done(&copy.text);
 	if (r < 0) {
 		note_hidden(v, e, &why);
-		return target >= 0 ? view_hide(place->masks, target, err) : 0;
+		return target >= 0 ? view_hide(place->masks, target, false, err) : 0;
 	}
 	if (file < 0)
 		return 0;

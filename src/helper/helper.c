@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/standing.h"
 #include "base/sys.h"
+#include "helper/files.h"
 #include "helper/remove.h"
 #include "helper/tree.h"
 #include "wire/helpmsg.h"
@@ -136,7 +137,7 @@ static void enter(struct self *s)
 	if (prepare(s, &err) < 0 || mask_enter(&s->tree.view, s->view, &err) < 0)
 		fail(s, err.text);
 	if (s->n_view > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, &s->tree.view, s->view[HELPER_FD_COUNT]);
+		remove_after(&s->remover, s->view[HELPER_FD_COUNT]);
 	s->n_view = 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || standing_hide(&err) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -178,12 +179,16 @@ static void work(struct self *s, bool compares)
 	watch_end_work(s->tree.watch);
 }
 
-static void mask_for_agent(struct self *s, const char *path)
+static void mask_for_agent(struct self *s, const char *path, unsigned how)
 {
 	AUTO_CLOSE int target = -1;
 
+	if ((how & HELPMSG_OFF) != 0) {
+		(void)mask_take_off(&s->tree.view, path);
+		return;
+	}
 	(void)mask_put_target(&s->tree.view, path, &target);
-	if (mask_put(&s->tree.view, path) < 0)
+	if (mask_put(&s->tree.view, path, (how & HELPMSG_TRACKED) != 0) < 0)
 		fail(s, "a file could not be hidden from the agent");
 }
 
@@ -204,7 +209,7 @@ static void read_warden(struct self *s)
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
 			_exit(0);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
-		mask_for_agent(s, msg.text);
+		mask_for_agent(s, msg.text, msg.value);
 	} else {
 		fail(s, "no such message");
 	}
@@ -270,13 +275,18 @@ static void watcher_hidden(void *self, int dir, const char *name)
 	(void)watch_hide(self, dir, name);
 }
 
+static bool watcher_file(void *self, int dir, const char *name, const char *path)
+{
+	return files_watch(self, dir, name, path) != NULL;
+}
+
 int helper_begin_watch(struct walk_watcher *watcher, struct watch **ret, struct err *err)
 {
 	struct watch *watch = watch_new(err);
 
 	if (watch == NULL)
 		return -err->code;
-	*watcher = (struct walk_watcher){ .dir = watcher_dir, .hidden = watcher_hidden, .self = watch };
+	*watcher = (struct walk_watcher){ .dir = watcher_dir, .hidden = watcher_hidden, .file = watcher_file, .self = watch };
 	*ret = watch;
 	return 0;
 }

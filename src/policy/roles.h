@@ -46,6 +46,7 @@ struct mount_entry {
 	bool is_in_project; /* resolved without following symbolic links */
 	enum redactform form; /* MOUNT_REDACT */
 	bool is_new; /* a cache that the host does not have */
+	bool is_tracked; /* MOUNT_HIDE: git has the name, with another content */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */
@@ -55,11 +56,14 @@ struct mount_entry {
 /*
  * Who watches a project from the walk over it on: told of each directory before it is read. dir()
  * gives it a number (parent -1: the project itself), or -ENOMEM; it may change the working directory.
- * hidden() is told of regular files outside of the project that no command may see.
+ * hidden() is told of regular files outside of the project that no command may see. file() is told of
+ * a file that may be shown in spite of its name, at path below the project, before it is read: false
+ * when it could not be noticed that its content changes.
  */
 struct walk_watcher {
 	int (*dir)(void *self, int fd, int parent, const char *name);
 	void (*hidden)(void *self, int dir, const char *name);
+	bool (*file)(void *self, int dir, const char *name, const char *path);
 	void *self;
 };
 

@@ -34,18 +34,24 @@ static int check_lock(const struct policy *policy, enum policy_key from, enum po
 	return 0;
 }
 
+static int share_item(struct policy *policy, const struct shared_key *k,
+	const struct policy_item *item, struct err *err)
+{
+	/* `*` is the host's own network, which a cell does not have. */
+	if (k->from == PK_AGENT_EGRESS && strcmp(item->value, "*") == 0)
+		return 0;
+	if (check_lock(policy, k->from, k->to, err) < 0 ||
+		check_lock(policy, k->from, k->against, err) < 0)
+		return -err->code;
+	return store_append_at(policy, &policy->lists[k->to], *item, err);
+}
+
 static int share(struct policy *policy, const struct shared_key *k, struct err *err)
 {
-	const struct store_list *from = &policy->lists[k->from];
-	int r = from->n > 0 ? check_lock(policy, k->from, k->to, err) : 0;
+	int r = 0;
 
-	if (r == 0 && from->n > 0)
-		r = check_lock(policy, k->from, k->against, err);
-
-	for (size_t i = 0; r == 0 && i < from->n; i++)
-		/* `*` is the host's own network, which a cell does not have. */
-		if (k->from != PK_AGENT_EGRESS || strcmp(from->items[i].value, "*") != 0)
-			r = store_append_at(policy, &policy->lists[k->to], from->items[i], err);
+	for (size_t i = 0; r == 0 && i < policy->lists[k->from].n; i++)
+		r = share_item(policy, k, &policy->lists[k->from].items[i], err);
 	return r;
 }
 

@@ -183,6 +183,17 @@ said() { "$agentjail" --mode shared "$@" 2>"$root/err" </dev/null; }
 	[ -z "$output" ]
 }
 
+@test "--explain has what the agent keeps among the files of the cell" {
+	works "$agentjail" --explain -q --mode shared toy
+	has 'mode     shared: the agent and what it starts in one cell'
+	has "write = $HOME/.toy "
+	has 'allow = api.toy.test '
+	has_not 'of the agent alone'
+	works "$agentjail" --explain -q toy
+	has_not "write = $HOME/.toy "
+	has 'files of the agent alone'
+}
+
 @test "descriptors are the agent's own, a directory is refused" {
 	output=$(echo in | "$agentjail" -q --mode shared toy 'cat; echo err >&2' 2>"$root/err")
 	[ "$output" = in ]

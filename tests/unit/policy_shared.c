@@ -74,6 +74,9 @@ int main(void)
 	refused(request, "loosen egress.allow by agent.egress", "of hosts");
 	puts_at("system.ini", "[locked]\nkey = env.hide\n");
 	refused(request, "loosen env.hide by agent.keep-env", "of variables");
+	puts_at("profiles/a.ini", "[agent]\negress = *\n");
+	puts_at("system.ini", "[locked]\nkey = egress.allow\n");
+	accepted(request, "where nothing is loosened, a lock is in nobody's way");
 	fixture_remove();
 	return tap_done();
 }

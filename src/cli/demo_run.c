@@ -5,6 +5,7 @@
 #include "cli/demo.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -92,14 +93,6 @@ static _Noreturn void exec_agent(const struct demo_run *run, const char *self, c
 	_exit(EXIT_NOT_FOUND);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* False: it is at its end. */
 static bool read_some(int fd, struct buf *into)
 {
@@ -116,10 +109,10 @@ static bool attend(struct demo_run *run, int said, int errors)
 {
 	struct pollfd fds[] = { { .fd = said, .events = POLLIN }, { .fd = errors, .events = POLLIN },
 		{ .fd = run->net.listener, .events = POLLIN } };
-	int64_t end = now_ms() + RUN_MAX_MS;
+	int64_t end = clock_ms() + RUN_MAX_MS;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 
 		if (left <= 0 || signal_came != 0)
 			return false;

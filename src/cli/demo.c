@@ -143,7 +143,7 @@ static void print_json(const struct results *got, bool is_good)
 		AUTO_BUF struct buf title = { 0 };
 		const char *text = rows[k].title + strspn(rows[k].title, " ");
 
-		buf_add_json(&title, text, strlen(text));
+		buf_add_json_text(&title, text);
 		printf("%s\n  {\"title\": %s", k > 0 ? "," : "", title.failed ? "\"\"" : title.data);
 		for (size_t i = 0; i < WAYS; i++)
 			printf(", \"%s\": \"%s\"", ways[i].name, word_of(&rows[k], got->won[k][i]));

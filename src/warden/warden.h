@@ -52,6 +52,8 @@ struct queued_job {
 	uint32_t barrier; /* masks.h */
 };
 
+struct listed; /* listed.c */
+
 struct proxy {
 	pid_t pid; /* 0: not running */
 	int sock; /* struct proxymsg from it; -1 */
@@ -82,6 +84,7 @@ struct warden {
 	bool first_exec_done;
 	int signals; /* signalfd */
 	sigset_t old_mask;
+	struct listed *listed; /* NULL: nothing was looked at */
 	int caches, caches_lock; /* the project's kept caches and their lock; -1: none is kept */
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;

@@ -84,7 +84,6 @@ struct warden {
 	bool first_exec_done;
 	int signals; /* signalfd */
 	sigset_t old_mask;
-	struct listed *listed; /* NULL: nothing was looked at */
 	int caches, caches_lock; /* the project's kept caches and their lock; -1: none is kept */
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;
@@ -92,6 +91,7 @@ struct warden {
 	pid_t bare; /* --mode inject: the agent, in no place of its own; 0: not running */
 	struct door *door; /* NULL: there is no tool */
 	struct toolrun *toolrun; /* this session is one of a tool's runs; else NULL */
+	struct listed *listed; /* NULL: nothing was looked at */
 	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
 	uint32_t next_id, next_stamp;
 	struct pending pending[PENDING_MAX];

@@ -114,6 +114,27 @@ reviewed() {
 	[ -z "$(find "$project" -name '.agentjail*')" ]
 }
 
+@test "while a session has a copy mounted, it is applied and stays, and cannot be dropped" {
+	echo one >.envrc
+	hold .envrc 'two\n' && hold .exrc 'x\n' -
+	store .vimrc && : >"$dir/gone" && echo three >.vimrc && cp .vimrc "$dir/base"
+	exec 7<"$held" && flock -s 7
+	reviewed 1 --drop
+	[ "$(grep -c "a session of the project runs" <<<"$errors")" = 3 ]
+	reviewed 0 --apply
+	[ "$(cat .envrc .exrc)" = $'two\nx' ] && [ ! -e .vimrc ]
+	cmp "$(entry .envrc)/copy" "$(entry .envrc)/base" && cmp "$(entry .exrc)/copy" "$(entry .exrc)/base"
+	[ -e "$(entry .vimrc)/gone" ] && [ ! -e "$(entry .vimrc)/base" ]
+	reviewed 0
+	[ "$output" = "no file waits" ]
+	echo more >"$(entry .envrc)/copy"
+	reviewed 0
+	has ".envrc: changed" && has_not ".exrc"
+	exec 7<&-
+	reviewed 0 --drop
+	[ ! -e "$(entry .envrc)" ] && [ "$(cat .envrc)" = two ]
+}
+
 @test "paths are the working directory's, and a directory means what is below it" {
 	hold .vscode/a 1 - && hold .vscode/b 2 - && hold .vscodex 3 - && hold sub/.envrc 4 -
 	mkdir sub && cd sub

@@ -68,4 +68,11 @@ int plan_add_trust(const struct run_plan *run, struct mount_plan *plan, struct e
 int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
 	bool in_project, struct err *err);
 
+/*
+ * What the host's own configuration of git names in the project (hooks elsewhere, more configuration,
+ * filters) the host's git reads or runs unasked: protected, and the directories above it pinned. What
+ * cannot be read names nothing.
+ */
+int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
 #endif

@@ -73,11 +73,15 @@ int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 
 bool plan_is_below(const char *path, const char *dir)
 {
-	size_t n = strlen(dir);
+	const char *start = path;
 
-	while (n > 0 && dir[n - 1] == '/')
-		n--;
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+	while (*dir != '\0' && *dir == *path) {
+		dir++;
+		path++;
+	}
+	while (*dir == '/')
+		dir++;
+	return *dir == '\0' && (*path == '/' || *path == '\0' || (path > start && path[-1] == '/'));
 }
 
 static bool is_source(enum mount_kind kind)

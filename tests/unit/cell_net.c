@@ -144,6 +144,17 @@ static int test_setup(bool ipv6)
 	return tap_done();
 }
 
+/* The kernel gives an IPv6 address its route a moment later (addrconf_dad_work). */
+static int connect_own6(void)
+{
+	int r;
+
+	for (int tries = 0; (r = connect_to(AF_INET6, "fdaa:6a61:696c::1", 8000)) == ENETUNREACH; tries++)
+		if (tries == 100 || usleep(20000) < 0)
+			break;
+	return r;
+}
+
 /* The common case has fewer rules. */
 static int test_plain(void)
 {
@@ -158,7 +169,7 @@ static int test_plain(void)
 	tap_ok(connect_to(AF_INET, "198.18.1.2", 443) == 0, "the synthetic range is redirected");
 	tap_ok(connect_to(AF_INET, "198.18.0.1", 8000) == ECONNREFUSED &&
 			connect_to(AF_INET, "127.0.0.1", 8000) == ECONNREFUSED &&
-			connect_to(AF_INET6, "fdaa:6a61:696c::1", 8000) == ECONNREFUSED,
+			connect_own6() == ECONNREFUSED,
 		"the cell's addresses are its own");
 	tap_ok(connect_to(AF_INET, "10.1.2.3", 443) == ECONNREFUSED &&
 			connect_to(AF_INET6, "2001:db8::7", 443) == ECONNREFUSED,

@@ -23,6 +23,7 @@
 /* The names in one directory, sorted. */
 struct plan_listing {
 	char *dir; /* NULL: none is meant */
+	size_t dir_bytes;
 	char **names;
 	size_t n;
 	bool is_read, is_complete;
@@ -32,7 +33,10 @@ struct plan_listing {
 static const char *const listed_in_home[] = { "", "/.config", "/.cache", "/.local/share",
 	"/.local/state" };
 
-#define LISTINGS (ARRAY_LEN(listed_in_home) + 1 /* /etc */)
+#define LISTINGS (ARRAY_LEN(listed_in_home) + 2 /* /etc, the project */)
+
+/* Rationale: reading as many names takes as long as asking for all that the profiles name. */
+#define LISTING_NAMES_MAX 512
 
 /* Rationale: the entries, and a path of middle length for each; unused pages cost nothing. */
 #define PLAN_ARENA_BYTES (PLAN_ENTRIES_MAX * (sizeof(struct mount_entry) + 256))
@@ -111,16 +115,24 @@ static void listings_done(struct plan_listing listings[LISTINGS])
 	}
 }
 
-/* Without memory for a name, every path below it is looked at. */
-static void listings_init(struct plan_listing listings[LISTINGS], const char *home)
+static void listing_init(struct plan_listing *l, const char *dir, const char *below)
 {
-	for (size_t i = 0; i < ARRAY_LEN(listed_in_home); i++) {
-		AUTO_BUF struct buf dir = { 0 };
+	AUTO_BUF struct buf path = { 0 };
 
-		buf_addf(&dir, "%s%s", home, listed_in_home[i]);
-		listings[i] = (struct plan_listing){ .dir = dir.failed ? NULL : take_ptr(&dir.data) };
-	}
-	listings[LISTINGS - 1] = (struct plan_listing){ .dir = strdup("/etc") };
+	buf_addf(&path, "%s%s", dir, below);
+	*l = (struct plan_listing){ .dir_bytes = path.len };
+	l->dir = path.failed ? NULL : take_ptr(&path.data);
+}
+
+/* Without memory for a name, every path below it is looked at. */
+static void listings_init(struct plan_listing listings[LISTINGS], const struct run_plan *run)
+{
+	size_t n = ARRAY_LEN(listed_in_home);
+
+	for (size_t i = 0; i < n; i++)
+		listing_init(&listings[i], run->home, listed_in_home[i]);
+	listing_init(&listings[n], "/etc", "");
+	listing_init(&listings[n + 1], run->project, "");
 }
 
 /* Without them (not readable, no memory) every path is looked at; no directory has no names. */
@@ -134,7 +146,7 @@ static void read_names(struct plan_listing *l)
 	l->is_complete = d == NULL && errno == ENOENT;
 	if (d == NULL)
 		return;
-	while ((errno = 0, e = readdir(d)) != NULL) {
+	while ((errno = 0, e = readdir(d)) != NULL && l->n < LISTING_NAMES_MAX) {
 		if (l->n == cap) {
 			char **more = realloc(l->names, (cap = 2 * cap + 64) * sizeof(*more));
 
@@ -156,7 +168,7 @@ static void read_names(struct plan_listing *l)
 /* False: path is surely not there. One look at a listing instead of a system call. */
 static bool may_exist_in(struct plan_listing *l, const char *path)
 {
-	size_t n = l->dir != NULL ? strlen(l->dir) : 0;
+	size_t n = l->dir != NULL ? l->dir_bytes : 0;
 	char name[NAME_MAX + 1], *key = name;
 	size_t len;
 
@@ -392,7 +404,7 @@ static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct
 	struct plan_listing listings[LISTINGS];
 	int r = 0;
 
-	listings_init(listings, run->home);
+	listings_init(listings, run);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
 		if (!plan_rules[i].agent_only || !run->is_run_verb)
 			r = add_rule(run, plan, &plan_rules[i], listings, err);

@@ -1,7 +1,8 @@
 /*
  * Proves that the default profile makes the same policy whether it is the one that the program was
  * built with or is read line by line: every value of every key, with its file and line, for homes and
- * projects in odd places; and that a change of one byte counts. Runs from the top of the tree.
+ * projects in odd places; that a change of one byte counts; and that answers about paths do not
+ * depend on the shortcut for patterns of HOME. Runs from the top of the tree.
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -88,6 +89,45 @@ static bool hides(const char *name)
 	return found;
 }
 
+static bool is_same_answer(const struct policy_answer *a, const struct policy_answer *b)
+{
+	return a->verdict == b->verdict && a->file_kind == b->file_kind && a->key == b->key &&
+		a->item == b->item;
+}
+
+/* What patterns of HOME have in common is compared once: answers are as without that. */
+static void test_shortcut(void)
+{
+	static const char *const paths[] = { "/", "/h", "/home", "/home/", "/home/u", "/home/u/",
+		"/home/us", "/home/us/.ssh", "/home/t/.ssh", "/home/u/.ssh", "/home/u/.ssh/id", "/home/u.ssh",
+		"/home/u/.npm/x", "/home/u/.npmrc", "/home/u/.cargo/registry/src", "/home/u/.cargo/bin",
+		"/home/u/p", "/home/u/p/.env", "/home/u/p/a/.git/config", "/home/u/p/.git/config",
+		"/home/u/p/.git/modules/m/config", "/home/u/.config/gh/hosts.yml", "/usr/bin/cc",
+		"/etc/shadow", "/etc/ssh/ssh_host_key", "/tmp/x" };
+	struct policy_answer with[sizeof(paths) / sizeof(paths[0])], without;
+	struct err err = { 0 };
+	struct policy *policy = load("/home/u", "/home/u/p", &err);
+	size_t same = 0, n = sizeof(paths) / sizeof(paths[0]), in_home = 0;
+
+	if (!tap_ok(policy != NULL, "a policy %s", err.text))
+		return;
+	for (size_t i = 0; i < n; i++)
+		policy_decide(policy, &(struct policy_question){ .action = POLICY_READ, .path = paths[i] },
+			&with[i]);
+	for (size_t key = 0; key < PK_COUNT; key++)
+		for (size_t i = 0; i < policy->lists[key].n; i++) {
+			in_home += policy->lists[key].items[i].is_in_home;
+			policy->lists[key].items[i].is_in_home = false;
+		}
+	for (size_t i = 0; i < n; i++) {
+		policy_decide(policy, &(struct policy_question){ .action = POLICY_READ, .path = paths[i] },
+			&without);
+		same += is_same_answer(&with[i], &without);
+	}
+	tap_ok(in_home > 500 && same == n, "answers without the shortcut: %zu of %zu the same", same, n);
+	policy_free(policy);
+}
+
 int main(void)
 {
 	AUTO_CLOSE int fd = open("profiles/default.ini", O_RDONLY | O_CLOEXEC);
@@ -105,6 +145,8 @@ int main(void)
 	test_places("/", "/p");
 	test_places("/home/u", "/home/u");
 	test_places("/home/u/p/q", "/home/u/p");
+	(void)write_profile("");
+	test_shortcut();
 	at = strstr(text.data, "~/.aws ");
 	if (tap_ok(at != NULL && hides("/home/u/.aws"), "~/.aws is hidden")) {
 		at[2] = '_';

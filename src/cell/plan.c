@@ -5,9 +5,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/sys.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -209,10 +211,18 @@ static bool is_closed_to_user(const struct run_plan *run, const struct mount_ent
 		(!entry->is_dir || access(entry->path, X_OK) < 0);
 }
 
+/* Most paths have no link in them: one look instead of one a component. */
+static char *resolve(const char *path)
+{
+	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS);
+
+	return fd >= 0 ? strdup(path) : realpath(path, NULL);
+}
+
 /* A hidden path with symbolic links in it: what it leads to is hidden under its own name too. */
 static int add_target(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	int r = 0;
 
 	if (real != NULL && strcmp(real, entry.path) != 0) {
@@ -226,7 +236,7 @@ static int add_target(struct mount_plan *plan, struct mount_entry entry, struct 
 int plan_add_link_target(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	struct stat st;
 
 	if (real == NULL || !plan_is_below(real, run->project) || strcmp(real, run->project) == 0 ||
@@ -247,7 +257,7 @@ static bool resolve_parent(const struct run_plan *run, const char *path, char ou
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = strndup(path, (size_t)(slash - path));
-	AUTO_FREE char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	AUTO_FREE char *real = dir != NULL ? resolve(dir) : NULL;
 	int n;
 
 	if (real == NULL || !plan_is_below(real, run->project))

@@ -81,11 +81,13 @@ NET_DOMAINS := base wire policy proxy keeper
 SOURCES := $(wildcard src/keeper/source*.c)
 sources = $(foreach d,$(1),$(wildcard src/$(d)/*.c))
 objects = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
-# A tool of the build, no part of the program.
+# Tools of the build, no part of the program.
 SECCOMP_SRCS := src/cell/seccomp_gen.c src/cell/seccomp_pack.c
-MAIN_SRCS := $(filter-out $(SECCOMP_SRCS),$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
+BUILD_SRCS := $(SECCOMP_SRCS) src/policy/builtin_gen.c
+domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(BUILD_SRCS),$(wildcard src/$(1)/*.c)))
+MAIN_SRCS := $(filter-out $(BUILD_SRCS),$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
 	src/shim/attach.c
-NET_SRCS := $(filter-out $(SOURCES),$(call sources,$(NET_DOMAINS))) src/main_net.c
+NET_SRCS := $(filter-out $(SOURCES) $(BUILD_SRCS),$(call sources,$(NET_DOMAINS))) src/main_net.c
 SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
 BLOBS := $(addprefix $(B)/obj/,shim_blob.o door_blob.o net_blob.o)
 OBJS := $(call objects,$(MAIN_SRCS)) $(BLOBS)
@@ -137,6 +139,22 @@ $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 	$(call say,GEN)
 	$(Q)$(B)/seccomp_gen > $@.tmp && mv $@.tmp $@
 
+# The default profile, read once: by the reader's own objects, without what is made of it.
+$(B)/builtin.a: $(filter-out %/builtin.o,$(call domain_objs,base) $(call domain_objs,wire) $(call domain_objs,policy))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rc $@ $^
+
+$(B)/builtin_gen: $(B)/obj/policy/builtin_gen.o $(B)/builtin.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/gen/builtin_blob.h: $(B)/builtin_gen profiles/default.ini
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)$(B)/builtin_gen profiles/default.ini > $@.tmp && mv $@.tmp $@
+
+$(B)/obj/policy/builtin.o: $(B)/gen/builtin_blob.h
+
 # The shim: no libc, no relocation, static; inside the program as bytes.
 SHIM_FLAGS := -std=c17 -Isrc $(WARN_FLAGS) -Os -ffreestanding -fno-builtin -nostdlib -static \
 	-fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-plt \
@@ -178,7 +196,6 @@ $(B)/obj/%_blob.o: $(B)/%
 
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(UNIT_SRCS))
-domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(SECCOMP_SRCS),$(wildcard src/$(1)/*.c)))
 # The domain that a test is named after; proxy_live makes itself a cell's network as well.
 unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
@@ -250,7 +267,7 @@ bench: all ## measure what agentjail costs
 
 # ---- checks without running anything ----
 
-LINT_SRCS := $(SRCS) $(SECCOMP_SRCS)
+LINT_SRCS := $(SRCS) $(BUILD_SRCS)
 LINT_FLAGS = $(STD_FLAGS) $(WARN_FLAGS) $(filter-out -O2 -g,$(OPT_FLAGS)) \
 	-include src/base/banned.h -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 	-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"'
@@ -260,7 +277,7 @@ SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci tests) $(wildcard tests/*/*.b
 lint: lint-gcc lint-clang lint-tidy lint-cppcheck lint-text lint-rules ## all static checks
 
 # malloc-leak: the analyzer of gcc 12 loses what is stored into a structure.
-lint-gcc: $(B)/gen/seccomp_blob.h
+lint-gcc: $(B)/gen/seccomp_blob.h $(B)/gen/builtin_blob.h
 	for f in $(LINT_SRCS); do \
 		gcc $(LINT_FLAGS) -O2 -fanalyzer -Wno-analyzer-malloc-leak -Werror \
 			-c -o /dev/null $$f || exit 1; done
@@ -268,7 +285,7 @@ lint-gcc: $(B)/gen/seccomp_blob.h
 lint-clang:
 	$(MAKE) CC=clang B=$(B)/clang WERROR=1 all
 
-lint-tidy: $(B)/gen/seccomp_blob.h
+lint-tidy: $(B)/gen/seccomp_blob.h $(B)/gen/builtin_blob.h
 	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRCS) -- $(LINT_FLAGS) -Wno-unused-value
 
 lint-cppcheck:

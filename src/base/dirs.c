@@ -13,6 +13,9 @@ int dirs_make(const char *dir)
 
 	if (path == NULL)
 		return -ENOMEM;
+	/* It is there, but for the first time. */
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
 	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
 		*s = '\0';
 		if (mkdir(path, 0700) < 0 && errno != EEXIST)

@@ -5,9 +5,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/sys.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@
 /* The names in one directory, sorted. */
 struct plan_listing {
 	char *dir; /* NULL: none is meant */
+	size_t dir_bytes;
 	char **names;
 	size_t n;
 	bool is_read, is_complete;
@@ -32,7 +35,10 @@ struct plan_listing {
 static const char *const listed_in_home[] = { "", "/.config", "/.cache", "/.local/share",
 	"/.local/state" };
 
-#define LISTINGS (ARRAY_LEN(listed_in_home) + 1 /* /etc */)
+#define LISTINGS (ARRAY_LEN(listed_in_home) + 2 /* /etc, the project */)
+
+/* Rationale: reading as many names takes as long as asking for all that the profiles name. */
+#define LISTING_NAMES_MAX 512
 
 /* Rationale: the entries, and a path of middle length for each; unused pages cost nothing. */
 #define PLAN_ARENA_BYTES (PLAN_ENTRIES_MAX * (sizeof(struct mount_entry) + 256))
@@ -73,11 +79,15 @@ int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 
 bool plan_is_below(const char *path, const char *dir)
 {
-	size_t n = strlen(dir);
+	const char *start = path;
 
-	while (n > 0 && dir[n - 1] == '/')
-		n--;
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+	while (*dir != '\0' && *dir == *path) {
+		dir++;
+		path++;
+	}
+	while (*dir == '/')
+		dir++;
+	return *dir == '\0' && (*path == '/' || *path == '\0' || (path > start && path[-1] == '/'));
 }
 
 static bool is_source(enum mount_kind kind)
@@ -107,16 +117,24 @@ static void listings_done(struct plan_listing listings[LISTINGS])
 	}
 }
 
-/* Without memory for a name, every path below it is looked at. */
-static void listings_init(struct plan_listing listings[LISTINGS], const char *home)
+static void listing_init(struct plan_listing *l, const char *dir, const char *below)
 {
-	for (size_t i = 0; i < ARRAY_LEN(listed_in_home); i++) {
-		AUTO_BUF struct buf dir = { 0 };
+	AUTO_BUF struct buf path = { 0 };
 
-		buf_addf(&dir, "%s%s", home, listed_in_home[i]);
-		listings[i] = (struct plan_listing){ .dir = dir.failed ? NULL : take_ptr(&dir.data) };
-	}
-	listings[LISTINGS - 1] = (struct plan_listing){ .dir = strdup("/etc") };
+	buf_addf(&path, "%s%s", dir, below);
+	*l = (struct plan_listing){ .dir_bytes = path.len };
+	l->dir = path.failed ? NULL : take_ptr(&path.data);
+}
+
+/* Without memory for a name, every path below it is looked at. */
+static void listings_init(struct plan_listing listings[LISTINGS], const struct run_plan *run)
+{
+	size_t n = ARRAY_LEN(listed_in_home);
+
+	for (size_t i = 0; i < n; i++)
+		listing_init(&listings[i], run->home, listed_in_home[i]);
+	listing_init(&listings[n], "/etc", "");
+	listing_init(&listings[n + 1], run->project, "");
 }
 
 /* Without them (not readable, no memory) every path is looked at; no directory has no names. */
@@ -130,7 +148,7 @@ static void read_names(struct plan_listing *l)
 	l->is_complete = d == NULL && errno == ENOENT;
 	if (d == NULL)
 		return;
-	while ((errno = 0, e = readdir(d)) != NULL) {
+	while ((errno = 0, e = readdir(d)) != NULL && l->n < LISTING_NAMES_MAX) {
 		if (l->n == cap) {
 			char **more = realloc(l->names, (cap = 2 * cap + 64) * sizeof(*more));
 
@@ -152,7 +170,7 @@ static void read_names(struct plan_listing *l)
 /* False: path is surely not there. One look at a listing instead of a system call. */
 static bool may_exist_in(struct plan_listing *l, const char *path)
 {
-	size_t n = l->dir != NULL ? strlen(l->dir) : 0;
+	size_t n = l->dir != NULL ? l->dir_bytes : 0;
 	char name[NAME_MAX + 1], *key = name;
 	size_t len;
 
@@ -193,10 +211,18 @@ static bool is_closed_to_user(const struct run_plan *run, const struct mount_ent
 		(!entry->is_dir || access(entry->path, X_OK) < 0);
 }
 
+/* Most paths have no link in them: one look instead of one a component. */
+static char *resolve(const char *path)
+{
+	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS);
+
+	return fd >= 0 ? strdup(path) : realpath(path, NULL);
+}
+
 /* A hidden path with symbolic links in it: what it leads to is hidden under its own name too. */
 static int add_target(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	int r = 0;
 
 	if (real != NULL && strcmp(real, entry.path) != 0) {
@@ -210,7 +236,7 @@ static int add_target(struct mount_plan *plan, struct mount_entry entry, struct 
 int plan_add_link_target(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	struct stat st;
 
 	if (real == NULL || !plan_is_below(real, run->project) || strcmp(real, run->project) == 0 ||
@@ -231,7 +257,7 @@ static bool resolve_parent(const struct run_plan *run, const char *path, char ou
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = strndup(path, (size_t)(slash - path));
-	AUTO_FREE char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	AUTO_FREE char *real = dir != NULL ? resolve(dir) : NULL;
 	int n;
 
 	if (real == NULL || !plan_is_below(real, run->project))
@@ -396,7 +422,7 @@ static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct
 	struct plan_listing listings[LISTINGS];
 	int r = 0;
 
-	listings_init(listings, run->home);
+	listings_init(listings, run);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
 		if (has_view(run, &plan_rules[i]))
 			r = add_rule(run, plan, &plan_rules[i], listings, err);

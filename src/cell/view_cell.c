@@ -127,6 +127,24 @@ static int open_caches(struct view *v, struct err *err)
 	return 0;
 }
 
+/*
+ * A mount of its own for them, with the flags that every cache's is to have: those are copies of it.
+ * It lies below what becomes /proc, as the masks do, and nobody can name it there.
+ */
+static int mount_caches(struct view *v, int at, struct err *err)
+{
+	AUTO_CLOSE int tree = -1;
+
+	if (v->layers.kept < 0)
+		return 0;
+	tree = mnt_clone(v->layers.kept, MNT_FLAT_, err);
+	if (tree < 0 || mnt_attach(tree, at, err) < 0)
+		return err_prefix(err, "caches");
+	cleanup_close(&v->layers.kept);
+	v->layers.kept = take_fd(&tree);
+	return 0;
+}
+
 /* The entry that shows or hides e's place so far: its nearest ancestor in the cell's view. */
 static const struct mount_entry *covering(const struct mount_plan *plan, size_t i)
 {
@@ -398,7 +416,7 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	if (view_masks_init(&v->masks, at, err) < 0)
+	if (view_masks_init(&v->masks, at, err) < 0 || mount_caches(v, at, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;
 	return view_redact_init(&v->redact, at, err);

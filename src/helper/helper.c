@@ -29,7 +29,7 @@ extern char **environ;
  * Rationale: what entering the view costs, half a millisecond, is of no use to a command that has
  * ended by then. An event, a call or a word of the warden's ends the rest at once.
  */
-#define REST_MS 5
+#define REST_MS 20
 
 struct self {
 	const struct helper_request *request;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/builtin.h"
 #include "policy/entries.h"
 #include "policy/layer.h"
 #include "policy/nearest.h"
@@ -191,6 +192,10 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 	layer.places.is_installed = kind == LAYER_INSTALLED || kind == LAYER_PRESET;
 	layer.rank = load->n_opened++;
 	layer.group = load->group;
+	if (kind == LAYER_INSTALLED && builtin_is(text.data, text.len)) {
+		r = builtin_apply(load->policy, layer.file, &layer.places, err);
+		return r < 0 ? r : 1;
+	}
 	r = lines_parse(&lines, path, text.data, text.len, err);
 	if (r == 0)
 		r = apply_lines(load, &layer, &lines, err);

@@ -73,6 +73,7 @@ struct policy_origin {
 struct policy_item {
 	const char *value;
 	struct policy_origin origin;
+	bool is_in_home; /* its text starts with that of HOME; set where it is kept */
 };
 
 struct policy;

@@ -75,6 +75,8 @@ struct policy *store_new(const char *project, const char *home)
 		policy_free(policy);
 		return NULL;
 	}
+	if (home[1] != '\0' && strpbrk(home, "*?") == NULL)
+		policy->home_bytes = strlen(home);
 	for (size_t i = 0; i < PK_COUNT; i++) {
 		policy->values[i].value = keys_get((enum policy_key)i)->built_in;
 		policy->values[i].origin.file = "(built-in)";
@@ -116,6 +118,8 @@ int store_append_at(struct policy *policy, struct store_list *list, struct polic
 	item.value = store_keep(policy, item.value);
 	if (item.value == NULL || grow(&array, list->n, &list->cap, sizeof(*list->items)) < 0)
 		return err_set(err, ENOMEM, "keep a line of a profile");
+	item.is_in_home = policy->home_bytes > 0 &&
+		strncmp(item.value, policy->home, policy->home_bytes) == 0;
 	list->items = array;
 	list->items[list->n++] = item;
 	policy->n_items++;

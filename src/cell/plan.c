@@ -407,14 +407,22 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 	return plan_add(plan, entry, err);
 }
 
-/* What other sessions left, wherever the user keeps it: no command reads it or writes it by name. */
-static int hide_caches(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+/*
+ * Our own, wherever the user keeps it, but where the project lies in it (cli/demo.c): no command reads it
+ * or writes it by name.
+ */
+static int hide_own(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	struct mount_entry entry = { .path = (char *)(size_t)run->cache_dir, .kind = MOUNT_HIDE };
-	size_t n;
+	const char *const own[] = { run->cache_dir, run->state_dir, run->runtime_dir };
 
-	(void)policy_list(run->policy, PK_FILES_CACHE, &n);
-	return n == 0 || run->cache_dir == NULL ? 0 : add_existing(run, plan, entry, err);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)own[i], .kind = MOUNT_HIDE };
+
+		if (own[i] != NULL && !plan_is_below(run->project, own[i]) &&
+			(add_existing(run, plan, entry, err) < 0 || plan_pin_above(plan, own[i], err) < 0))
+			return -err->code;
+	}
+	return 0;
 }
 
 /*
@@ -513,7 +521,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->n = 0;
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
-		hide_caches(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
+		hide_own(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||

@@ -462,32 +462,24 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 }
 
 /*
- * Our own directories, wherever the user keeps them: what was denied or would be, what other sessions
- * left. No command reads or writes them by name. A tool's run has its working directory in one.
+ * Our own directories, wherever the user keeps them, but where the project lies in one (cli/demo.c):
+ * what was denied or would be, what other sessions left. No command reads or writes them by name. A
+ * tool's run has its working directory in one.
  */
 static int hide_own(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	size_t n_caches;
-	int r = 0;
+	const bool is_tool = run->tool != NULL;
+	const char *const own[] = { run->cache_dir, is_tool ? NULL : run->config_dir,
+		is_tool ? NULL : run->state_dir, is_tool ? NULL : run->runtime_dir };
 
-	(void)policy_list(run->policy, PK_FILES_CACHE, &n_caches);
-	const struct {
-		const char *dir;
-		bool is_hidden;
-	} own[] = {
-		{ run->cache_dir, n_caches > 0 },
-		{ run->config_dir, run->tool == NULL },
-		{ run->state_dir, run->tool == NULL },
-		{ run->runtime_dir, run->tool == NULL },
-	};
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)own[i], .kind = MOUNT_HIDE };
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++) {
-		struct mount_entry entry = { .path = (char *)(size_t)own[i].dir, .kind = MOUNT_HIDE };
-
-		if (own[i].dir != NULL && own[i].is_hidden)
-			r = add_existing(run, plan, entry, err);
+		if (own[i] != NULL && !plan_is_below(run->project, own[i]) &&
+			(add_existing(run, plan, entry, err) < 0 || plan_pin_above(plan, own[i], err) < 0))
+			return -err->code;
 	}
-	return r;
+	return 0;
 }
 
 /*
@@ -592,7 +584,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_add_gitnames(run, plan, err) < 0 ||
-		plan_walk_project(run, plan, err) < 0)
+		plan_walk_project(run, plan, err) < 0 || plan_pin_git(plan, err) < 0)
 		return -err->code;
 	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);
 	drop_doubles(plan);

@@ -182,6 +182,14 @@ static bool path_below(const struct remover *r, const char *project, const struc
 	return k > 0 && k < PATH_MAX;
 }
 
+/* What is protected besides stays: another could be made in its place. */
+static bool is_protected(struct tree *t, const char *path)
+{
+	t->full.len = 0;
+	buf_addf(&t->full, "%s/%s", t->plan->project, path);
+	return t->full.failed || namerules_protects(&t->rules, t->full.data) != NULL;
+}
+
 /* False: the file itself cannot be emptied, or must not be. */
 static bool empty(const struct remover *r, struct tree *t, const struct removal *c)
 {
@@ -191,7 +199,7 @@ static bool empty(const struct remover *r, struct tree *t, const struct removal 
 	char path[PATH_MAX], link[64];
 	struct stat st;
 
-	if (!path_below(r, t->plan->project, c, path))
+	if (!path_below(r, t->plan->project, c, path) || is_protected(t, path))
 		return false;
 	place = sys_openat2(t->view.plain, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, resolve);
 	if (place < 0 || fstat(place, &st) < 0)

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sha256.h"
+#include "wire/privatedir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,34 +56,6 @@ void cachedir_name(const char *path, char out[CACHEDIR_NAME_BYTES])
 		slash != NULL ? slash + 1 : path, hex);
 }
 
-/* mkdir -p, private: a cache tells what a user works with. */
-static int make_dirs(const char *dir)
-{
-	AUTO_FREE char *path = strdup(dir);
-
-	if (path == NULL)
-		return -ENOMEM;
-	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
-		*s = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*s = '/';
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-/* A directory of somebody else's, or one that others can write, is no place for what is mounted. */
-static int check_owner(int dir, const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(dir, &st) < 0)
-		return err_set(err, errno, "%s", path);
-	if (st.st_uid != geteuid() || (st.st_mode & 0022) != 0)
-		return err_set(err, EPERM, "%s is not yours alone to write", path);
-	return 0;
-}
-
 static int take_lock(int dir, int flags, int *ret_lock, struct err *err)
 {
 	AUTO_CLOSE int lock =
@@ -119,23 +92,11 @@ int cachedir_take(const char *cache_dir, const char *project, int *ret_dir, int 
 {
 	AUTO_CLOSE int base = -1, dir = -1, lock = -1;
 	char key[CACHEDIR_KEY_BYTES];
-	int r = make_dirs(cache_dir);
 
-	if (r < 0)
-		return err_set(err, -r, "make %s", cache_dir);
-	base = open(cache_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (base < 0)
-		return err_set(err, errno, "open %s", cache_dir);
-	if (check_owner(base, cache_dir, err) < 0)
-		return -err->code;
 	cachedir_key(project, key);
-	if (mkdirat(base, key, 0700) < 0 && errno != EEXIST)
-		return err_set(err, errno, "make %s/%s", cache_dir, key);
-	dir = openat(base, key, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return err_set(err, errno, "open %s/%s", cache_dir, key);
-	if (check_owner(dir, key, err) < 0 || take_lock(dir, O_CREAT, &lock, err) < 0 ||
-		mark(lock, project, err) < 0)
+	if (privatedir_open(cache_dir, true, &base, err) < 0 ||
+		privatedir_child(base, key, true, &dir, err) < 0 ||
+		take_lock(dir, O_CREAT, &lock, err) < 0 || mark(lock, project, err) < 0)
 		return -err->code;
 	*ret_dir = take_fd(&dir);
 	*ret_lock = take_fd(&lock);

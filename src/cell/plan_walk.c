@@ -154,6 +154,19 @@ static int add_agent_hidden(struct walk *w, const struct stat *st, const struct 
 	return plan_add(w->plan, entry, w->err);
 }
 
+static int add_held(struct walk *w, const struct stat *st, const struct policy_item *item)
+{
+	struct mount_entry entry = { .path = w->path.data,
+		.kind = MOUNT_HOLD,
+		.is_dir = S_ISDIR(st->st_mode),
+		.is_in_project = true,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.item = item };
+
+	return plan_add_hold(w->run, w->plan, entry, st->st_mode, w->err);
+}
+
 /* What the policy says of this very name; a rule of a directory above it is mounted up there. */
 static int judge_name(struct walk *w, const char *name, const struct stat *st)
 {
@@ -168,6 +181,8 @@ static int judge_name(struct walk *w, const char *name, const struct stat *st)
 	policy_decide(w->run->policy, &question, &answer);
 	if (answer.file_kind == POLICY_FILE_HIDE)
 		return add_here(w, MOUNT_HIDE, st, answer.item);
+	if (answer.file_kind == POLICY_FILE_HOLD && add_held(w, st, answer.item) < 0)
+		return -w->err->code;
 	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
 		return -w->err->code;
 	for_agent = namerules_agent_hides(&w->rules, w->path.data, false);
@@ -364,7 +379,8 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 	buf_addf(&config, "%s/.git/config", run->project);
 	question.path = config.data;
 	policy_decide(run->policy, &question, &answer);
-	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
+	w.protects_git =
+		answer.file_kind == POLICY_FILE_PROTECT || answer.file_kind == POLICY_FILE_HOLD;
 	r = namerules_init(&w.rules, run->policy, false, err);
 	if (r == 0)
 		r = note_hidden(&w);

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
-#include "helper/remove.h"
+#include "helper/notify.h"
 #include "helper/tree.h"
 #include "wire/helpmsg.h"
 
@@ -27,7 +27,7 @@ extern char **environ;
 struct self {
 	const struct helper_request *request;
 	struct tree tree;
-	struct remover remover;
+	struct notify notify;
 	int sock;
 	bool has_entered;
 	bool has_said_overflow;
@@ -43,7 +43,7 @@ static void told(void *arg, const char *path, unsigned how)
 {
 	struct self *s = arg;
 
-	remove_note(&s->remover, path);
+	remove_note(&s->notify.remover, path);
 	if (helpmsg_send(s->sock, HELPMSG_MASKED, how, path, NULL, 0) < 0)
 		_exit(0);
 }
@@ -92,7 +92,7 @@ static void note_removable(struct self *s)
 
 	for (size_t i = 0; i < mounts->n; i++)
 		if (mounts->entries[i].kind == MOUNT_HIDE && mounts->entries[i].is_in_project)
-			remove_note(&s->remover, mounts->entries[i].path);
+			remove_note(&s->notify.remover, mounts->entries[i].path);
 }
 
 static int begin(struct self *s, struct err *err)
@@ -116,7 +116,7 @@ static int begin(struct self *s, struct err *err)
 		return 0;
 	tree_note_planned(&s->tree);
 	note_removable(s);
-	if (remove_before(&s->remover, err) < 0)
+	if (notify_begin(&s->notify, err) < 0)
 		return -err->code;
 	return namerules_init(&s->tree.rules, s->request->plan->policy, true, err);
 }
@@ -134,7 +134,25 @@ static void say_limits(const struct self *s)
 	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
 }
 
-static void enter(struct self *s, const int *fds, size_t n)
+/* What came with the namespaces, in the order of enum helpmsg_enter. */
+static void take_more(struct self *s, uint32_t present, const int *fds, size_t n)
+{
+	struct notify *y = &s->notify;
+
+	if (s->tree.watch == NULL)
+		return;
+	remove_begin(&y->remover, y->proc, &s->tree.view);
+	if ((present & HELPMSG_WITH_CALLS) != 0 && n > 0) {
+		notify_listen(y, *fds++);
+		n--;
+	}
+	if ((present & HELPMSG_WITH_HELD) != 0 && n > 0) {
+		hold_begin(&y->holds, *fds, y->proc, &s->tree.view, s->request);
+		s->tree.holds = &y->holds;
+	}
+}
+
+static void enter(struct self *s, uint32_t present, const int *fds, size_t n)
 {
 	struct err err = { 0 };
 
@@ -142,8 +160,7 @@ static void enter(struct self *s, const int *fds, size_t n)
 		fail(s, "no such message");
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
 		fail(s, err.text);
-	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
+	take_more(s, present, fds + HELPER_FD_COUNT, n - HELPER_FD_COUNT);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
@@ -203,7 +220,7 @@ static void read_warden(struct self *s)
 	if (r <= 0)
 		_exit(0);
 	if (msg.type == HELPMSG_ENTER) {
-		enter(s, fds, n);
+		enter(s, msg.value, fds, n);
 	} else if (msg.type == HELPMSG_BARRIER && s->has_entered && s->tree.watch != NULL) {
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
@@ -217,9 +234,12 @@ static void read_warden(struct self *s)
 
 static _Noreturn void run(const struct helper_request *request, int sock)
 {
-	struct self self = { .request = request, .sock = sock, .remover = REMOVER_NONE };
+	/* Of one in a process: tables of some size. */
+	static struct self self = { .notify = NOTIFY_NONE };
 	struct err err = { 0 };
 
+	self.request = request;
+	self.sock = sock;
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
 	for (;;) {
@@ -227,7 +247,7 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 		struct pollfd fds[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
-			{ .fd = self.remover.listener, .events = POLLIN },
+			{ .fd = self.notify.listener, .events = POLLIN },
 		};
 
 		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
@@ -235,9 +255,9 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 		if (fds[1].revents != 0)
 			work(&self, false);
 		if ((fds[2].revents & POLLIN) != 0)
-			remove_handle(&self.remover, &self.tree);
+			notify_handle(&self.notify, &self.tree);
 		else if (fds[2].revents != 0)
-			cleanup_close(&self.remover.listener); /* nobody is left under the filter */
+			cleanup_close(&self.notify.listener); /* nobody is left under the filter */
 		if (fds[0].revents != 0)
 			read_warden(&self);
 	}

@@ -124,11 +124,14 @@ static void look_at(struct tree *t, int node, const char *name)
 {
 	bool is_dir = false;
 	unsigned how = judge_rules(t, name);
+	int r;
 
 	if ((how & HELPMSG_IN_CELL) == 0)
 		how |= judge_inode(t, &is_dir);
 	if (how != 0)
 		hide(t, how);
+	else if (t->holds != NULL && (r = hold_look(t->holds, t->path.data)) < 0)
+		t->error = r;
 	/* One that is known and has no watch is compared itself. */
 	if (is_dir && t->is_comparing && watch_is_known(t->watch, node, name))
 		return;
@@ -167,7 +170,8 @@ static bool is_of_interest(const struct tree *t, const struct dirent *e)
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 		return false;
 	return e->d_type == DT_DIR || e->d_type == DT_UNKNOWN ||
-		watch_may_be_hidden(t->watch, e->d_ino) || namerules_may_match(&t->rules, e->d_name);
+		watch_may_be_hidden(t->watch, e->d_ino) || namerules_may_match(&t->rules, e->d_name) ||
+		(t->holds != NULL && hold_may_concern(t->holds, e->d_name));
 }
 
 static void read_names(struct tree *t, int fd, int node)

@@ -50,9 +50,24 @@ int masks_start(struct warden *w, struct err *err)
 	return w->start->start_helper(&request, &w->masks.cell, err);
 }
 
-static int enter(const struct helper *helper, const int *fds, size_t n, struct err *err)
+/* What comes behind the descriptors that every helper gets. */
+struct helper_more {
+	size_t n; /* of all */
+	uint32_t present; /* enum helpmsg_enter */
+};
+
+static void add_fd(struct helper_more *more, int *fds, int fd, enum helpmsg_enter which)
 {
-	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, 0, NULL, fds, n);
+	if (fd < 0)
+		return;
+	fds[more->n++] = fd;
+	more->present |= (uint32_t)which;
+}
+
+static int enter(const struct helper *helper, const int *fds, const struct helper_more *more,
+	struct err *err)
+{
+	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, more->present, NULL, fds, more->n);
 
 	return r < 0 ? err_set(err, -r, "helper") : 0;
 }
@@ -85,13 +100,17 @@ int masks_enter(struct warden *w, struct err *err)
 	int fds[HELPER_FDS_MAX] = { [HELPER_FD_ROOT] = own[CELL_FD_ROOT],
 		[HELPER_FD_MASKS] = own[CELL_FD_MASKS],
 		[HELPER_FD_USERNS] = own[CELL_FD_USERNS],
-		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS],
-		[HELPER_FD_COUNT] = own[CELL_FD_UNLINKS] };
-	int r = enter(&w->masks.cell, fds,
-		HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
+		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS] };
+	struct helper_more more = { .n = HELPER_FD_COUNT };
+	int r;
+
+	add_fd(&more, fds, own[CELL_FD_CALLS], HELPMSG_WITH_CALLS);
+	add_fd(&more, fds, own[CELL_FD_HELD], HELPMSG_WITH_HELD);
+	r = enter(&w->masks.cell, fds, &more, err);
 
 	/* A namespace that is held open outlives its processes; a call waits for the listener's end. */
-	cleanup_close(&own[CELL_FD_UNLINKS]);
+	cleanup_close(&own[CELL_FD_CALLS]);
+	cleanup_close(&own[CELL_FD_HELD]);
 	cleanup_close(&own[CELL_FD_MASKS]);
 	cleanup_close(&own[CELL_FD_USERNS]);
 	cleanup_close(&own[CELL_FD_MNTNS]);
@@ -107,7 +126,7 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 	int r = w->start->start_helper(&request, &m->agent, err);
 
 	if (r == 0)
-		r = enter(&m->agent, fds, HELPER_FD_COUNT, err);
+		r = enter(&m->agent, fds, &(struct helper_more){ .n = HELPER_FD_COUNT }, err);
 	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
 		cleanup_close(&fds[i]);
 	for (size_t at = 0; r == 0 && at < m->for_agent_bytes; at += strlen(m->for_agent + at) + 1)

@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/caches.h"
+#include "warden/held.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
 #include "warden/netrole.h"
@@ -424,7 +425,7 @@ static int prepare(struct warden *w, struct err *err)
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
-	if (caches_take(w, err) < 0)
+	if (caches_take(w, err) < 0 || held_open(w, err) < 0)
 		return -err->code;
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
@@ -490,6 +491,7 @@ static void tear_down(struct warden *w)
 	w->keepers = NULL;
 	cells_close(w);
 	masks_done(w);
+	held_close(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
@@ -548,6 +550,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	w.start = start;
 	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = w.cell_life = -1;
 	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
+	w.held = (struct heldstore)HELDSTORE_NONE;
 	w.trust = (struct trust)TRUST_NONE;
 	w.masks = (struct masks)MASKS_NONE;
 	w.queue_end = &w.queue;

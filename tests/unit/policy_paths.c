@@ -179,7 +179,8 @@ static void check_row(const struct row *row)
 	struct err err = { 0 };
 	bool may_read = row->kind != POLICY_FILE_ABSENT && row->kind != POLICY_FILE_HIDE;
 	bool may_write = row->kind == POLICY_FILE_WRITE ||
-		row->kind == POLICY_FILE_CACHE || row->kind == POLICY_FILE_OVERLAY;
+		row->kind == POLICY_FILE_CACHE || row->kind == POLICY_FILE_OVERLAY ||
+		row->kind == POLICY_FILE_HOLD;
 
 	while (row->overrides[request.n_overrides] != NULL)
 		request.n_overrides++;

@@ -14,27 +14,35 @@
 
 /* Rationale: two thousand branches with three variables each have 300 KB. */
 #define GITCONFIG_BYTES_MAX ((size_t)1 << 20)
-#define GITCONFIG_VARIABLES_MAX 16384u
+#define GITCONFIG_VARIABLES_MAX 16384u /* and as many headings */
 
 struct gitconfig_variable {
 	const char *section;    /* in small letters */
 	const char *subsection; /* as it is meant, NULL: none */
 	const char *name;       /* in small letters */
 	const char *value;      /* as it is meant; NULL: none, which means true */
-	size_t start, end;      /* its bytes in the text, without a line end */
+	size_t start, end;      /* its bytes in the text, comment and all, without a line end */
+	size_t heading;         /* the index of the one above it */
+};
+
+/* "[SECTION "SUBSECTION"]" */
+struct gitconfig_heading {
+	const char *section, *subsection;
+	size_t start, end; /* its bytes, from bracket to behind bracket */
 };
 
 /* In the order of the text. gitconfig_done(). */
 struct gitconfig {
 	struct gitconfig_variable *variables;
-	size_t n, cap;
+	struct gitconfig_heading *headings;
+	size_t n, cap, n_headings, headings_cap;
 	char *strings;
 	size_t strings_used, strings_cap;
 };
 
 /*
- * Parses a whole text. What git refuses is refused, and more: NUL bytes, more than the maxima above,
- * and values that versions of git read differently. 0 or -errno with err ("line N: ..."), then *ret is
+ * Parses a whole text. What git refuses is refused, and more: NUL bytes, a carriage return that ends
+ * no line, variables without a section, more than the maxima above. 0 or -errno with err ("line N: ..."), then *ret is
  * empty.
  */
 int gitconfig_parse(const char *text, size_t n, struct gitconfig *ret, struct err *err);

@@ -173,5 +173,15 @@ def messages():
                                                b"", 1, 2))
 
 
-for make in (http, tls, names, socks, keepmsg, paths, policies, messages):
+def configurations():
+    host = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = https://h/x\n"
+    main = "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n"
+    seed("gitconfig", "branch", host, b"\0", host, main)
+    seed("gitconfig", "removed", host, main, "[x] y\n", b"\0", host)
+    seed("gitconfig", "under", host, "[branch \"main\"] rebase # c\n", b"\0", host, main)
+    seed("gitconfig", "quoted", "[a.B \"c\\\"d\"] e = \"f \\\n # g\" ; h\r\n", b"\0", "[advice]\nx=true\n[a]b=\\t\\")
+    seed("gitconfig", "clone", b"\0", "[core]\nrepositoryformatversion=0\nfsmonitor=x\n", host, main)
+
+
+for make in (http, tls, names, socks, keepmsg, paths, policies, messages, configurations):
     make()

@@ -256,6 +256,34 @@ static int add_git(struct walk *w, const struct stat *st)
 	return 0;
 }
 
+static bool has_name(int dir, const char *name)
+{
+	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* git takes a directory of this shape for a repository, whatever its name is (setup.c of git). */
+static bool is_bare(int dir)
+{
+	return has_name(dir, "HEAD") && has_name(dir, "objects") && has_name(dir, "refs");
+}
+
+/* Of one: its configuration, its hooks. */
+static int add_bare(struct walk *w, const char *name, const struct stat *st)
+{
+	if (strcmp(name, "hooks") == 0)
+		return add_here(w, MOUNT_PROTECT, st, NULL);
+	if (S_ISREG(st->st_mode) && plan_is_held(w->run->policy, w->path.data))
+		return add_here(w, MOUNT_HOLD, st, NULL);
+	return S_ISDIR(st->st_mode) ? 0 : add_here(w, MOUNT_PROTECT, st, NULL);
+}
+
+static bool is_of_bare(const struct walk *w, const char *name)
+{
+	return w->protects_git && !w->looks_for_links &&
+		(strcmp(name, "config") == 0 || strcmp(name, "config.worktree") == 0 ||
+			strcmp(name, "commondir") == 0 || strcmp(name, "hooks") == 0);
+}
+
 /* *ret_is_dir: there is more to see below. */
 static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *ret_is_dir)
 {
@@ -275,6 +303,8 @@ static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *r
 	if (w->plan->n != before)
 		return 0;
 	*ret_is_dir = S_ISDIR(st.st_mode);
+	if (is_of_bare(w, name) && is_bare(dir))
+		return add_bare(w, name, &st);
 	return is_git && w->protects_git ? add_git(w, &st) : 0;
 }
 
@@ -291,7 +321,7 @@ static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned 
 {
 	bool is_git = strcmp(e->d_name, ".git") == 0, is_dir = e->d_type == DT_DIR;
 
-	if (!is_unknown(w, e, is_git) && judge(w, dir, e->d_name, is_git, &is_dir) < 0)
+	if ((!is_unknown(w, e, is_git) || is_of_bare(w, e->d_name)) && judge(w, dir, e->d_name, is_git, &is_dir) < 0)
 		return -w->err->code;
 	return is_dir ? walk_into(w, dir, e->d_name, depth) : 0;
 }

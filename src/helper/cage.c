@@ -50,7 +50,9 @@ static const struct calls_rule calls[] = {
 	{ .number = SYS_fchmod },
 	{ .number = SYS_utimensat },
 	{ .number = SYS_mkdirat },
+	{ .number = SYS_fcntl },
 	{ .number = SYS_geteuid },
+	{ .number = SYS_lseek },
 	{ .number = SYS_renameat },
 	{ .number = SYS_renameat2 },
 #ifdef SYS_poll

@@ -147,7 +147,13 @@ static void take_more(struct self *s, uint32_t present, const int *fds, size_t n
 		n--;
 	}
 	if ((present & HELPMSG_WITH_HELD) != 0 && n > 0) {
-		hold_begin(&y->holds, *fds, y->proc, &s->tree.view, s->request);
+		hold_begin(&y->holds,
+			&(struct hold_setup){ .store = *fds,
+				.proc = y->proc,
+				.plain = y->remover.plain,
+				.inotify = watch_inotify(s->tree.watch),
+				.view = &s->tree.view,
+				.request = s->request });
 		s->tree.holds = &y->holds;
 	}
 }
@@ -183,6 +189,15 @@ static void say_overflow(struct self *s)
 		NULL, 0);
 }
 
+/* What has no use but to hurt: the command that did it does not get a second try. */
+static void end_if_hostile(const struct self *s)
+{
+	if (s->notify.holds.hostile == NULL)
+		return;
+	(void)helpmsg_send(s->sock, HELPMSG_HOSTILE, 0, s->notify.holds.hostile, NULL, 0);
+	_exit(EXIT_AGENTJAIL);
+}
+
 static void work(struct self *s, bool compares)
 {
 	int r;
@@ -199,6 +214,7 @@ static void work(struct self *s, bool compares)
 		fail(s, text);
 	}
 	watch_end_work(s->tree.watch);
+	end_if_hostile(s);
 }
 
 static void mask_for_agent(struct self *s, const char *path)

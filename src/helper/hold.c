@@ -20,80 +20,120 @@
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x00000200 /* Linux 6.5 */
 #endif
-#ifndef RENAME_NOREPLACE
-#define RENAME_NOREPLACE 1u
-#endif
 
+#define NO_REPLACE 1u /* RENAME_NOREPLACE */
 #define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
 
 /* ---- which ones ---- */
 
-static bool copy_stat(const struct holds *h, const char *path, struct stat *st)
+static void copy_name(const char *path, char out[HELDSTORE_ID_BYTES + sizeof("/copy")])
 {
-	char id[HELDSTORE_ID_BYTES], copy[HELDSTORE_ID_BYTES + sizeof("/copy")];
+	char id[HELDSTORE_ID_BYTES];
 
 	heldstore_id(path, id);
-	(void)snprintf(copy, sizeof(copy), "%s/copy", id);
-	return fstatat(h->store.dir, copy, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st->st_mode);
+	(void)snprintf(out, HELDSTORE_ID_BYTES + sizeof("/copy"), "%s/copy", id);
 }
 
-static struct hold *add(struct holds *h, const char *path)
+struct hold *hold_add(struct holds *h, const char *path)
 {
-	struct hold *hold = &h->list[h->n];
-	struct stat st;
+	struct hold *hold = hold_by_path(h, path);
 
-	if (h->n == HOLD_MAX || !copy_stat(h, path, &st))
-		return NULL;
-	*hold = (struct hold){ .path = strdup(path), .ino = st.st_ino };
-	if (hold->path == NULL)
-		return NULL;
-	h->n++;
-	namebits_add(&h->names, path);
+	if (hold == NULL) {
+		if (h->n == HOLD_MAX)
+			return NULL;
+		hold = &h->list[h->n];
+		*hold = (struct hold){ .path = strdup(path), .file = -1, .wd = -1, .guard = -1 };
+		if (hold->path == NULL)
+			return NULL;
+		h->n++;
+		namebits_add(&h->names, path);
+	}
+	hold->is_active = true;
 	return hold;
 }
 
-void hold_begin(struct holds *h, int store, int proc, const struct mask_view *view,
-	const struct helper_request *request)
+static void add_planned(struct holds *h, const char *path)
 {
+	char copy[HELDSTORE_ID_BYTES + sizeof("/copy")], base[HELDSTORE_ID_BYTES + sizeof("/base")];
+	struct hold *hold;
+	struct stat st;
+
+	copy_name(path, copy);
+	(void)snprintf(base, sizeof(base), "%.*s/base", HELDSTORE_ID_BYTES - 1, copy);
+	if (fstatat(h->store.dir, copy, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return; /* protected instead */
+	hold = hold_add(h, path);
+	if (hold == NULL)
+		return;
+	hold->dev = st.st_dev;
+	hold->ino = st.st_ino;
+	hold->is_new = faccessat(h->store.dir, base, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	hold->is_config = str_ends(path, "/config") || str_ends(path, "/config.worktree");
+}
+
+static bool holds_git(const struct run_plan *plan)
+{
+	AUTO_BUF struct buf config = { 0 };
+	struct policy_question question = { .action = POLICY_WRITE };
+	struct policy_answer answer;
+
+	buf_addf(&config, "%s/.git/config", plan->project);
+	question.path = config.data;
+	policy_decide(plan->policy, &question, &answer);
+	return !config.failed && answer.file_kind == POLICY_FILE_HOLD;
+}
+
+void hold_begin(struct holds *h, const struct hold_setup *setup)
+{
+	const struct helper_request *request = setup->request;
 	size_t skip = strlen(request->plan->project) + 1;
 	struct stat st;
 
-	h->store.dir = store;
-	h->proc = proc;
+	h->store.dir = setup->store;
+	h->proc = setup->proc;
+	h->plain = setup->plain;
+	h->inotify = setup->inotify;
 	h->plan = request->plan;
-	h->view = view;
-	if (fstat(store, &st) == 0)
+	h->view = setup->view;
+	h->holds_git = holds_git(request->plan);
+	if (fstat(setup->store, &st) == 0)
 		h->dev = st.st_dev;
 	for (size_t i = 0; i < request->mounts->n; i++) {
 		const struct mount_entry *e = &request->mounts->entries[i];
 
 		if (e->kind == MOUNT_HOLD && !e->agent_only)
-			(void)add(h, e->path + skip);
+			add_planned(h, e->path + skip);
 	}
 }
 
 void hold_done(struct holds *h)
 {
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n; i++) {
 		free(h->list[i].path);
+		cleanup_close(&h->list[i].file);
+		buf_done(&h->list[i].host);
+	}
 	h->n = 0;
 	heldstore_done(&h->store);
 }
 
-bool hold_may_concern(const struct holds *h, const char *name)
+bool hold_may_concern(const struct holds *h, const char *path)
 {
-	return h->store.dir >= 0 && namebits_has(&h->names, name);
+	const char *slash = strrchr(path, '/');
+
+	return h->store.dir >= 0 && (namebits_has(&h->names, slash != NULL ? slash + 1 : path) ||
+		(h->holds_git && gitdir_may_concern(path)));
 }
 
-static struct hold *by_copy(struct holds *h, const struct stat *st)
+struct hold *hold_by_file(struct holds *h, const struct stat *st)
 {
-	for (size_t i = 0; st->st_dev == h->dev && i < h->n; i++)
-		if (h->list[i].ino == st->st_ino)
+	for (size_t i = 0; i < h->n; i++)
+		if (h->list[i].is_active && h->list[i].dev == st->st_dev && h->list[i].ino == st->st_ino)
 			return &h->list[i];
 	return NULL;
 }
 
-static struct hold *by_path(struct holds *h, const char *path)
+struct hold *hold_by_path(struct holds *h, const char *path)
 {
 	for (size_t i = 0; i < h->n; i++)
 		if (strcmp(h->list[i].path, path) == 0)
@@ -101,65 +141,57 @@ static struct hold *by_path(struct holds *h, const char *path)
 	return NULL;
 }
 
-/* What is held at a name; *ret_is_on: and its copy is mounted there. */
-static struct hold *find(struct holds *h, const struct call *c, bool *ret_is_on)
+int hold_open_parent(const struct holds *h, const char *path, const char **ret_name)
 {
-	char path[PATH_MAX];
-	struct hold *hold = NULL;
-	struct stat st;
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX] = ".";
 
-	if (fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		hold = by_copy(h, &st);
-	*ret_is_on = hold != NULL;
-	if (hold == NULL && call_path_below(h->proc, h->plan->project, c, path))
-		hold = by_path(h, path);
-	return hold;
+	*ret_name = slash != NULL ? slash + 1 : path;
+	if (slash != NULL)
+		(void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	return sys_openat2(h->view->project, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_PLAIN);
 }
 
 /* ---- mounting ---- */
 
-static int clone_copy(const struct holds *h, const char *path)
+static int take_off(int dir, const char *name)
 {
-	char id[HELDSTORE_ID_BYTES], copy[HELDSTORE_ID_BYTES + sizeof("/copy")];
-	int tree;
-
-	heldstore_id(path, id);
-	(void)snprintf(copy, sizeof(copy), "%s/copy", id);
-	tree = sys_open_tree(h->store.dir, copy, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
-	return tree < 0 ? -errno : tree;
+	if (fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
 }
 
 /*
  * The new copy goes beneath the old, which is then taken off: there is no moment at which a reader
  * meets the host's file. Without the old one, or on an older kernel, the new one lies on top.
  */
-static int mount_copy(struct holds *h, struct hold *hold, int dir, const char *name, bool is_on)
+int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *name, bool is_on)
 {
-	AUTO_CLOSE int tree = clone_copy(h, hold->path);
+	char copy[HELDSTORE_ID_BYTES + sizeof("/copy")];
+	AUTO_CLOSE int tree = -1;
 	struct stat st;
+	bool is_beneath;
 
-	if (tree < 0)
-		return tree;
-	if (fstat(tree, &st) < 0)
+	copy_name(hold->path, copy);
+	tree = sys_open_tree(h->store.dir, copy,
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (tree < 0 || fstat(tree, &st) < 0)
 		return -errno;
-	if (is_on && sys_move_mount(tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH) == 0) {
-		hold->ino = st.st_ino;
-		if (fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-			return -errno;
-		return 0;
-	}
-	if (sys_move_mount(tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	is_beneath = is_on &&
+		sys_move_mount(tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_BENEATH) == 0;
+	if (!is_beneath && sys_move_mount(tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
+	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
-	return 0;
+	cleanup_close(&hold->file);
+	return is_beneath ? take_off(dir, name) : 0;
 }
 
-/* ---- a rename ---- */
+/* ---- content ---- */
 
-static int read_source(const struct call *from, struct buf *content, struct stat *st)
+int hold_read(int dir, const char *name, struct buf *content, struct stat *st)
 {
-	AUTO_CLOSE int fd = openat(from->dir, from->name,
-		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ELOOP || errno == ENXIO ? -EBUSY : -errno;
@@ -172,14 +204,14 @@ static int read_source(const struct call *from, struct buf *content, struct stat
 	return buf_read_fd(content, fd, HELDSTORE_FILE_BYTES) < 0 ? -EBUSY : 0;
 }
 
-static int write_copy(struct holds *h, const char *path, const struct buf *content, const struct stat *st)
+int hold_write_copy(struct holds *h, const char *path, const struct buf *content, const struct stat *st)
 {
 	AUTO_HELDENTRY struct heldstore_entry e = { .dir = -1 };
 	AUTO_CLOSE int copy = -1;
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	struct err err = { 0 };
 
-	if (heldstore_find(&h->store, path, &e, &err) < 0 ||
+	if (heldstore_make(&h->store, path, &e, &err) < 0 ||
 		heldstore_write(&e, HELDSTORE_COPY, content->data != NULL ? content->data : "",
 			content->len, &err) < 0 ||
 		heldstore_open_copy(&e, O_RDONLY, &copy, &err) < 0)
@@ -190,68 +222,214 @@ static int write_copy(struct holds *h, const char *path, const struct buf *conte
 	return 0;
 }
 
-/* The source's name goes before the copy comes: one that cannot go (a mask, a held file) says EBUSY. */
-static int replace(struct holds *h, struct hold *hold, struct hold_rename *r, bool is_on)
+/* ---- a rename ---- */
+
+/* What is held at a name; *ret_is_on: and is mounted there. */
+static struct hold *find(struct holds *h, const struct call *c, const char *path, bool *ret_is_on)
+{
+	struct hold *hold = NULL;
+	struct stat st;
+
+	if (fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		hold = hold_by_file(h, &st);
+	else if (errno == ENOENT)
+		return NULL; /* the host took it away: as if it had never been */
+	*ret_is_on = hold != NULL;
+	if (hold == NULL)
+		hold = hold_by_path(h, path);
+	return hold != NULL && hold->is_active ? hold : NULL;
+}
+
+/* Takes a held file away, of the cell's view and the host's: 1: it is none that commands may. */
+static int remove_at(struct holds *h, const struct call *c, const char *path)
+{
+	struct err err = { 0 };
+	struct hold *hold;
+	bool is_on;
+
+	hold = find(h, c, path, &is_on);
+	/* The project's own repository lives longer than any command. */
+	if (hold == NULL || !is_on || (!hold->is_new && !hold->is_config) ||
+		strcmp(hold->path, ".git/config") == 0)
+		return 1;
+	if (faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 || take_off(c->dir, c->name) < 0)
+		return 1;
+	if (unlinkat(c->dir, c->name, 0) < 0)
+		return -errno;
+	hold->is_active = false;
+	cleanup_close(&hold->file);
+	(void)heldstore_remove(&h->store, hold->path, &err);
+	return 0;
+}
+
+int hold_remove(struct holds *h, struct call *c)
+{
+	char path[PATH_MAX];
+
+	if (!call_open_parent(h->proc, h->view, c) ||
+		!call_path_below(h->proc, h->plan->project, c, path))
+		return 1;
+	return remove_at(h, c, path);
+}
+
+/* The name that a rename takes away; programs save by way of a second name in the same directory. */
+static int remove_source(struct holds *h, const struct call *from)
+{
+	char path[PATH_MAX];
+	int r = 1;
+
+	if (namebits_has(&h->names, from->name) &&
+		call_path_below(h->proc, h->plan->project, from, path))
+		r = remove_at(h, from, path);
+	if (r > 0)
+		r = unlinkat(from->dir, from->name, 0) < 0 ? -errno : 0;
+	return r;
+}
+
+/* The source's name goes before its content comes: one that cannot go (a mask, a held file) says EBUSY. */
+static int move_in(struct holds *h, struct hold *hold, struct hold_rename *r, const char *path, bool is_on)
 {
 	AUTO_BUF struct buf content = { 0 };
+	struct late late = { .path = path, .name = r->to.name, .dir = r->to.dir, .content = &content };
 	struct stat st;
 	int error;
 
-	if ((r->flags & ~(unsigned)RENAME_NOREPLACE) != 0)
-		return -EBUSY;
-	if ((r->flags & (unsigned)RENAME_NOREPLACE) != 0)
-		return -EEXIST;
 	if (!call_open_parent(h->proc, h->view, &r->from))
-		return -EBUSY;
-	error = read_source(&r->from, &content, &st);
+		return hold != NULL ? -EBUSY : 1;
+	error = hold_read(r->from.dir, r->from.name, &content, &st);
+	/* What cannot be held is looked at when it is there. */
 	if (error < 0)
-		return error;
+		return hold != NULL ? error : 1;
 	if (!r->is_valid(r->arg))
 		return -EINTR;
-	if (unlinkat(r->from.dir, r->from.name, 0) < 0)
-		return -errno;
-	error = write_copy(h, hold->path, &content, &st);
-	return error < 0 ? error : mount_copy(h, hold, r->to.dir, r->to.name, is_on);
+	error = remove_source(h, &r->from);
+	if (error < 0)
+		return error;
+	if (hold == NULL) {
+		late.st = &st;
+		return hold_take(h, &late);
+	}
+	error = hold_write_copy(h, hold->path, &content, &st);
+	if (error == 0)
+		error = hold_mount_copy(h, hold, r->to.dir, r->to.name, is_on);
+	if (error == 0)
+		hold_pass(h, hold);
+	return error;
 }
 
 int hold_rename(struct holds *h, struct hold_rename *r)
 {
+	char path[PATH_MAX];
+	struct late late = { .path = path, .name = r->to.name };
 	struct hold *hold;
-	bool is_on;
+	enum gitdir_kind kind;
+	bool is_on, is_file;
 
-	if (!hold_may_concern(h, r->to.name) || !call_open_parent(h->proc, h->view, &r->to))
+	if (!call_open_parent(h->proc, h->view, &r->to) ||
+		!call_path_below(h->proc, h->plan->project, &r->to, path))
 		return 1;
-	hold = find(h, &r->to, &is_on);
-	return hold == NULL ? 1 : replace(h, hold, r, is_on);
+	hold = find(h, &r->to, path, &is_on);
+	if (hold != NULL && (r->flags & ~NO_REPLACE) != 0)
+		return -EBUSY;
+	if (hold != NULL && (r->flags & NO_REPLACE) != 0)
+		return -EEXIST;
+	if (hold != NULL)
+		return move_in(h, hold, r, path, is_on);
+	late.dir = r->to.dir;
+	kind = hold_kind(h, &late, &is_file);
+	if (kind == GITDIR_FORBIDDEN)
+		return -EPERM;
+	if ((kind == GITDIR_NONE && !is_file) || r->flags != 0)
+		return 1;
+	/* It is there and not held yet: as if its event had come already. */
+	if (faccessat(r->to.dir, r->to.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (hold_take(h, &late) < 0 || (hold = find(h, &r->to, path, &is_on)) == NULL)
+			return -EBUSY;
+		return move_in(h, hold, r, path, is_on);
+	}
+	return move_in(h, NULL, r, path, false);
 }
 
-/* ---- the host's own changes ---- */
+/* ---- events ---- */
 
-static int open_parent(const struct holds *h, const char *path, const char **ret_name)
+/* A directory above was renamed: the entry's name goes along. */
+static int follow(struct holds *h, struct hold *hold, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char parent[PATH_MAX] = ".";
+	AUTO_HELDENTRY struct heldstore_entry e = { .dir = -1 };
+	char from[HELDSTORE_ID_BYTES], to[HELDSTORE_ID_BYTES];
+	struct hold *other = hold_by_path(h, path);
+	struct err err = { 0 };
+	char *again = strdup(path);
 
-	*ret_name = slash != NULL ? slash + 1 : path;
-	if (slash != NULL)
-		(void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
-	return sys_openat2(h->view->project, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_PLAIN);
+	if (again == NULL)
+		return -ENOMEM;
+	heldstore_id(hold->path, from);
+	heldstore_id(path, to);
+	if (other != NULL)
+		other->path[0] = '\0'; /* its name is another's now */
+	(void)heldstore_remove(&h->store, path, &err);
+	free(hold->path);
+	hold->path = again;
+	namebits_add(&h->names, path);
+	if (renameat(h->store.dir, from, h->store.dir, to) < 0 ||
+		heldstore_make(&h->store, path, &e, &err) < 0)
+		return -EIO;
+	return 0;
 }
 
-int hold_look(struct holds *h, const char *path)
+static int look_beside(struct holds *h, const char *path, const char *name)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && gitdir_beside(i) != NULL; i++) {
+		AUTO_BUF struct buf other = { 0 };
+
+		buf_add(&other, path, (size_t)(name - path));
+		buf_adds(&other, gitdir_beside(i));
+		if (other.failed)
+			return -ENOMEM;
+		if (strcmp(other.data, path) != 0)
+			r = hold_look(h, other.data, HOLD_SEEN);
+	}
+	return r;
+}
+
+/*
+ * Commands cannot rename onto what is held, nor create it: the one was the host, the other can have
+ * been anybody, for the host had taken the name away before.
+ */
+static bool is_of_host(const struct hold *hold, enum hold_event event)
+{
+	return hold->is_active && (event == HOLD_MOVED || (event == HOLD_SEEN && !hold->is_new));
+}
+
+int hold_look(struct holds *h, const char *path, enum hold_event event)
 {
 	AUTO_CLOSE int dir = -1;
-	const char *name;
+	struct late late = { .path = path };
 	struct hold *hold;
 	struct stat st;
+	bool completes = false;
+	int r;
 
-	hold = h->store.dir >= 0 ? by_path(h, path) : NULL;
-	if (hold == NULL)
+	dir = hold_open_parent(h, path, &late.name);
+	hold = hold_by_path(h, path);
+	if (dir < 0 || fstatat(dir, late.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (hold != NULL)
+			hold->is_active = false; /* the host took it away */
 		return 0;
-	dir = open_parent(h, path, &name);
-	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	if (by_copy(h, &st) == hold)
-		return 0;
-	return mount_copy(h, hold, dir, name, false);
+	}
+	if (hold_by_file(h, &st) != NULL)
+		return hold_by_file(h, &st) == hold ? 0 : follow(h, hold_by_file(h, &st), path);
+	if (hold != NULL && is_of_host(hold, event)) {
+		r = hold_mount_copy(h, hold, dir, late.name, false);
+		hold_guard(h, hold);
+		return r;
+	}
+	late.dir = dir;
+	r = hold_take(h, &late);
+	if (r < 0 || !h->holds_git)
+		return r < 0 ? r : 0;
+	(void)gitdir_judge(dir, path, &completes);
+	return completes ? look_beside(h, path, late.name) : 0;
 }

@@ -84,10 +84,12 @@ static int judge_rename(struct notify *self, const struct seccomp_notif *n, cons
 	r.flags = f->flags == NO_ARG ? 0 : (unsigned)n->data.args[f->flags];
 	r.is_valid = is_valid;
 	r.arg = &waiting;
-	/* Nearly every rename ends here, after its new name was read. */
+	/* Nearly every rename ends here, after its names were read. */
 	if (call_read(&r.to, pid, dir_of(n, f->to_dir), n->data.args[f->to]) &&
-		hold_may_concern(&self->holds, r.to.name) &&
 		call_read(&r.from, pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
+		self->holds.store.dir >= 0 &&
+		(hold_may_concern(&self->holds, r.to.path) ||
+			namebits_has(&self->holds.names, r.from.name)) &&
 		is_valid(&waiting))
 		result = hold_rename(&self->holds, &r);
 	cleanup_close(&r.from.dir);
@@ -105,8 +107,15 @@ static int judge_removal(struct notify *self, struct tree *t, const struct secco
 	if (f->flags != NO_ARG && (n->data.args[f->flags] & AT_REMOVEDIR) != 0)
 		return 1;
 	if (call_read(&call, (pid_t)n->pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
-		is_valid(&waiting))
-		result = remove_carry_out(&self->remover, t, &call);
+		is_valid(&waiting)) {
+		if (namebits_has(&self->remover.names, call.name))
+			result = remove_carry_out(&self->remover, t, &call);
+		if (result > 0 && self->holds.store.dir >= 0 &&
+			namebits_has(&self->holds.names, call.name)) {
+			cleanup_close(&call.dir);
+			result = hold_remove(&self->holds, &call);
+		}
+	}
 	cleanup_close(&call.dir);
 	return result;
 }

@@ -72,7 +72,7 @@ static bool empty(const struct remover *r, struct tree *t, const struct call *c)
 
 int remove_carry_out(struct remover *r, struct tree *t, struct call *c)
 {
-	if (r->plain < 0 || !namebits_has(&r->names, c->name) || !call_open_parent(r->proc, &t->view, c) || !is_ours(&t->view, c) ||
+	if (r->plain < 0 || !call_open_parent(r->proc, &t->view, c) || !is_ours(&t->view, c) ||
 		!empty(r, t, c))
 		return 1;
 	if (fchdir(c->dir) < 0 || umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)

@@ -20,7 +20,7 @@ void remove_begin(struct remover *r, int proc, const struct mask_view *view);
 void remove_note(struct remover *r, const char *path);
 
 /*
- * One deletion: its result, 0 or -errno; or 1: it goes on. What is no masked file in the project goes
+ * One deletion of a name that is noted: its result, 0 or -errno; or 1: it goes on. What is no masked file in the project goes
  * on; so does one that has other names, or lies where the caller may not delete: the kernel's own
  * answer is right then.
  */

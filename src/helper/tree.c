@@ -119,19 +119,26 @@ static void hide(struct tree *t, unsigned how)
 	note_result(t, r, how);
 }
 
+static void look_at_held(struct tree *t)
+{
+	int r = hold_look(t->holds, t->path.data, t->event);
+
+	if (r < 0 && t->error == 0)
+		t->error = r;
+}
+
 /* A name in the directory numbered node that t->path leads to. */
 static void look_at(struct tree *t, int node, const char *name)
 {
 	bool is_dir = false;
 	unsigned how = judge_rules(t, name);
-	int r;
 
 	if ((how & HELPMSG_IN_CELL) == 0)
 		how |= judge_inode(t, &is_dir);
 	if (how != 0)
 		hide(t, how);
-	else if (t->holds != NULL && (r = hold_look(t->holds, t->path.data)) < 0)
-		t->error = r;
+	else if (t->holds != NULL && hold_wants(t->holds, t->path.data))
+		look_at_held(t);
 	/* One that is known and has no watch is compared itself. */
 	if (is_dir && t->is_comparing && watch_is_known(t->watch, node, name))
 		return;
@@ -164,14 +171,28 @@ static void pop(struct tree *t, size_t len)
 		t->path.data[len] = '\0';
 }
 
+/* The name in the directory that t->path leads to. */
+static bool is_held_here(struct tree *t, const char *name)
+{
+	size_t len = t->path.len;
+	bool r;
+
+	if (t->holds == NULL)
+		return false;
+	push(t, name);
+	r = !t->path.failed && hold_wants(t->holds, t->path.data);
+	pop(t, len);
+	return r;
+}
+
 /* The common case costs no system call: a file whose name no rule knows, nor its number. */
-static bool is_of_interest(const struct tree *t, const struct dirent *e)
+static bool is_of_interest(struct tree *t, const struct dirent *e)
 {
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 		return false;
 	return e->d_type == DT_DIR || e->d_type == DT_UNKNOWN ||
 		watch_may_be_hidden(t->watch, e->d_ino) || namerules_may_match(&t->rules, e->d_name) ||
-		(t->holds != NULL && hold_may_concern(t->holds, e->d_name));
+		is_held_here(t, e->d_name);
 }
 
 static void read_names(struct tree *t, int fd, int node)
@@ -245,6 +266,8 @@ static void handle(struct tree *t, const struct inotify_event *e)
 		watch_gone(t->watch, e->wd);
 		return;
 	}
+	if (node < 0 && t->holds != NULL && !hold_written(t->holds, e->wd))
+		(void)hold_guard_event(t->holds, e->wd);
 	if (node < 0 || e->len == 0)
 		return;
 	t->path.len = 0;
@@ -259,8 +282,10 @@ static void handle(struct tree *t, const struct inotify_event *e)
 		return;
 	}
 	push(t, e->name);
+	t->event = (e->mask & IN_MOVED_TO) != 0 ? HOLD_MOVED : HOLD_CREATED;
 	if (!t->path.failed)
 		look_at(t, node, e->name);
+	t->event = HOLD_SEEN;
 }
 
 int tree_drain(struct tree *t)

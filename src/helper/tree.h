@@ -21,6 +21,7 @@ struct tree {
 	struct namerules rules;
 	struct mask_view view;
 	struct holds *holds; /* NULL: nothing is held */
+	enum hold_event event; /* why t->path is looked at */
 	struct buf path; /* below the project */
 	struct buf full;
 	tree_told *told;

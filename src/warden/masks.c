@@ -235,6 +235,14 @@ int masks_wait(struct warden *w, uint32_t barrier, struct err *err)
 	return 0;
 }
 
+void masks_settle(struct warden *w)
+{
+	struct err err = { 0 };
+
+	if (w->cell.pid > 0 && w->held.dir >= 0)
+		(void)masks_wait(w, masks_barrier(w), &err);
+}
+
 /* ---- what helpers say ---- */
 
 static void record(struct warden *w, const struct helpmsg *msg)
@@ -286,6 +294,18 @@ static void tell_agent(struct warden *w, const char *path)
 	m->for_agent_bytes += n;
 }
 
+static void end_hostile(struct warden *w, const char *text)
+{
+	struct audit_record r;
+
+	log_error("the cell ends with all its commands: %s", text);
+	audit_begin(&w->audit, &r, "hostile");
+	audit_string(&r, "reason", text);
+	(void)audit_end(&r);
+	helper_stop(&w->masks.cell);
+	cells_lost(w);
+}
+
 static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 {
 	struct masks *m = &w->masks;
@@ -305,6 +325,9 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 		break;
 	case HELPMSG_WARNING:
 		log_warn("%s", msg->text);
+		break;
+	case HELPMSG_HOSTILE:
+		end_hostile(w, msg->text);
 		break;
 	default:
 		lost(w, agent, msg->type == HELPMSG_FAILED ? msg->text : "no such message");

@@ -489,6 +489,7 @@ static void tear_down(struct warden *w)
 	proxyctl_stop(w);
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
+	masks_settle(w);
 	cells_close(w);
 	masks_done(w);
 	held_close(w);

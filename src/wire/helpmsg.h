@@ -20,6 +20,7 @@ enum helpmsg_type {
 	HELPMSG_DONE, /* value: the barrier's number */
 	HELPMSG_WARNING, /* text, for the user */
 	HELPMSG_FAILED, /* text: it has ended, and the view has to end with it */
+	HELPMSG_HOSTILE, /* the same; text: what a command did */
 };
 
 /* In this order. */

@@ -339,10 +339,12 @@ int hold_rename(struct holds *h, struct hold_rename *r)
 	kind = hold_kind(h, &late, &is_file);
 	if (kind == GITDIR_FORBIDDEN)
 		return -EPERM;
-	if ((kind == GITDIR_NONE && !is_file) || r->flags != 0)
+	if ((kind == GITDIR_NONE && !is_file) || (r->flags & ~NO_REPLACE) != 0)
 		return 1;
 	/* It is there and not held yet: as if its event had come already. */
 	if (faccessat(r->to.dir, r->to.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (r->flags != 0)
+			return -EEXIST;
 		if (hold_take(h, &late) < 0 || (hold = find(h, &r->to, path, &is_on)) == NULL)
 			return -EBUSY;
 		return move_in(h, hold, r, path, is_on);

@@ -36,8 +36,8 @@ _agentjail_rest() {
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
 		--inject --env --set --explain --json --session --follow --denied --verify --list --forget
-		--yes --quiet --verbose --help --version'
-	local verbs='run doctor show check try log why status trust demo cache help'
+		--apply --drop --yes --quiet --verbose --help --version'
+	local verbs='run doctor show check try log why status trust review demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
 	COMPREPLY=()
@@ -47,7 +47,7 @@ _agentjail() {
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
 			--overlay | --inject | --env | --set | --session) i=$((i + 1)) ;;
 		-*) ;;
-		run | doctor | show | check | try | log | why | status | trust | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		run | doctor | show | check | try | log | why | status | trust | review | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
 			case $verb in
 			'' | run) _agentjail_rest "$i" && return ;;
@@ -84,7 +84,7 @@ _agentjail() {
 		;;
 	log) mapfile -t COMPREPLY < <(compgen -W "last $(_agentjail_sessions)" -- "$word") ;;
 	trust) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
-	why) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	why | review) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	try)
 		case $before in
 		try) mapfile -t COMPREPLY < <(compgen -W 'read write exec connect inject tool' -- "$word") ;;

@@ -31,9 +31,36 @@ static void add_components(struct buf *out, size_t floor, const char *path)
 	}
 }
 
+/* path, from the working directory if it is relative. */
+static int add_absolute(struct buf *out, const char *path, struct err *err)
+{
+	AUTO_FREE char *cwd = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+	size_t floor = out->len;
+
+	if (path[0] != '/' && cwd == NULL)
+		return err_set(err, errno, "the working directory");
+	if (cwd != NULL)
+		add_components(out, floor, cwd);
+	add_components(out, floor, path);
+	return 0;
+}
+
+int entry_absolute(const char *path, char **ret, struct err *err)
+{
+	AUTO_BUF struct buf out = { 0 };
+
+	if (add_absolute(&out, path, err) < 0)
+		return -err->code;
+	if (out.len == 0)
+		buf_adds(&out, "/");
+	if (out.failed)
+		return err_set(err, ENOMEM, "a path");
+	*ret = take_ptr(&out.data);
+	return 0;
+}
+
 int entry_from_path(const char *path, char **ret, struct err *err)
 {
-	AUTO_FREE char *cwd = NULL;
 	AUTO_BUF struct buf out = { 0 };
 	bool is_removal = path[0] == '!';
 	bool is_home;
@@ -48,13 +75,10 @@ int entry_from_path(const char *path, char **ret, struct err *err)
 	if (is_home)
 		buf_adds(&out, "~");
 	floor = out.len;
-	if (path[0] != '/' && !is_home) {
-		cwd = getcwd(NULL, 0);
-		if (cwd == NULL)
-			return err_set(err, errno, "the working directory");
-		add_components(&out, floor, cwd);
-	}
-	add_components(&out, floor, path + is_home);
+	if (is_home)
+		add_components(&out, floor, path + 1);
+	else if (add_absolute(&out, path, err) < 0)
+		return -err->code;
 	if (out.len == floor && !is_home)
 		buf_adds(&out, "/");
 	buf_adds(&out, "\"");

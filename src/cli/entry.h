@@ -11,4 +11,7 @@
  */
 int entry_from_path(const char *path, char **ret, struct err *err);
 
+/* The same for a path that names a file: no quotes, and neither "~" nor "!" means anything. */
+int entry_absolute(const char *path, char **ret, struct err *err);
+
 #endif

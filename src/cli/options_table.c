@@ -181,18 +181,20 @@ FLAG_HANDLER(denied)
 FLAG_HANDLER(yes)
 FLAG_HANDLER(list)
 FLAG_HANDLER(forget)
+FLAG_HANDLER(apply)
+FLAG_HANDLER(drop)
 
 /* The verbs that load a policy take what the policy is made of. */
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
 	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
-		FOR(VERB_CACHE))
+		FOR(VERB_CACHE) | FOR(VERB_REVIEW))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
 	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY, NULL,
 		"use this profile; with a slash it is a path", on_profile },
-	{ "project", 0, false, "DIR", FOR_POLICY, NULL,
+	{ "project", 0, false, "DIR", FOR_POLICY | FOR(VERB_REVIEW), NULL,
 		"the project, instead of the git top level or the working directory", on_project },
 	{ "mode", 0, false, "none|inject|split", FOR_RUNNING, NULL,
 		"split (the default) or none: run the agent as it is", on_mode },
@@ -225,6 +227,9 @@ const struct option options_table[] = {
 	{ "list", 0, false, NULL, FOR(VERB_TRUST), NULL, "list what is trusted", on_list },
 	{ "forget", 0, false, NULL, FOR(VERB_TRUST), NULL, "trust it no more", on_forget },
 	{ "yes", 0, false, NULL, FOR(VERB_TRUST), NULL, "do not ask", on_yes },
+	{ "apply", 0, false, NULL, FOR(VERB_REVIEW), NULL, "give the host what commands changed",
+		on_apply },
+	{ "drop", 0, false, NULL, FOR(VERB_REVIEW), NULL, "forget what commands changed", on_drop },
 	{ "quiet", 'q', false, NULL, FOR_ALL, NULL, "errors only", on_quiet },
 	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
@@ -250,10 +255,11 @@ const struct verb_name options_verbs[] = {
 	{ "status", VERB_STATUS, "[--json]", "sessions that run" },
 	{ "trust", VERB_TRUST, "[DIR] [--yes] [--list] [--forget]",
 		"let the project's own profile loosen" },
+	{ "review", VERB_REVIEW, "[--apply|--drop] [PATH...]",
+		"files that were held back, and what to do with them" },
 	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
-	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
 	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
 	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },

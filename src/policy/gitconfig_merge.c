@@ -273,11 +273,26 @@ static int by_place(const void *a, const void *b)
 	return (one->order > other->order) - (one->order < other->order);
 }
 
+/* A last line that goes on (backslash) would go on with what is put behind it. */
+static void end_last_line(struct buf *out)
+{
+	size_t n;
+
+	if (out->len > 0 && out->data[out->len - 1] != '\n')
+		buf_adds(out, "\n");
+	n = out->len;
+	n -= n > 0;
+	n -= n > 0 && out->data[n - 1] == '\r';
+	if (n > 0 && out->data[n - 1] == '\\')
+		buf_adds(out, "\n");
+}
+
 static void write_edited(struct merging *g, struct buf *out)
 {
 	size_t at = 0;
 
-	qsort(g->edits, g->n_edits, sizeof(*g->edits), by_place);
+	if (g->n_edits > 0)
+		qsort(g->edits, g->n_edits, sizeof(*g->edits), by_place);
 	for (size_t i = 0; i < g->n_edits; i++) {
 		const struct edit *e = &g->edits[i];
 
@@ -289,8 +304,7 @@ static void write_edited(struct merging *g, struct buf *out)
 	}
 	buf_add(out, g->m->host + at, g->m->host_bytes - at);
 	if (g->tail.len > 0) {
-		if (out->len > 0 && out->data[out->len - 1] != '\n')
-			buf_adds(out, "\n");
+		end_last_line(out);
 		buf_add(out, g->tail.data, g->tail.len);
 	}
 	out->failed |= g->tail.failed;

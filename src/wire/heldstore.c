@@ -219,19 +219,27 @@ static int empty_entry(int dir)
 	return r == 0 ? remove_name(dir, PATH_NAME) : r;
 }
 
-int heldstore_remove(struct heldstore *s, const char *path, struct err *err)
+int heldstore_remove_id(struct heldstore *s, const char *id, struct err *err)
 {
 	AUTO_CLOSE int dir = -1;
-	char id[HELDSTORE_ID_BYTES];
 	int r;
 
-	heldstore_id(path, id);
+	if (!cachedir_is_key(id))
+		return err_set(err, EINVAL, "no entry's name");
 	if (privatedir_child(s->dir, id, false, &dir, err) < 0)
 		return err->code == ENOENT ? 0 : -err->code;
 	r = empty_entry(dir);
 	if (r == 0 && unlinkat(s->dir, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r < 0 ? err_set(err, -r, "remove what is held of it") : 0;
+}
+
+int heldstore_remove(struct heldstore *s, const char *path, struct err *err)
+{
+	char id[HELDSTORE_ID_BYTES];
+
+	heldstore_id(path, id);
+	return heldstore_remove_id(s, id, err);
 }
 
 /* One directory of the store, with the path that orders it ("" where it is no good entry). */

@@ -87,8 +87,12 @@ int heldstore_find(const struct heldstore *s, const char *path, struct heldstore
 void heldstore_close(struct heldstore_entry *e);
 #define AUTO_HELDENTRY __attribute__((cleanup(heldstore_close)))
 
-/* Removes the entry of a path; that there is none is no error. 0 or -errno with err. */
+/*
+ * Removes the entry of a path, or of that id (a walk's: also one that is no good entry); that there is
+ * none is no error. 0 or -errno with err.
+ */
 int heldstore_remove(struct heldstore *s, const char *path, struct err *err);
+int heldstore_remove_id(struct heldstore *s, const char *id, struct err *err);
 
 /*
  * Calls each() with every entry, in the order of their paths; it may remove that entry. e is NULL

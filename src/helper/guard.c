@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "policy/gitconfig.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,36 @@ bool hold_write_host(int fd, const struct buf *text)
 	return fstat(fd, &st) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
 		(text->len == 0 || write_all(fd, text->data, text->len) == 0) &&
 		((size_t)st.st_size <= text->len || ftruncate(fd, (off_t)text->len) == 0);
+}
+
+bool hold_is_being_written(const struct holds *h, int file)
+{
+	char link[64];
+	AUTO_CLOSE int fd = -1;
+
+	(void)snprintf(link, sizeof(link), "self/fd/%d", file);
+	fd = openat(h->proc, link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* fcntl(2): there is no read lease on a file that is open for writing. */
+	if (fd < 0 || (fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN))
+		return true;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+bool hold_is_clean(const struct holds *h, const char *path, const struct buf *text)
+{
+	AUTO_CLOSE int host = hold_open_host(h, path), file = -1;
+	AUTO_BUF struct buf now = { 0 };
+
+	if (h->plain < 0)
+		return true; /* cannot be told */
+	if (host < 0 || buf_read_fd(&now, host, HELDSTORE_FILE_BYTES) < 0)
+		return false;
+	/* Ours is open for writing, too. */
+	file = sys_openat2(h->plain, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
+	cleanup_close(&host);
+	return file >= 0 && !hold_is_being_written(h, file) && now.len == text->len &&
+		(now.len == 0 || memcmp(now.data, text->data, now.len) == 0);
 }
 
 void hold_guard(struct holds *h, struct hold *hold)

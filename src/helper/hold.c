@@ -90,6 +90,7 @@ void hold_begin(struct holds *h, const struct hold_setup *setup)
 	struct stat st;
 
 	h->store.dir = setup->store;
+	h->store.lock = openat(setup->store, CACHEDIR_LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	h->proc = setup->proc;
 	h->plain = setup->plain;
 	h->inotify = setup->inotify;
@@ -426,7 +427,7 @@ int hold_look(struct holds *h, const char *path, enum hold_event event)
 	if (hold != NULL && is_of_host(hold, event)) {
 		r = hold_mount_copy(h, hold, dir, late.name, false);
 		hold_guard(h, hold);
-		return r;
+		return r == -ENOENT ? 0 : r; /* gone again: its name has an event */
 	}
 	late.dir = dir;
 	r = hold_take(h, &late);

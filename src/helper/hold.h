@@ -142,6 +142,10 @@ void hold_pass(struct holds *h, struct hold *hold);
  * written there from now on is looked at. hold_guard_event(): true: wd is one.
  */
 void hold_guard(struct holds *h, struct hold *hold);
+
+/* Has the host's file text, and has nobody it open for writing? Of one that was made a moment ago. */
+bool hold_is_being_written(const struct holds *h, int file); /* O_PATH */
+bool hold_is_clean(const struct holds *h, const char *path, const struct buf *text);
 bool hold_guard_event(struct holds *h, int wd);
 
 /* The host's regular file, through the project's mount without others: a descriptor or -1. */

@@ -23,6 +23,8 @@
 /* Rationale: tools make a name once, some twice; who makes it more often is waiting for a moment. */
 #define TAKEN_MAX 8u
 #define TAKEN_ALL_MAX 512u
+/* Rationale: another helper does the same few calls; a review writes one file. */
+#define LOCK_MAX_MS 200
 /* Where the command's file is between its name and its mount. */
 #define SPARE ".agentjail-held"
 #define EXCHANGE 2u /* RENAME_EXCHANGE */
@@ -106,14 +108,19 @@ static void harmless(enum gitdir_kind kind, const struct buf *content, struct bu
 		ret->len = 0;
 }
 
-/* A new file of ours, under that name or the spare one. */
-static int make(const struct late *l, const char *name, const struct buf *text)
+/* A new file of ours, under that name or the spare one; *ret_ino: its number. */
+static int make(const struct late *l, const char *name, const struct buf *text, ino_t *ret_ino)
 {
+	struct stat st;
+
 	AUTO_CLOSE int fd =
 		openat(l->dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : 0;
+	int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 
-	if (r == 0 && text->len > 0)
+	if (r < 0)
+		return r;
+	*ret_ino = st.st_ino;
+	if (text->len > 0)
 		r = write_all(fd, text->data, text->len);
 	return r == 0 && fchmod(fd, 0644) < 0 ? -errno : r;
 }
@@ -122,12 +129,12 @@ static int make(const struct late *l, const char *name, const struct buf *text)
  * Ours is there instead of the command's, which has the spare name: what has none cannot be mounted.
  * In one step, so that no reader finds nothing; a file system without that step has a gap.
  */
-static int exchange(const struct late *l, const struct buf *text)
+static int exchange(const struct late *l, const struct buf *text, ino_t *ret_ino)
 {
 	int r;
 
 	(void)unlinkat(l->dir, SPARE, 0);
-	r = make(l, SPARE, text);
+	r = make(l, SPARE, text, ret_ino);
 	if (r < 0)
 		return r;
 	if (syscall(SYS_renameat2, l->dir, SPARE, l->dir, l->name, EXCHANGE) == 0)
@@ -137,7 +144,7 @@ static int exchange(const struct late *l, const struct buf *text)
 	(void)unlinkat(l->dir, SPARE, 0);
 	if (renameat(l->dir, l->name, l->dir, SPARE) < 0)
 		return -errno;
-	return make(l, l->name, text);
+	return make(l, l->name, text, ret_ino);
 }
 
 /* ---- the cell's side ---- */
@@ -203,10 +210,46 @@ static int write_base(struct holds *h, const char *path, enum gitdir_kind kind, 
 		kind != GITDIR_CONFIG ? NULL : text->data != NULL ? text->data : "", text->len, &err);
 }
 
-/* Nothing of it stays on the host; of the cell's view it goes with it. */
+/*
+ * Nothing of it stays on the host; of the cell's view it goes with it. Where the user may not delete no
+ * command has made it.
+ */
 static int drop(const struct late *l)
 {
-	return unlinkat(l->dir, l->name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	if (unlinkat(l->dir, l->name, 0) == 0 || errno == ENOENT || errno == EACCES || errno == EPERM ||
+		errno == EROFS)
+		return 0;
+	return -errno;
+}
+
+static bool is_that(const struct late *l, ino_t ino)
+{
+	struct stat st;
+
+	return fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino;
+}
+
+/* Another session of the project has taken it already: what it left is no file of a command's. */
+static int adopt(struct holds *h, const struct late *l, const struct taken *t)
+{
+	AUTO_HELDENTRY struct heldstore_entry e = { .dir = -1 };
+	AUTO_BUF struct buf base = { 0 }, now = { 0 }, copy = { 0 };
+	struct hold *hold;
+	struct err err = { 0 };
+
+	if (heldstore_find(&h->store, l->path, &e, &err) < 0 ||
+		heldstore_read(&e, HELDSTORE_BASE, &base, &err) < 0 ||
+		heldstore_read(&e, HELDSTORE_COPY, &copy, &err) <= 0 ||
+		hold_is_being_written(h, t->file) || read_file(h, t->file, &now) < 0 ||
+		now.len != base.len ||
+		(now.len > 0 && memcmp(now.data, base.data, now.len) != 0))
+		return 1;
+	hold = hold_add(h, l->path);
+	if (hold == NULL)
+		return drop(l);
+	hold->is_new = true;
+	hold->is_config = str_ends(l->path, "/config") || str_ends(l->path, "/config.worktree");
+	return hold_mount_copy(h, hold, l->dir, l->name, false);
 }
 
 static void count(struct holds *h, struct hold *hold)
@@ -220,12 +263,15 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 	AUTO_BUF struct buf own = { 0 }, text = { 0 };
 	const struct buf *content = l->content != NULL ? l->content : &own;
 	struct hold *hold = hold_add(h, l->path);
+	ino_t ino = 0;
 	int r = 0;
 
 	if (hold == NULL || (l->content == NULL && read_file(h, t->file, &own) < 0))
 		return drop(l);
 	harmless(kind, content, &text);
-	r = l->content != NULL ? make(l, l->name, &text) : exchange(l, &text);
+	r = l->content != NULL ? make(l, l->name, &text, &ino) : exchange(l, &text, &ino);
+	if (r == 0 && !is_that(l, ino))
+		r = -EBUSY;
 	if (r == 0 && l->content == NULL)
 		r = mount_file(hold, l, t);
 	if (hold_write_copy(h, l->path, content, l->content != NULL ? l->st : &t->st) < 0 ||
@@ -241,6 +287,8 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 		hold->is_active = false;
 		return drop(l);
 	}
+	if (!hold_is_clean(h, l->path, &text))
+		h->hostile = "a command wrote to a file that the host would load, past its copy";
 	if (l->content == NULL) {
 		watch_file(h, hold);
 		count(h, hold);
@@ -274,6 +322,7 @@ static int take_commondir(struct holds *h, const struct late *l)
 int hold_take(struct holds *h, const struct late *l)
 {
 	struct taken t = { .tree = -1, .file = -1 };
+	struct err err = { 0 };
 	bool is_file;
 	enum gitdir_kind kind = hold_kind(h, l, &is_file);
 	int r;
@@ -282,8 +331,14 @@ int hold_take(struct holds *h, const struct late *l)
 		return 1;
 	if (kind == GITDIR_COMMONDIR)
 		return take_commondir(h, l);
-	if (l->content != NULL)
-		return take(h, l, kind, NULL);
+	/* Two helpers at once would take each other's. */
+	if (heldstore_lock(&h->store, LOCK_MAX_MS, &err) < 0)
+		return drop(l);
+	if (l->content != NULL) {
+		r = take(h, l, kind, NULL);
+		heldstore_unlock(&h->store);
+		return r;
+	}
 	r = grasp(l, &t);
 	if (r == 0 && S_ISDIR(t.st.st_mode)) {
 		r = 1;
@@ -292,8 +347,11 @@ int hold_take(struct holds *h, const struct late *l)
 		if (kind == GITDIR_FORBIDDEN || ++h->n_taken > TAKEN_ALL_MAX)
 			h->hostile = detour;
 	} else if (r == 0) {
-		r = take(h, l, kind, &t);
+		r = adopt(h, l, &t);
+		if (r > 0)
+			r = take(h, l, kind, &t);
 	}
+	heldstore_unlock(&h->store);
 	cleanup_close(&t.tree);
 	cleanup_close(&t.file);
 	return r == -ENOENT ? 1 : r;

@@ -34,6 +34,7 @@ check command:psql                 postgresql               postgresql-server   
 check command:strace                 strace                   strace               strace          strace
 check command:mandoc                 mandoc                   mandoc               mandoc          mandoc
 check command:shellcheck             shellcheck               ShellCheck           shellcheck      ShellCheck
+check command:patch                  patch                    patch                patch           patch
 check command:setpriv                util-linux               util-linux           util-linux      util-linux
 check command:ip                     iproute2                 iproute              iproute2        iproute2
 check command:nc                     netcat-openbsd           nmap-ncat            openbsd-netcat  netcat-openbsd

@@ -38,8 +38,9 @@ static int load_host(struct reviewitem *i, int project, struct err *err)
 
 	if (r < 0)
 		return r;
-	i->has_host = r > 0;
-	if (r > 0) {
+	/* While a session runs, an empty file may only carry the mount of one that the host never had. */
+	i->has_host = r > 0 && (i->has_base || i->host.len > 0);
+	if (i->has_host) {
 		i->host_mode = st.st_mode & 0777;
 		i->host_uid = st.st_uid;
 		i->host_gid = st.st_gid;

@@ -148,6 +148,19 @@ reviewed() {
 	[ ! -e "$(entry .envrc)" ]
 }
 
+@test "an empty file that only carries a mount is none" {
+	: >.envrc
+	hold .envrc 'x\n' -
+	reviewed 0
+	has ".envrc: new"
+	reviewed 0 --apply
+	[ "$(cat .envrc)" = x ]
+	: >.exrc
+	store .exrc && : >"$dir/gone"
+	reviewed 0
+	[ "$output" = "no file waits" ]
+}
+
 @test "nothing of a cell's reaches the terminal as it is" {
 	hold $'.vscode/\e[2Jx\n' 'a\033]0;x\007b\r\302\233c\n\xe2\x80\xaed\\x1b\tend' -
 	hold .git/config '[branch "\033[31m"]\n\tremote = "\\b\033[2J"\n'

@@ -287,7 +287,20 @@ static int remove_source(struct holds *h, const struct call *from)
 	return r;
 }
 
-/* The source's name goes before its content comes: one that cannot go (a mask, a held file) says EBUSY. */
+/* A mask cannot go, nor what the caller may not delete. */
+static bool may_remove(struct holds *h, const struct call *from)
+{
+	struct statx x;
+
+	if (statx(from->dir, from->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) < 0 ||
+		faccessat(from->dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return false;
+	return (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 || namebits_has(&h->names, from->name);
+}
+
+/*
+ * The source's name goes when its content is there: it is the lock that git's other processes wait for.
+ */
 static int move_in(struct holds *h, struct hold *hold, struct hold_rename *r, const char *path, bool is_on)
 {
 	AUTO_BUF struct buf content = { 0 };
@@ -301,19 +314,17 @@ static int move_in(struct holds *h, struct hold *hold, struct hold_rename *r, co
 	/* What cannot be held is looked at when it is there. */
 	if (error < 0)
 		return hold != NULL ? error : 1;
+	if (!may_remove(h, &r->from))
+		return -EBUSY;
 	if (!r->is_valid(r->arg))
 		return -EINTR;
-	error = remove_source(h, &r->from);
-	if (error < 0)
-		return error;
-	if (hold == NULL) {
-		late.st = &st;
-		return hold_take(h, &late);
-	}
-	error = hold_write_copy(h, hold->path, &content, &st);
-	if (error == 0)
+	late.st = &st;
+	error = hold == NULL ? hold_take(h, &late) : hold_write_copy(h, hold->path, &content, &st);
+	if (error == 0 && hold != NULL)
 		error = hold_mount_copy(h, hold, r->to.dir, r->to.name, is_on);
 	if (error == 0)
+		error = remove_source(h, &r->from);
+	if (error == 0 && hold != NULL)
 		hold_pass(h, hold);
 	return error;
 }

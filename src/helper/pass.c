@@ -38,12 +38,14 @@ void hold_pass(struct holds *h, struct hold *hold)
 		heldstore_read(&e, HELDSTORE_COPY, &copy, &err) <= 0 ||
 		buf_read_fd(&host, fd, GITCONFIG_BYTES_MAX) < 0)
 		return;
-	merge.host = text_of(&host);
-	merge.host_bytes = host.len;
+	/* What the host has of a repository that commands made is ours, and is made anew in their order. */
+	merge.host = hold->is_new ? "" : text_of(&host);
+	merge.host_bytes = hold->is_new ? 0 : host.len;
 	merge.copy = text_of(&copy);
 	merge.copy_bytes = copy.len;
 	/* Where the host has changed it meanwhile, the user decides. */
-	if (!is_same(&base, &host) || gitconfig_merge(&merge, &merged, &err) < 0 || merge.n_passed == 0)
+	if (!is_same(&base, &host) || gitconfig_merge(&merge, &merged, &err) < 0 || merge.n_passed == 0 ||
+		is_same(&merged, &host))
 		return;
 	if (!hold_write_host(fd, &merged))
 		return;

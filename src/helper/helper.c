@@ -167,7 +167,9 @@ static void enter(struct self *s, uint32_t present, const int *fds, size_t n)
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
 		fail(s, err.text);
 	take_more(s, present, fds + HELPER_FD_COUNT, n - HELPER_FD_COUNT);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	/* The end of the socket says it as well, and leaves the time to take names off the host. */
+	if (prctl(PR_SET_PDEATHSIG, s->tree.holds != NULL ? 0 : SIGKILL, 0, 0, 0) < 0 ||
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
 	if (helper_cage(&err) < 0)
@@ -233,8 +235,10 @@ static void read_warden(struct self *s)
 	size_t n = 0;
 	int r = helpmsg_recv(s->sock, &msg, fds, HELPER_FDS_MAX, &n);
 
-	if (r <= 0)
+	if (r <= 0) {
+		hold_unplace(&s->notify.holds);
 		_exit(0);
+	}
 	if (msg.type == HELPMSG_ENTER) {
 		enter(s, msg.value, fds, n);
 	} else if (msg.type == HELPMSG_BARRIER && s->has_entered && s->tree.watch != NULL) {

@@ -364,6 +364,26 @@ int hold_rename(struct holds *h, struct hold_rename *r)
 	return move_in(h, NULL, r, path, false);
 }
 
+void hold_unplace(struct holds *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		const struct hold *hold = &h->list[i];
+		AUTO_CLOSE int dir = -1;
+		const char *name;
+		struct stat st;
+
+		if (!hold->is_active || !hold->is_new || hold->is_config)
+			continue;
+		dir = hold_open_parent(h, hold->path, &name);
+		/* Without a mount of ours on it, it is somebody's file. */
+		if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			hold_by_file(h, &st) != hold || take_off(dir, name) < 0)
+			continue;
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+			(void)unlinkat(dir, name, 0);
+	}
+}
+
 /* ---- events ---- */
 
 /* A directory above was renamed: the entry's name goes along. */

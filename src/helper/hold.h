@@ -98,6 +98,9 @@ bool hold_wants(const struct holds *h, const char *path);
 /* An event of a held file itself (IN_CLOSE_WRITE): its content goes to the store. True: wd is one. */
 bool hold_written(struct holds *h, int wd);
 
+/* The session is gone: names that only carry a mount are taken away. The warden does it otherwise. */
+void hold_unplace(struct holds *h);
+
 /* ---- shared by the files of it ---- */
 
 struct hold *hold_by_path(struct holds *h, const char *path);

@@ -57,9 +57,10 @@ static const unsigned kept_calls[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat, 
 #endif
 };
 
-static const unsigned rename_calls[] = { SYS_renameat2, SYS_renameat,
+/* Calls by which a held name comes and goes; unlinkat's for directories, too. */
+static const unsigned hold_calls[] = { SYS_renameat2, SYS_renameat, SYS_mkdirat, SYS_unlinkat,
 #ifdef SYS_rename
-	SYS_rename,
+	SYS_rename, SYS_mkdir, SYS_rmdir,
 #endif
 };
 
@@ -103,17 +104,17 @@ static void emit_call(struct filter *f, unsigned nr)
 }
 
 /*
- * Another architecture's calls go on: what is masked or held is EBUSY for them. The flags of a directory's
- * removal are looked at: those need nobody.
+ * Another architecture's calls go on: what is masked or held is EBUSY for them. Removing a directory needs
+ * nobody where nothing is held.
  */
-static void make_cell_filter(struct filter *f, bool renames)
+static void make_cell_filter(struct filter *f, bool holds)
 {
 	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
 	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
 	emit_return(f, SECCOMP_RET_ALLOW);
 	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; renames && i < ARRAY_LEN(rename_calls); i++)
-		emit_call(f, rename_calls[i]);
+	for (size_t i = 0; holds && i < ARRAY_LEN(hold_calls); i++)
+		emit_call(f, hold_calls[i]);
 #ifdef SYS_unlink
 	emit_call(f, SYS_unlink);
 #endif
@@ -124,13 +125,13 @@ static void make_cell_filter(struct filter *f, bool renames)
 	emit_return(f, SECCOMP_RET_ALLOW);
 }
 
-int belts_seccomp_calls(bool renames, struct err *err)
+int belts_seccomp_calls(bool holds, struct err *err)
 {
 	struct filter f = { .n = 0 };
 	struct sock_fprog prog = { .filter = f.code };
 	int listener;
 
-	make_cell_filter(&f, renames);
+	make_cell_filter(&f, holds);
 	prog.len = f.n;
 	listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
 		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |

@@ -39,18 +39,35 @@ static bool read_path(pid_t pid, uint64_t address, char out[PATH_MAX])
 	return false;
 }
 
-bool call_read(struct call *c, pid_t pid, int dirfd, uint64_t address)
+static bool find_name(struct call *c)
 {
 	const char *slash;
+
+	slash = strrchr(c->path, '/');
+	c->name = slash != NULL ? slash + 1 : c->path;
+	return c->name[0] != '\0' && strcmp(c->name, ".") != 0 && strcmp(c->name, "..") != 0;
+}
+
+bool call_read(struct call *c, pid_t pid, int dirfd, uint64_t address)
+{
+	c->pid = pid;
+	c->dirfd = dirfd;
+	c->dir = -1;
+	return read_path(pid, address, c->path) && find_name(c);
+}
+
+bool call_read_dir(struct call *c, pid_t pid, int dirfd, uint64_t address)
+{
+	size_t n;
 
 	c->pid = pid;
 	c->dirfd = dirfd;
 	c->dir = -1;
 	if (!read_path(pid, address, c->path))
 		return false;
-	slash = strrchr(c->path, '/');
-	c->name = slash != NULL ? slash + 1 : c->path;
-	return c->name[0] != '\0' && strcmp(c->name, ".") != 0 && strcmp(c->name, "..") != 0;
+	for (n = strlen(c->path); n > 1 && c->path[n - 1] == '/'; n--)
+		c->path[n - 1] = '\0';
+	return find_name(c);
 }
 
 static int open_start(int proc, const struct call *c)

@@ -24,6 +24,9 @@ struct call {
 /* Reads the path at that address of the caller's memory. False: there is none with a name. */
 bool call_read(struct call *c, pid_t pid, int dirfd, uint64_t address);
 
+/* The same of a directory's path, which may end in slashes. */
+bool call_read_dir(struct call *c, pid_t pid, int dirfd, uint64_t address);
+
 /* Opens c->dir as the caller would, but through no magic link. proc: O_PATH of the host's /proc. */
 bool call_open_parent(int proc, const struct mask_view *view, struct call *c);
 

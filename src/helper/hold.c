@@ -34,18 +34,36 @@ static void copy_name(const char *path, char out[HELDSTORE_ID_BYTES + sizeof("/c
 	(void)snprintf(out, HELDSTORE_ID_BYTES + sizeof("/copy"), "%s/copy", id);
 }
 
+/* One that is over, unless it was tried to be lucky with. */
+static struct hold *free_slot(struct holds *h)
+{
+	struct hold *hold = h->list;
+
+	if (h->n < HOLD_MAX)
+		return &h->list[h->n++];
+	while (hold < h->list + HOLD_MAX && (hold->is_active || hold->n_taken > 0))
+		hold++;
+	if (hold == h->list + HOLD_MAX)
+		return NULL;
+	free(hold->path);
+	cleanup_close(&hold->file);
+	buf_done(&hold->host);
+	return hold;
+}
+
 struct hold *hold_add(struct holds *h, const char *path)
 {
 	struct hold *hold = hold_by_path(h, path);
 
 	if (hold == NULL) {
-		if (h->n == HOLD_MAX)
+		char *copy = strdup(path);
+
+		hold = copy != NULL ? free_slot(h) : NULL;
+		if (hold == NULL) {
+			free(copy);
 			return NULL;
-		hold = &h->list[h->n];
-		*hold = (struct hold){ .path = strdup(path), .file = -1, .wd = -1, .guard = -1 };
-		if (hold->path == NULL)
-			return NULL;
-		h->n++;
+		}
+		*hold = (struct hold){ .path = copy, .file = -1, .wd = -1, .guard = -1 };
 		namebits_add(&h->names, path);
 	}
 	hold->is_active = true;
@@ -155,7 +173,7 @@ int hold_open_parent(const struct holds *h, const char *path, const char **ret_n
 
 /* ---- mounting ---- */
 
-static int take_off(int dir, const char *name)
+int hold_take_off(int dir, const char *name)
 {
 	if (fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		return -errno;
@@ -185,7 +203,7 @@ int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *nam
 	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
 	cleanup_close(&hold->file);
-	return is_beneath ? take_off(dir, name) : 0;
+	return is_beneath ? hold_take_off(dir, name) : 0;
 }
 
 /* ---- content ---- */
@@ -241,19 +259,46 @@ static struct hold *find(struct holds *h, const struct call *c, const char *path
 	return hold != NULL && hold->is_active ? hold : NULL;
 }
 
+static bool is_dotgit(const char *path)
+{
+	return str_ends(path, "/.git/config");
+}
+
+/*
+ * Of a .git directory: to git an empty one is none. False: it is empty, and goes. So who removes a
+ * repository finds it easy, and who makes the file anew writes to what is held.
+ */
+static bool empty_copy(struct holds *h, struct hold *hold, const struct call *c, int *ret)
+{
+	struct buf nothing = { 0 };
+	struct stat st;
+
+	if (fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size == 0)
+		return false;
+	*ret = hold_write_copy(h, hold->path, &nothing, &st);
+	if (*ret == 0)
+		*ret = hold_mount_copy(h, hold, c->dir, c->name, true);
+	if (*ret == 0)
+		hold_pass(h, hold);
+	return true;
+}
+
 /* Takes a held file away, of the cell's view and the host's: 1: it is none that commands may. */
 static int remove_at(struct holds *h, const struct call *c, const char *path)
 {
 	struct err err = { 0 };
 	struct hold *hold;
 	bool is_on;
+	int r = 1;
 
 	hold = find(h, c, path, &is_on);
 	/* The project's own repository lives longer than any command. */
 	if (hold == NULL || !is_on || (!hold->is_new && !hold->is_config) ||
 		strcmp(hold->path, ".git/config") == 0)
 		return 1;
-	if (faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 || take_off(c->dir, c->name) < 0)
+	if (is_dotgit(hold->path) && empty_copy(h, hold, c, &r))
+		return r;
+	if (faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) < 0 || hold_take_off(c->dir, c->name) < 0)
 		return 1;
 	if (unlinkat(c->dir, c->name, 0) < 0)
 		return -errno;
@@ -347,6 +392,8 @@ int hold_rename(struct holds *h, struct hold_rename *r)
 		return -EEXIST;
 	if (hold != NULL)
 		return move_in(h, hold, r, path, is_on);
+	if (h->holds_git && strcmp(r->to.name, ".git") == 0 && call_open_parent(h->proc, h->view, &r->from))
+		hold_before_move(h, &r->from);
 	late.dir = r->to.dir;
 	kind = hold_kind(h, &late, &is_file);
 	if (kind == GITDIR_FORBIDDEN)
@@ -377,7 +424,7 @@ void hold_unplace(struct holds *h)
 		dir = hold_open_parent(h, hold->path, &name);
 		/* Without a mount of ours on it, it is somebody's file. */
 		if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			hold_by_file(h, &st) != hold || take_off(dir, name) < 0)
+			hold_by_file(h, &st) != hold || hold_take_off(dir, name) < 0)
 			continue;
 		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
 			(void)unlinkat(dir, name, 0);
@@ -387,7 +434,7 @@ void hold_unplace(struct holds *h)
 /* ---- events ---- */
 
 /* A directory above was renamed: the entry's name goes along. */
-static int follow(struct holds *h, struct hold *hold, const char *path)
+int hold_follow(struct holds *h, struct hold *hold, const char *path)
 {
 	AUTO_HELDENTRY struct heldstore_entry e = { .dir = -1 };
 	char from[HELDSTORE_ID_BYTES], to[HELDSTORE_ID_BYTES];
@@ -454,7 +501,7 @@ int hold_look(struct holds *h, const char *path, enum hold_event event)
 		return 0;
 	}
 	if (hold_by_file(h, &st) != NULL)
-		return hold_by_file(h, &st) == hold ? 0 : follow(h, hold_by_file(h, &st), path);
+		return hold_by_file(h, &st) == hold ? 0 : hold_follow(h, hold_by_file(h, &st), path);
 	if (hold != NULL && is_of_host(hold, event)) {
 		r = hold_mount_copy(h, hold, dir, late.name, false);
 		hold_guard(h, hold);

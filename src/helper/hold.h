@@ -101,6 +101,15 @@ bool hold_written(struct holds *h, int wd);
 /* The session is gone: names that only carry a mount are taken away. The warden does it otherwise. */
 void hold_unplace(struct holds *h);
 
+/*
+ * dotgit.c. A directory named .git has its configuration, empty and held, before anybody else can make
+ * one: mode is the caller's. Removing it takes an empty one along. Before one is renamed to that name, what
+ * it has is held. Results as of hold_rename(). c: not opened, to be closed.
+ */
+int hold_mkdir(struct holds *h, struct call *c, mode_t mode);
+int hold_rmdir(struct holds *h, struct call *c);
+void hold_before_move(struct holds *h, const struct call *from);
+
 /* ---- shared by the files of it ---- */
 
 struct hold *hold_by_path(struct holds *h, const char *path);
@@ -114,6 +123,12 @@ int hold_open_parent(const struct holds *h, const char *path, const char **ret_n
 
 /* Mounts the store's copy at that name; is_on: beneath the mount that is there, which is taken off. */
 int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *name, bool is_on);
+
+/* Takes the mount off a name; 0 or -errno. */
+int hold_take_off(int dir, const char *name);
+
+/* Its entry is another path's from now on. */
+int hold_follow(struct holds *h, struct hold *hold, const char *path);
 
 /* New content with its mode and times into the store. 0 or -EBUSY. */
 int hold_write_copy(struct holds *h, const char *path, const struct buf *content, const struct stat *st);
@@ -132,6 +147,7 @@ struct late {
 	const struct stat *st;
 };
 int hold_take(struct holds *h, const struct late *l);
+int hold_take_as(struct holds *h, const struct late *l, enum gitdir_kind kind);
 enum gitdir_kind hold_kind(const struct holds *h, const struct late *l, bool *ret_is_file);
 
 /*

@@ -22,6 +22,7 @@
 
 /* Rationale: tools make a name once, some twice; who makes it more often is waiting for a moment. */
 #define TAKEN_MAX 8u
+#define TAKEN_GIT_MAX 2u /* git itself renames: then there is nothing to wait for */
 #define TAKEN_ALL_MAX 512u
 /* Rationale: another helper does the same few calls; a review writes one file. */
 #define LOCK_MAX_MS 200
@@ -252,9 +253,9 @@ static int adopt(struct holds *h, const struct late *l, const struct taken *t)
 	return hold_mount_copy(h, hold, l->dir, l->name, false);
 }
 
-static void count(struct holds *h, struct hold *hold)
+static void count(struct holds *h, struct hold *hold, enum gitdir_kind kind)
 {
-	if (++hold->n_taken > TAKEN_MAX || ++h->n_taken > TAKEN_ALL_MAX)
+	if (++hold->n_taken > (kind == GITDIR_NONE ? TAKEN_MAX : TAKEN_GIT_MAX) || ++h->n_taken > TAKEN_ALL_MAX)
 		h->hostile = "a command made the same file, which the host would load, again and again";
 }
 
@@ -291,7 +292,7 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 		h->hostile = "a command wrote to a file that the host would load, past its copy";
 	if (l->content == NULL) {
 		watch_file(h, hold);
-		count(h, hold);
+		count(h, hold, kind);
 	}
 	return 0;
 }
@@ -321,14 +322,18 @@ static int take_commondir(struct holds *h, const struct late *l)
 
 int hold_take(struct holds *h, const struct late *l)
 {
-	struct taken t = { .tree = -1, .file = -1 };
-	struct err err = { 0 };
 	bool is_file;
 	enum gitdir_kind kind = hold_kind(h, l, &is_file);
+
+	return kind == GITDIR_NONE && !is_file ? 1 : hold_take_as(h, l, kind);
+}
+
+int hold_take_as(struct holds *h, const struct late *l, enum gitdir_kind kind)
+{
+	struct taken t = { .tree = -1, .file = -1 };
+	struct err err = { 0 };
 	int r;
 
-	if (kind == GITDIR_NONE && !is_file)
-		return 1;
 	if (kind == GITDIR_COMMONDIR)
 		return take_commondir(h, l);
 	/* Two helpers at once would take each other's. */

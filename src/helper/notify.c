@@ -23,15 +23,18 @@
 /* Where the arguments of each call are. */
 static const struct form {
 	int nr;
-	unsigned char from_dir, from, to_dir, to, flags;
-	bool is_rename;
+	unsigned char from_dir, from, to_dir, to, flags; /* of mkdir: the mode */
+	enum { RENAME, REMOVE, MKDIR, RMDIR } what;
 } forms[] = {
-	{ SYS_renameat2, 0, 1, 2, 3, 4, true },
-	{ SYS_renameat, 0, 1, 2, 3, NO_ARG, true },
-	{ SYS_unlinkat, 0, 1, NO_ARG, NO_ARG, 2, false },
+	{ SYS_renameat2, 0, 1, 2, 3, 4, RENAME },
+	{ SYS_renameat, 0, 1, 2, 3, NO_ARG, RENAME },
+	{ SYS_unlinkat, 0, 1, NO_ARG, NO_ARG, 2, REMOVE },
+	{ SYS_mkdirat, 0, 1, NO_ARG, NO_ARG, 2, MKDIR },
 #ifdef SYS_rename
-	{ SYS_rename, NO_ARG, 0, NO_ARG, 1, NO_ARG, true },
-	{ SYS_unlink, NO_ARG, 0, NO_ARG, NO_ARG, NO_ARG, false },
+	{ SYS_rename, NO_ARG, 0, NO_ARG, 1, NO_ARG, RENAME },
+	{ SYS_unlink, NO_ARG, 0, NO_ARG, NO_ARG, NO_ARG, REMOVE },
+	{ SYS_mkdir, NO_ARG, 0, NO_ARG, NO_ARG, 1, MKDIR },
+	{ SYS_rmdir, NO_ARG, 0, NO_ARG, NO_ARG, NO_ARG, RMDIR },
 #endif
 };
 
@@ -88,7 +91,7 @@ static int judge_rename(struct notify *self, const struct seccomp_notif *n, cons
 	if (call_read(&r.to, pid, dir_of(n, f->to_dir), n->data.args[f->to]) &&
 		call_read(&r.from, pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
 		self->holds.store.dir >= 0 &&
-		(hold_may_concern(&self->holds, r.to.path) ||
+		(hold_may_concern(&self->holds, r.to.path) || strcmp(r.to.name, ".git") == 0 ||
 			namebits_has(&self->holds.names, r.from.name)) &&
 		is_valid(&waiting))
 		result = hold_rename(&self->holds, &r);
@@ -104,8 +107,6 @@ static int judge_removal(struct notify *self, struct tree *t, const struct secco
 	struct call call = { .dir = -1 };
 	int result = 1;
 
-	if (f->flags != NO_ARG && (n->data.args[f->flags] & AT_REMOVEDIR) != 0)
-		return 1;
 	if (call_read(&call, (pid_t)n->pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
 		is_valid(&waiting)) {
 		if (namebits_has(&self->remover.names, call.name))
@@ -118,6 +119,32 @@ static int judge_removal(struct notify *self, struct tree *t, const struct secco
 	}
 	cleanup_close(&call.dir);
 	return result;
+}
+
+static int judge_dir(struct notify *self, const struct seccomp_notif *n, const struct form *f)
+{
+	struct waiting waiting = { .listener = self->listener, .id = n->id };
+	struct call call = { .dir = -1 };
+	int result = 1;
+
+	if (self->holds.store.dir >= 0 && self->holds.holds_git &&
+		call_read_dir(&call, (pid_t)n->pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
+		strcmp(call.name, ".git") == 0 && is_valid(&waiting))
+		result = f->what == MKDIR
+			? hold_mkdir(&self->holds, &call, (mode_t)n->data.args[f->flags])
+			: hold_rmdir(&self->holds, &call);
+	cleanup_close(&call.dir);
+	return result;
+}
+
+static int judge(struct notify *self, struct tree *t, const struct seccomp_notif *n, const struct form *f)
+{
+	bool is_dir = f->what == MKDIR || f->what == RMDIR ||
+		(f->what == REMOVE && f->flags != NO_ARG && (n->data.args[f->flags] & AT_REMOVEDIR) != 0);
+
+	if (is_dir)
+		return judge_dir(self, n, f);
+	return f->what == RENAME ? judge_rename(self, n, f) : judge_removal(self, t, n, f);
 }
 
 void notify_handle(struct notify *self, struct tree *t)
@@ -133,8 +160,7 @@ void notify_handle(struct notify *self, struct tree *t)
 		return;
 	form = form_of(n.data.nr);
 	if (form != NULL)
-		result = form->is_rename ? judge_rename(self, &n, form)
-					 : judge_removal(self, t, &n, form);
+		result = judge(self, t, &n, form);
 	answer = (struct seccomp_notif_resp){ .id = n.id, .error = result <= 0 ? result : 0 };
 	if (result > 0)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;

@@ -413,14 +413,33 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 	return plan_add(plan, entry, err);
 }
 
-/* What other sessions left, wherever the user keeps it: no command reads it or writes it by name. */
-static int hide_caches(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+/*
+ * Our own directories, wherever the user keeps them: what was denied or would be, what other sessions
+ * left. No command reads or writes them by name. A tool's run has its working directory in one.
+ */
+static int hide_own(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	struct mount_entry entry = { .path = (char *)(size_t)run->cache_dir, .kind = MOUNT_HIDE };
-	size_t n;
+	size_t n_caches;
+	int r = 0;
 
-	(void)policy_list(run->policy, PK_FILES_CACHE, &n);
-	return n == 0 || run->cache_dir == NULL ? 0 : add_existing(run, plan, entry, err);
+	(void)policy_list(run->policy, PK_FILES_CACHE, &n_caches);
+	const struct {
+		const char *dir;
+		bool is_hidden;
+	} own[] = {
+		{ run->cache_dir, n_caches > 0 },
+		{ run->config_dir, run->tool == NULL },
+		{ run->state_dir, run->tool == NULL },
+		{ run->runtime_dir, run->tool == NULL },
+	};
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)own[i].dir, .kind = MOUNT_HIDE };
+
+		if (own[i].dir != NULL && own[i].is_hidden)
+			r = add_existing(run, plan, entry, err);
+	}
+	return r;
 }
 
 /*
@@ -520,7 +539,7 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->n = 0;
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
-		hide_caches(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
+		hide_own(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||

@@ -159,6 +159,7 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 		.cwd = p->cwd,
 		.state_dir = p->state_dir,
 		.cache_dir = p->cache_dir,
+		.config_dir = p->config_dir,
 		.runtime_dir = p->runtime_dir,
 		.env = o->n_env > 0 ? o->env : NULL,
 		.policy = launch->policy,

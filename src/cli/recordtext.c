@@ -126,6 +126,17 @@ static void say_masks(const struct record *r, struct buf *out)
 	buf_addf(out, "%zu paths hidden", record_count(r, "paths"));
 }
 
+static void say_changed(const struct record *r, struct buf *out)
+{
+	size_t n;
+	const char *path = record_strings(r, "paths", &n);
+
+	for (size_t i = 0; i < n; i++, path += strlen(path) + 1) {
+		buf_adds(out, i > 0 ? " " : "");
+		add_argument(out, path);
+	}
+}
+
 static void say_exec(const struct record *r, struct buf *out)
 {
 	size_t n;
@@ -209,6 +220,7 @@ static const struct event {
 } events[] = {
 	{ "session", say_session },
 	{ "masks", say_masks },
+	{ "changed", say_changed },
 	{ "exec", say_exec },
 	{ "exit", say_exit },
 	{ "connect", say_place },

@@ -11,6 +11,7 @@
 #include "cli/recordtext.h"
 #include "cli/reviewask.h"
 #include "cli/reviewitem.h"
+#include "cli/reviewlisted.h"
 #include "cli/reviewtext.h"
 #include "cli/verbs.h"
 
@@ -28,6 +29,7 @@ typedef int item_function(struct review *review, const struct reviewitem *item);
 
 /* One run. item is what is done with each file that waits and is meant. */
 struct review {
+	struct launch *launch;
 	const struct options *options;
 	const char *project_path;
 	int project;
@@ -282,17 +284,22 @@ static void add_end(struct review *review)
 	const struct options *o = review->options;
 	size_t n = review->n_items;
 
-	if (o->json)
-		buf_adds(&review->out, "]}");
-	else if (review->item == list_item && n > 0)
+	if (o->json) {
+		buf_adds(&review->out, "]");
+		(void)reviewlisted_add(review->launch, true, &review->out);
+		buf_adds(&review->out, "}");
+	} else if (review->item == list_item && n > 0) {
 		buf_addf(&review->out, "\n%zu file%s wait%s: agentjail review --apply or --drop, with or "
 				       "without PATH...\n",
 			n, n == 1 ? "" : "s", n == 1 ? "s" : "");
-	else if (n == 0 && o->n_operands == 0 && !o->quiet)
+	} else if (n == 0 && o->n_operands == 0 && !o->quiet) {
 		buf_adds(&review->out, "no file waits\n");
-	else if (review->item == ask_item)
+	} else if (review->item == ask_item) {
 		buf_addf(&review->out, "\n%zu applied, %zu dropped, %zu left\n", review->n_applied,
 			review->n_dropped, n - review->n_applied - review->n_dropped);
+	}
+	if (!o->json && !o->apply && !o->drop && !o->quiet && o->n_operands == 0)
+		(void)reviewlisted_add(review->launch, false, &review->out);
 }
 
 static int print(struct review *review, struct err *err)
@@ -373,7 +380,7 @@ static item_function *choose(const struct options *o)
 int review_verb(struct launch *launch, struct err *err)
 {
 	const struct options *o = &launch->options;
-	struct review review = { .options = o, .project = -1, .store = HELDSTORE_NONE,
+	struct review review = { .launch = launch, .options = o, .project = -1, .store = HELDSTORE_NONE,
 		.item = choose(o), .err = err };
 	int r = check_options(o, err);
 

@@ -136,6 +136,17 @@ static int carry_out(const struct reviewitem *i, int project, struct err *err)
 	return reviewfile_write(project, i->path, &content, err);
 }
 
+/* What is applied no longer waits. */
+static int settle(const struct reviewitem *i, const struct heldstore_entry *e, struct heldstore *s,
+	struct err *err)
+{
+	const char *bytes = i->copy.data != NULL ? i->copy.data : "";
+
+	if (!heldstore_is_used(s))
+		return heldstore_remove(s, i->path, err);
+	return heldstore_write(e, HELDSTORE_BASE, i->is_gone ? NULL : bytes, i->copy.len, err);
+}
+
 static int apply_locked(const struct reviewitem *i, int project, struct heldstore *s,
 	struct err *err)
 {
@@ -150,7 +161,7 @@ static int apply_locked(const struct reviewitem *i, int project, struct heldstor
 	if (!is_as_shown(i, &now))
 		return err_set(err, ESTALE, "it has changed meanwhile");
 	r = carry_out(i, project, err);
-	return r < 0 ? r : heldstore_remove(s, i->path, err);
+	return r < 0 ? r : settle(i, &e, s, err);
 }
 
 int reviewitem_apply(const struct reviewitem *i, int project, struct heldstore *s, struct err *err)
@@ -173,7 +184,10 @@ int reviewitem_drop(const struct reviewitem *i, struct heldstore *s, struct err 
 
 	if (r < 0)
 		return r;
-	r = heldstore_remove_id(s, i->id, err);
+	if (heldstore_is_used(s))
+		r = err_set(err, EBUSY, "a session of the project runs with it: drop it when that has ended");
+	else
+		r = heldstore_remove_id(s, i->id, err);
 	heldstore_unlock(s);
 	return r;
 }

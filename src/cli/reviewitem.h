@@ -48,13 +48,17 @@ void reviewitem_done(struct reviewitem *i);
 int reviewitem_mode_change(const struct reviewitem *i);
 
 /*
- * Does what commands did: writes the copy over the host's file in one step, or takes the file away, and
- * then removes the entry. The store is locked meanwhile. -ESTALE: the host's file, or the copy, is no
- * longer what the item has; nothing is done then. 0 or -errno with err.
+ * Does what commands did: writes the copy over the host's file in one step, or takes the file away. Then
+ * the entry goes, or where a session has its copy mounted it is one that does not wait. The store is
+ * locked meanwhile. -ESTALE: the host's file, or the copy, is no longer what the item has; nothing is
+ * done then. 0 or -errno with err.
  */
 int reviewitem_apply(const struct reviewitem *i, int project, struct heldstore *s, struct err *err);
 
-/* Forgets what commands did: the host's file is what the next session's commands see. As above. */
+/*
+ * Forgets what commands did: the host's file is what the next session's commands see. -EBUSY: a session
+ * has the copy mounted.
+ */
 int reviewitem_drop(const struct reviewitem *i, struct heldstore *s, struct err *err);
 
 #endif

@@ -124,16 +124,27 @@ static bool is_line_end(const struct merging *g, size_t at)
 	return at == g->m->host_bytes || g->m->host[at] == '\n' || g->m->host[at] == '\r';
 }
 
-/* Directly under a heading of the host's; what else stands on the heading's line gets one of its own. */
-static void add_under(struct merging *g, size_t heading, const struct gitconfig_variable *v)
+/* Behind what is left of the host's variables under that heading, else behind the heading itself. */
+static size_t place_under(const struct merging *g, size_t heading)
 {
 	size_t at = g->host.headings[heading].end;
+
+	for (size_t i = 0; i < g->host.n; i++)
+		if (g->host.variables[i].heading == heading && !g->is_deleted[i])
+			at = g->host.variables[i].end;
+	return at;
+}
+
+/* What else stands on the heading's line gets one of its own, and a last line that goes on its end. */
+static void add_under(struct merging *g, size_t heading, const struct gitconfig_variable *v)
+{
+	size_t at = place_under(g, heading);
 	struct edit *e = add_edit(g, at, at);
 
 	if (e == NULL)
 		return;
 	g->is_extended[heading] = true;
-	buf_adds(&e->text, "\n");
+	buf_adds(&e->text, g->m->host[at - 1] == '\\' ? "\n\n" : "\n");
 	add_variable(&e->text, v);
 	if (!is_line_end(g, at))
 		buf_adds(&e->text, "\n");

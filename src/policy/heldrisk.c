@@ -150,3 +150,62 @@ bool heldrisk_is_gitconfig(const char *path)
 {
 	return strcmp(heldrisk_of(path), GIT_CONFIG) == 0;
 }
+
+/*
+ * Rationale: every build changes its own files, every release the servers' ones, and an agent keeps notes
+ * in its instructions: held, they would be out of step with the rest of the project after each command.
+ */
+static const char *const listed[] = {
+	"package.json",
+	"Makefile",
+	"makefile",
+	"GNUmakefile",
+	"justfile",
+	"Taskfile.yml",
+	"Rakefile",
+	"CMakeLists.txt",
+	"build.rs",
+	"setup.py",
+	"pyproject.toml",
+	"conftest.py",
+	"build.gradle",
+	"build.gradle.kts",
+	"gradlew",
+	"pom.xml",
+	"Dockerfile",
+	"docker-compose.yml",
+	".gitattributes",
+	".gitmodules",
+	".pre-commit-config.yaml",
+	"lefthook.yml",
+	".npmrc",
+	".pnpmfile.cjs",
+	"bunfig.toml",
+	".cargo/config.toml",
+	".gitlab-ci.yml",
+	".travis.yml",
+	".drone.yml",
+	"azure-pipelines.yml",
+	"bitbucket-pipelines.yml",
+	"Jenkinsfile",
+	".github/workflows/",
+	".circleci/",
+	".buildkite/",
+	"CLAUDE.md",
+	"CLAUDE.local.md",
+	"AGENTS.md",
+	"GEMINI.md",
+	".mcp.json",
+	".claude/",
+	".cursor/",
+	".cursor/rules/",
+	".cursorrules",
+	".github/copilot-instructions.md",
+	"opencode.json",
+};
+
+const char *const *heldrisk_listed(size_t *n)
+{
+	*n = ARRAY_LEN(listed);
+	return listed;
+}

@@ -3,11 +3,19 @@
 #define POLICY_HELDRISK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* By the path below the project; never NULL. */
 const char *heldrisk_of(const char *path);
 
 /* Is it git's configuration, whose variables policy/gitconfig.h knows? */
 bool heldrisk_is_gitconfig(const char *path);
+
+/*
+ * Files at a project's top that are no longer what they seem once commands have changed them, and that
+ * a day's work changes all the time: not held, but named when a session ends. One with a slash at its
+ * end is a directory, and means the files in it.
+ */
+const char *const *heldrisk_listed(size_t *n);
 
 #endif

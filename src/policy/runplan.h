@@ -20,7 +20,8 @@ struct run_plan {
 	const char *program; /* argv[0] found through PATH: absolute, symbolic links not followed */
 	const char *agent; /* name of the agent (the last component of argv[0]) */
 	const char *project, *home, *cwd; /* absolute, resolved */
-	const char *state_dir, *cache_dir, *runtime_dir; /* runtime_dir may be NULL */
+	const char *state_dir, *cache_dir;
+	const char *config_dir, *runtime_dir; /* may be NULL */
 	const char *const *env; /* --env NAME or NAME=VALUE, NULL-terminated, may be NULL */
 	struct run_tool *tool; /* the session is one run of a tool; NULL: the user's own */
 	const struct policy *policy;

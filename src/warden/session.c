@@ -10,6 +10,7 @@
 #include "warden/held.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
+#include "warden/listed.h"
 #include "warden/netrole.h"
 #include "warden/terminal.h"
 #include "warden/warden.h"
@@ -427,6 +428,7 @@ static int prepare(struct warden *w, struct err *err)
 		return -err->code;
 	if (caches_take(w, err) < 0 || held_open(w, err) < 0)
 		return -err->code;
+	listed_begin(w);
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&
@@ -496,6 +498,7 @@ static void tear_down(struct warden *w)
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
+	listed_end(w);
 	if (w->audit.fd >= 0) {
 		audit_begin(&w->audit, &r, "end");
 		if (WIFSIGNALED(status))

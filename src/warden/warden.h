@@ -53,6 +53,8 @@ struct queued_job {
 	uint32_t barrier; /* masks.h */
 };
 
+struct listed; /* listed.c */
+
 struct proxy {
 	pid_t pid; /* 0: not running */
 	int sock; /* struct proxymsg from it; -1 */
@@ -91,6 +93,7 @@ struct warden {
 	pid_t bare; /* --mode inject: the agent, in no place of its own; 0: not running */
 	struct door *door; /* NULL: there is no tool */
 	struct toolrun *toolrun; /* this session is one of a tool's runs; else NULL */
+	struct listed *listed; /* NULL: nothing was looked at */
 	struct attend *attend; /* `run`: the front end of the one command; NULL with an agent */
 	uint32_t next_id, next_stamp;
 	struct pending pending[PENDING_MAX];

@@ -76,6 +76,13 @@ void heldstore_done(struct heldstore *s);
 int heldstore_lock(struct heldstore *s, int timeout_ms, struct err *err);
 void heldstore_unlock(struct heldstore *s);
 
+/*
+ * Does a session have copies of the store mounted? Sessions hold a shared flock(2) on the store's
+ * directory for as long as they run: an entry that is removed meanwhile leaves them without a copy to
+ * mount again, so none Should be.
+ */
+bool heldstore_is_used(const struct heldstore *s);
+
 /* The project's path that the store was made for, appended. 0 or -errno. */
 int heldstore_project(const struct heldstore *s, struct buf *ret);
 

@@ -62,6 +62,52 @@ allowed() { "$agentjail" -q try connect proj.test >"$root/tried" 2>&1; }
 	not_allowed
 }
 
+@test "agentjail's own directories are out of reach of commands and agent, wherever they are" {
+	local variable dir
+	for variable in XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR; do
+		dir=$HOME/xdg/$variable
+		mkdir -p "$dir/agentjail" "$dir/other"
+		echo ours >"$dir/agentjail/known"
+		echo others >"$dir/other/known"
+		for how in "run --set sandbox.home=open --" "--set sandbox.home=open"; do
+			# Reading and writing by the shell itself: without "run" that is the agent.
+			# shellcheck disable=SC2086 # words
+			env "$variable=$dir" "$agentjail" -q $how sh -c "
+				read -r x <$dir/other/known && echo \$x
+				read -r x <$dir/agentjail/known && echo \$x
+				echo forged >$dir/agentjail/known
+				echo forged >$dir/agentjail/new
+				mv $dir/agentjail $dir/gone
+				rm -rf $dir/agentjail" >"$root/out" 2>/dev/null </dev/null || true
+			[ "$(cat "$root/out")" = others ]
+			[ "$(cat "$dir/agentjail/known")" = ours ] && [ ! -e "$dir/agentjail/new" ]
+		done
+	done
+}
+
+@test "where commands could write them, agentjail does not start" {
+	export XDG_CONFIG_HOME=$project/x
+	fails 125 "could write $project/x/agentjail/trusted" "$agentjail" -q run -- true
+	unset XDG_CONFIG_HOME
+	export XDG_STATE_HOME=$project/x
+	fails 125 "can write $project/x/agentjail" "$agentjail" -q run -- true
+	unset XDG_STATE_HOME
+	export XDG_CACHE_HOME=$project/x
+	fails 125 "can write $project/x/agentjail" "$agentjail" -q run -- true
+}
+
+@test "a project's profile that a command makes tightens, until the user has seen it" {
+	rm .agentjail.ini
+	# Whether it can be made at all is the cell's matter: what counts is what it can do then.
+	"$agentjail" -q run -- sh -c 'printf "[egress]\nallow = proj.test\n[agent]\ntrusted = /bin/sh *\n" \
+		>.agentjail.ini' 2>/dev/null || true
+	not_allowed
+	printf '[egress]\nallow = proj.test\n' >.agentjail.ini
+	not_allowed
+	works "$agentjail" trust --yes
+	allowed
+}
+
 @test "a policy that lets commands write what is trusted is refused" {
 	works "$agentjail" trust --yes
 	fails 125 "commands could write $config/trusted" "$agentjail" run --write "$config/trusted" -- true

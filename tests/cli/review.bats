@@ -52,7 +52,7 @@ reviewed() {
 	reviewed 0
 	[ "$output" = "no file waits" ]
 	reviewed 0 --json
-	[ "$output" = "{\"project\": \"$project\", \"held\": []}" ]
+	[ "$output" = "{\"project\": \"$project\", \"held\": [], \"session\": null, \"changed\": []}" ]
 	[ ! -e "$HOME/.config/agentjail/agentjail.ini" ]
 }
 
@@ -112,6 +112,27 @@ reviewed() {
 	reviewed 0
 	[ "$output" = "no file waits" ]
 	[ -z "$(find "$project" -name '.agentjail*')" ]
+}
+
+@test "while a session has a copy mounted, it is applied and stays, and cannot be dropped" {
+	echo one >.envrc
+	hold .envrc 'two\n' && hold .exrc 'x\n' -
+	store .vimrc && : >"$dir/gone" && echo three >.vimrc && cp .vimrc "$dir/base"
+	exec 7<"$held" && flock -s 7
+	reviewed 1 --drop
+	[ "$(grep -c "a session of the project runs" <<<"$errors")" = 3 ]
+	reviewed 0 --apply
+	[ "$(cat .envrc .exrc)" = $'two\nx' ] && [ ! -e .vimrc ]
+	cmp "$(entry .envrc)/copy" "$(entry .envrc)/base" && cmp "$(entry .exrc)/copy" "$(entry .exrc)/base"
+	[ -e "$(entry .vimrc)/gone" ] && [ ! -e "$(entry .vimrc)/base" ]
+	reviewed 0
+	[ "$output" = "no file waits" ]
+	echo more >"$(entry .envrc)/copy"
+	reviewed 0
+	has ".envrc: changed" && has_not ".exrc"
+	exec 7<&-
+	reviewed 0 --drop
+	[ ! -e "$(entry .envrc)" ] && [ "$(cat .envrc)" = two ]
 }
 
 @test "paths are the working directory's, and a directory means what is below it" {
@@ -259,6 +280,33 @@ assert held[1]["state"] == "new" and "\\x1b]0" in held[1]["diff"], held' "$root/
 	mv "$HOME/.local/state" "$XDG_STATE_HOME"
 	reviewed 0
 	has ".envrc: new"
+}
+
+@test "what a session changed of files that are not held is named, and nothing else" {
+	mkdir -p .github/workflows .claude
+	echo one | tee Makefile package.json GEMINI.md .github/workflows/a.yml .claude/settings.json >/dev/null
+	works "$agentjail" run -- sh -c 'echo two >>Makefile; rm package.json; echo x >CLAUDE.md
+		echo y >.github/workflows/b.yml; cat GEMINI.md; echo z >other; mkdir sub; echo >sub/Makefile'
+	reviewed 0
+	has "no file waits"
+	[ "$(sed '1,/^Not held/d; /^    /d' <<<"$output" | sort | paste -sd' ')" = \
+		"  .github/workflows/b.yml   CLAUDE.md   Makefile   package.json" ]
+	has "with their secrets"
+	works "$agentjail" run -- true
+	reviewed 0 --json
+	has '"changed": [{"path": "Makefile", "risk": "it runs when somebody builds'
+}
+
+@test "an agent's session says so at its end on one line" {
+	echo one >Makefile
+	"$agentjail" sh -c 'sh -c "echo two >Makefile"; exit 3' 2>"$root/err" </dev/null || [ $? = 3 ]
+	[ "$(grep -c . "$root/err")" = 2 ] # the other one says that there is no profile
+	grep -qx "agentjail: changed meanwhile, and run or believed later: Makefile; see: agentjail review" "$root/err"
+	"$agentjail" -q sh -c 'sh -c "echo three >Makefile"' 2>"$root/err" </dev/null
+	[ ! -s "$root/err" ]
+	ln -s /etc/passwd CLAUDE.md && ln -s /etc .claude
+	"$agentjail" sh -c 'true' 2>"$root/err" </dev/null
+	[ "$(grep -c . "$root/err")" = 1 ]
 }
 
 # keys SECONDS UNTIL TEXT...: review on a terminal.

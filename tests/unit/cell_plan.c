@@ -151,7 +151,7 @@ int main(void)
 	run.project = request.project;
 	run.cwd = request.project;
 	run.home = request.home;
-	run.state_dir = request.home;
+	run.state_dir = "/nonexistent";
 	if (policy != NULL && plan_init(&plan, &err) == 0 && plan_mounts(&run, &plan, &err) == 0)
 		test_project();
 	else

@@ -119,29 +119,3 @@ bool call_path_below(int proc, const char *project, const struct call *c, char o
 	k = snprintf(out, PATH_MAX, "%s%s%s", full + skip, full[skip] != '\0' ? "/" : "", c->name);
 	return k > 0 && k < PATH_MAX;
 }
-
-/* ---- which names are worth a look ---- */
-
-static unsigned bit_of(const char *name)
-{
-	unsigned hash = 5381;
-
-	while (*name != '\0')
-		hash = hash * 33 + (unsigned char)*name++;
-	return (hash ^ hash >> 16) % NAMEBITS;
-}
-
-void namebits_add(struct namebits *b, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	unsigned bit = bit_of(slash != NULL ? slash + 1 : path);
-
-	b->bits[bit / 8] |= (unsigned char)(1u << bit % 8);
-}
-
-bool namebits_has(const struct namebits *b, const char *name)
-{
-	unsigned bit = bit_of(name);
-
-	return (b->bits[bit / 8] >> bit % 8 & 1) != 0;
-}

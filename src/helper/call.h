@@ -33,17 +33,4 @@ bool call_open_parent(int proc, const struct mask_view *view, struct call *c);
 /* The name's path below the project; false: it is not in there. */
 bool call_path_below(int proc, const char *project, const struct call *c, char out[PATH_MAX]);
 
-/* ---- which names are worth a look ---- */
-
-/* Rationale: one bit for a name's hash; a few thousand names leave most alone. */
-#define NAMEBITS 65536u
-
-struct namebits {
-	unsigned char bits[NAMEBITS / 8];
-};
-
-/* The last component of a path; is a name one of them (or has it another's hash)? */
-void namebits_add(struct namebits *b, const char *path);
-bool namebits_has(const struct namebits *b, const char *name);
-
 #endif

@@ -10,6 +10,7 @@
 #include "helper/call.h"
 #include "helper/gitdir.h"
 #include "helper/mask.h"
+#include "helper/namebits.h"
 #include "policy/roles.h"
 #include "wire/heldstore.h"
 

@@ -3,6 +3,7 @@
 #define HELPER_REMOVE_H
 
 #include "helper/call.h"
+#include "helper/namebits.h"
 #include "helper/tree.h"
 
 struct remover {

@@ -56,10 +56,18 @@ static int hold_name(struct held_dir *h, int dir, const char *name, unsigned dep
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (S_ISDIR(st.st_mode)) {
+		struct mount_entry pin = { .path = h->path.data, .kind = MOUNT_PIN, .is_dir = true,
+			.is_in_project = true, .dev = st.st_dev, .ino = st.st_ino, .item = h->entry.item };
 		int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		h->is_too_much |= depth >= HOLD_DEPTH_MAX || fd < 0;
-		return fd < 0 ? 0 : hold_dir(h, fd, depth + 1);
+		if (fd < 0)
+			return 0;
+		if (plan_add(h->plan, pin, h->err) < 0) {
+			(void)close(fd);
+			return -h->err->code;
+		}
+		return hold_dir(h, fd, depth + 1);
 	}
 	if (kind_of(h->run->policy, h->path.data) != POLICY_FILE_HOLD)
 		return 0;
@@ -119,8 +127,14 @@ int plan_add_hold(const struct run_plan *run, struct mount_plan *plan, struct mo
 	fd = open(entry.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return protect(run, plan, entry, mode, err);
+	/* a mount point: it cannot be put elsewhere with all that is held in it */
+	entry.kind = MOUNT_PIN;
 	buf_adds(&h.path, entry.path);
-	r = hold_dir(&h, fd, 0);
+	r = plan_add(plan, entry, err);
+	if (r < 0)
+		(void)close(fd);
+	else
+		r = hold_dir(&h, fd, 0);
 	buf_done(&h.path);
 	if (r < 0 || !h.is_too_much)
 		return r;

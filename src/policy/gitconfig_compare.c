@@ -14,14 +14,23 @@
 /* Rationale: what a description of a branch or a name takes, and what a screen shows of it. */
 #define TEXT_BYTES 4096
 
-int gitconfig_index_order(const struct gitconfig_variable *a, const struct gitconfig_variable *b)
+int gitconfig_index_section(const struct gitconfig_heading *a, const struct gitconfig_heading *b)
 {
 	int r = strcmp(a->section, b->section);
 
-	if (r == 0 && (a->subsection == NULL || b->subsection == NULL))
-		r = (a->subsection != NULL) - (b->subsection != NULL);
-	else if (r == 0)
-		r = strcmp(a->subsection, b->subsection);
+	if (r != 0)
+		return r;
+	if (a->subsection == NULL || b->subsection == NULL)
+		return (a->subsection != NULL) - (b->subsection != NULL);
+	return strcmp(a->subsection, b->subsection);
+}
+
+int gitconfig_index_order(const struct gitconfig_variable *a, const struct gitconfig_variable *b)
+{
+	int r = gitconfig_index_section(
+		&(struct gitconfig_heading){ .section = a->section, .subsection = a->subsection },
+		&(struct gitconfig_heading){ .section = b->section, .subsection = b->subsection });
+
 	return r != 0 ? r : strcmp(a->name, b->name);
 }
 

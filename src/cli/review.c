@@ -283,7 +283,7 @@ static void say_missing(struct review *review)
 	char quoted[QUOTE_BYTES];
 
 	for (size_t i = 0; i < review->options->n_operands; i++)
-		if (!review->is_found[i] && review->wanted[i][0] != '\0') {
+		if (!review->is_found[i] && review->wanted[i] != NULL && review->wanted[i][0] != '\0') {
 			review->n_failed++;
 			log_error("%s: nothing of it waits", quote(review->wanted[i], quoted));
 		}

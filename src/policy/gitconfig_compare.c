@@ -51,7 +51,7 @@ int gitconfig_index(const struct gitconfig *c, const struct gitconfig_variable *
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n; i++)
 		index[i] = &c->variables[i];
-	qsort(index, c->n, sizeof(*index), by_key);
+	qsort(index, c->n, sizeof(const void *), by_key);
 	*ret = index;
 	return 0;
 }
@@ -84,10 +84,10 @@ static bool is_text(const char *s, const char *more)
 {
 	size_t i = 0;
 
-	for (; s[i] != '\0' && i < TEXT_BYTES; i++)
+	for (; i < TEXT_BYTES && s[i] != '\0'; i++)
 		if (((unsigned char)s[i] < 0x20 && strchr(more, s[i]) == NULL) || s[i] == 0x7f)
 			return false;
-	return s[i] == '\0';
+	return i < TEXT_BYTES;
 }
 
 /* A word that neither git nor a shell takes for anything but a name (git-check-ref-format(1)). */
@@ -293,7 +293,7 @@ static void tell(const struct sides *s, const struct group *host, const struct g
 {
 	struct gitconfig_change change = { .is_removed = copy->n == 0 };
 	const struct group *of = change.is_removed ? host : copy;
-	bool passes = change.is_removed ? find_allowed(s, host->first[0]) != NULL : may_pass(s, copy);
+	bool passes = change.is_removed ? find_allowed(s, of->first[0]) != NULL : may_pass(s, of);
 
 	if (host->n > 0 && copy->n > 0 && is_same(host, copy))
 		return;
@@ -307,7 +307,7 @@ static void walk(const struct sides *s, gitconfig_each *each, void *context)
 	size_t h = 0, c = 0;
 
 	while (h < s->n_host || c < s->n_copy) {
-		struct group host = { .n = 0 }, copy = { .n = 0 };
+		struct group host = { .first = s->host + h }, copy = { .first = s->copy + c };
 		int r = h == s->n_host ? 1
 			: c == s->n_copy
 				? -1

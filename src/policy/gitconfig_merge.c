@@ -404,7 +404,7 @@ static int make_tables(struct merging *g, struct err *err)
 		return err_set(err, ENOMEM, "git configuration");
 	for (size_t i = 0; i < n; i++)
 		g->heading_index[i] = &g->host.headings[i];
-	qsort(g->heading_index, n, sizeof(*g->heading_index), by_section);
+	qsort(g->heading_index, n, sizeof(const void *), by_section);
 	return 0;
 }
 

@@ -32,6 +32,7 @@ probe = $(shell echo 'int main(void){return 0;}' | \
 ifneq ($(filter-out clean help deps uninstall check demo fuzz,$(or $(MAKECMDGOALS),all)),)
 HARD_FLAGS := $(foreach f,$(WANTED_FLAGS),$(call probe,$(f)))
 HARD_LDFLAGS := $(foreach f,$(WANTED_LDFLAGS),$(call probe,$(f)))
+STATIC_PIE := $(call probe,-fPIE -static-pie)
 endif
 
 ifdef FUZZER
@@ -60,6 +61,12 @@ libfile = $(shell $(CC) -print-file-name=lib$(1).a 2>/dev/null)
 link = $(if $(and $(filter yes,$(STATIC_LIBS)),$(filter /%,$(call libfile,$(1)))),$(call libfile,$(1)),-l$(1))
 LIBS = $(call link,inih)
 
+# The executable itself has no shared library where the C library's archive is there too (static-pie:
+# its addresses are as random as before): loading that one costs a command line 0.8 ms, since each
+# process that is forked copies the mappings as well. STATIC=no links the shared one.
+STATIC ?= yes
+PIE = $(or $(if $(and $(filter yes,$(STATIC)),$(filter-out -l%,$(LIBS))),$(if $(LINK_SAN),,$(STATIC_PIE))),-pie)
+
 # Libraries of the program for the network, which lies inside the executable like the shim: a command
 # line that never uses the network does not load them. TLS is always the distribution's, shared:
 # its security updates have to reach us.
@@ -74,11 +81,13 @@ NET_DOMAINS := base wire policy proxy keeper
 SOURCES := $(wildcard src/keeper/source*.c)
 sources = $(foreach d,$(1),$(wildcard src/$(d)/*.c))
 objects = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
-# A tool of the build, no part of the program.
+# Tools of the build, no part of the program.
 SECCOMP_SRCS := src/cell/seccomp_gen.c src/cell/seccomp_pack.c
-MAIN_SRCS := $(filter-out $(SECCOMP_SRCS),$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
+BUILD_SRCS := $(SECCOMP_SRCS) src/policy/builtin_gen.c
+domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(BUILD_SRCS),$(wildcard src/$(1)/*.c)))
+MAIN_SRCS := $(filter-out $(BUILD_SRCS),$(call sources,$(DOMAINS))) $(SOURCES) src/main.c \
 	src/shim/attach.c
-NET_SRCS := $(filter-out $(SOURCES),$(call sources,$(NET_DOMAINS))) src/main_net.c
+NET_SRCS := $(filter-out $(SOURCES) $(BUILD_SRCS),$(call sources,$(NET_DOMAINS))) src/main_net.c
 SRCS := $(sort $(MAIN_SRCS) $(NET_SRCS))
 BLOBS := $(addprefix $(B)/obj/,shim_blob.o door_blob.o net_blob.o)
 OBJS := $(call objects,$(MAIN_SRCS)) $(BLOBS)
@@ -100,7 +109,7 @@ all: $(PROGRAM) ## build the program
 
 # Made anew only when a flag, the compiler or a directory has changed; everything depends on it.
 STAMP := $(B)/flags
-STAMP_TEXT = $(CC) $(filter-out -Werror,$(ALL_CFLAGS)) $(ALL_LDFLAGS) $(VERSION) $(PREFIX) $(DATADIR) $(SYSCONFDIR)
+STAMP_TEXT = $(CC) $(filter-out -Werror,$(ALL_CFLAGS)) $(PIE) $(ALL_LDFLAGS) $(VERSION) $(PREFIX) $(DATADIR) $(SYSCONFDIR)
 
 $(STAMP): FORCE
 	@mkdir -p $(@D)
@@ -111,7 +120,7 @@ FORCE:
 
 $(PROGRAM): $(OBJS)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS)
+	$(Q)$(CC) $(PIE) $(filter-out -pie,$(ALL_LDFLAGS)) -o $@ $(OBJS) $(LIBS)
 
 $(B)/obj/%.o: src/%.c $(STAMP) | $(B)/gen/seccomp_blob.h
 	@mkdir -p $(@D)
@@ -129,6 +138,22 @@ $(B)/gen/seccomp_blob.h: $(B)/seccomp_gen
 	@mkdir -p $(@D)
 	$(call say,GEN)
 	$(Q)$(B)/seccomp_gen > $@.tmp && mv $@.tmp $@
+
+# The default profile, read once: by the reader's own objects, without what is made of it.
+$(B)/builtin.a: $(filter-out %/builtin.o,$(call domain_objs,base) $(call domain_objs,wire) $(call domain_objs,policy))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rc $@ $^
+
+$(B)/builtin_gen: $(B)/obj/policy/builtin_gen.o $(B)/builtin.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/gen/builtin_blob.h: $(B)/builtin_gen profiles/default.ini
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)$(B)/builtin_gen profiles/default.ini > $@.tmp && mv $@.tmp $@
+
+$(B)/obj/policy/builtin.o: $(B)/gen/builtin_blob.h
 
 # The shim: no libc, no relocation, static; inside the program as bytes.
 SHIM_FLAGS := -std=c17 -Isrc $(WARN_FLAGS) -Os -ffreestanding -fno-builtin -nostdlib -static \
@@ -171,7 +196,6 @@ $(B)/obj/%_blob.o: $(B)/%
 
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(UNIT_SRCS))
-domain_objs = $(patsubst src/%.c,$(B)/obj/%.o,$(filter-out $(SECCOMP_SRCS),$(wildcard src/$(1)/*.c)))
 # The domain that a test is named after; proxy_live makes itself a cell's network as well.
 unit_domain = $(firstword $(subst _, ,$(1)))
 unit_others = $(if $(filter proxy_live,$(1)),cell)
@@ -209,7 +233,7 @@ fuzz: ## fuzz what reads hostile bytes: FUZZ="NAME..." FUZZ_SECONDS=60 (each)
 	tests/fuzz/run $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 CLI_SUITES := $(wildcard tests/cli/*.bats)
-OTHER_SUITES := tests/tool/run tests/escape/run tests/escape/storm-run tests/inject/run \
+OTHER_SUITES := tests/tool/run tests/litter/run tests/escape/run tests/escape/storm-run tests/inject/run \
 	tests/inject/clients/run tests/e2e/check $(wildcard tests/workflows/run)
 JOBS := -j$(shell nproc 2>/dev/null || echo 2)
 BUILD_OF_CHECK := $(PROGRAM) $(UNIT_BINS) $(FUZZ_BINS) \
@@ -227,10 +251,12 @@ run-check: $(BUILD_OF_CHECK)
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
 
-demo: ## build, then play one poisoned instruction to Claude Code without and with agentjail
+demo: ## build, then play one poisoned instruction to Claude Code, and an attack to each --mode
 	tests/deps.sh demo
 	$(MAKE) $(JOBS) all
 	tests/e2e/demo.sh
+	@echo
+	$(PROGRAM) demo
 
 deps: ## install what building and testing need and is not there
 	tests/deps.sh
@@ -241,7 +267,7 @@ bench: all ## measure what agentjail costs
 
 # ---- checks without running anything ----
 
-LINT_SRCS := $(SRCS) $(SECCOMP_SRCS)
+LINT_SRCS := $(SRCS) $(BUILD_SRCS)
 LINT_FLAGS = $(STD_FLAGS) $(WARN_FLAGS) $(filter-out -O2 -g,$(OPT_FLAGS)) \
 	-include src/base/banned.h -DAGENTJAIL_VERSION='"$(VERSION)"' -DAGENTJAIL_PREFIX='"$(PREFIX)"' \
 	-DAGENTJAIL_DATADIR='"$(DATADIR)"' -DAGENTJAIL_SYSCONFDIR='"$(SYSCONFDIR)"'
@@ -251,7 +277,7 @@ SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci tests) $(wildcard tests/*/*.b
 lint: lint-gcc lint-clang lint-tidy lint-cppcheck lint-text lint-rules ## all static checks
 
 # malloc-leak: the analyzer of gcc 12 loses what is stored into a structure.
-lint-gcc: $(B)/gen/seccomp_blob.h
+lint-gcc: $(B)/gen/seccomp_blob.h $(B)/gen/builtin_blob.h
 	for f in $(LINT_SRCS); do \
 		gcc $(LINT_FLAGS) -O2 -fanalyzer -Wno-analyzer-malloc-leak -Werror \
 			-c -o /dev/null $$f || exit 1; done
@@ -259,7 +285,7 @@ lint-gcc: $(B)/gen/seccomp_blob.h
 lint-clang:
 	$(MAKE) CC=clang B=$(B)/clang WERROR=1 all
 
-lint-tidy: $(B)/gen/seccomp_blob.h
+lint-tidy: $(B)/gen/seccomp_blob.h $(B)/gen/builtin_blob.h
 	clang-tidy --quiet --warnings-as-errors='*' $(LINT_SRCS) -- $(LINT_FLAGS) -Wno-unused-value
 
 lint-cppcheck:

@@ -61,7 +61,7 @@ _agentjail() {
 		return
 		;;
 	--project) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
-	--mode) mapfile -t COMPREPLY < <(compgen -W 'none inject split' -- "$word") && return ;;
+	--mode) mapfile -t COMPREPLY < <(compgen -W 'none inject shared split' -- "$word") && return ;;
 	--hide | --read | --write | --protect | --overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word") && return
 		;;

@@ -7,6 +7,7 @@
 #include "cell/cell.h"
 #include "cell/plan.h"
 #include "cli/cli.h"
+#include "cli/demo.h"
 #include "cli/launch.h"
 #include "helper/helper.h"
 #include "keeper/source.h"
@@ -20,6 +21,7 @@ static const struct role {
 	int (*main)(int argc, char **argv);
 } roles[] = {
 	{ "@options", cli_options_main },
+	{ "@demo-call", demo_call_main },
 };
 
 static const struct role_starters starters = {

@@ -55,6 +55,8 @@ check ?syspython:aiohttp             python3-aiohttp          python3-aiohttp   
 check ?command:javac                 default-jdk-headless     java-devel           jdk-openjdk     java-devel
 check ?command:gh                    gh                       gh                   github-cli      gh
 check ?command:chromium              chromium                 chromium             chromium        chromium
+check ?command:pre-commit           pre-commit               pre-commit           pre-commit      python3-pre-commit
+check ?command:vim                  vim                      vim-enhanced         vim             vim
 check ?command:wget                  wget                     wget                 wget            wget
 check ?command:bwrap                 bubblewrap               bubblewrap           bubblewrap      bubblewrap
 bench ?command:nginx                 nginx-light              nginx                nginx           nginx
@@ -159,6 +161,17 @@ need_sdks() {
 		echo "deps: $SDKS cannot be had here; the tests that need them are skipped" >&2
 }
 
+# What projects of today are made with, for the workflows; they are skipped without.
+TOOLS="husky@9.1.7 pnpm@9.15.9"
+need_tools() {
+	cache=$("$(dirname "$0")/cache")
+	if [ -d "$cache/tools/node_modules/pnpm" ]; then return; fi
+	mkdir -p "$cache/tools"
+	# shellcheck disable=SC2086 # several words
+	npm install --silent --no-audit --no-fund --prefix "$cache/tools" $TOOLS >/dev/null 2>&1 ||
+		echo "deps: $TOOLS cannot be had here; the tests that need them are skipped" >&2
+}
+
 case ${1:-check} in
 build) groups="build" ;;
 demo) groups="build demo" ;;
@@ -175,4 +188,4 @@ for package in $optional; do
 		echo "deps: $package cannot be had here; the tests that need it are skipped" >&2
 done
 case $groups in *demo*) need_node ;; esac
-case $groups in *check*) need_sdks ;; esac
+case $groups in *check*) need_sdks && need_tools ;; esac

@@ -2,6 +2,8 @@
 #ifndef BASE_ASCII_H
 #define BASE_ASCII_H
 
+#include <stdbool.h>
+
 static inline char ascii_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -10,6 +12,13 @@ static inline char ascii_lower(char c)
 static inline char ascii_upper(char c)
 {
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* Bytes that stand for themselves everywhere in a URL (RFC 3986, 2.3). */
+static inline bool ascii_is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /* The value of a hexadecimal digit, or -1. */

@@ -129,6 +129,11 @@ void buf_add_json(struct buf *b, const char *bytes, size_t n)
 	buf_adds(b, "\"");
 }
 
+void buf_add_json_text(struct buf *b, const char *text)
+{
+	buf_add_json(b, text, strlen(text));
+}
+
 int buf_read_fd(struct buf *b, int fd, size_t max)
 {
 	for (;;) {

@@ -25,6 +25,7 @@ void buf_drop(struct buf *b, size_t n);
  * is; every byte that is not becomes U+FFFD, so that the output is always valid JSON.
  */
 void buf_add_json(struct buf *b, const char *bytes, size_t n);
+void buf_add_json_text(struct buf *b, const char *text); /* up to its NUL */
 
 #define AUTO_BUF __attribute__((cleanup(buf_done)))
 

@@ -6,6 +6,7 @@
 #include "cell/cell.h"
 
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
 #include "cell/belts.h"
 #include "cell/view.h"
@@ -115,10 +116,10 @@ static int enter(const struct agent_request *request, int ctl, struct err *err)
 		_exit(err->code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 	}
 	place_wipe();
-	if (place_leave_stdio(err) < 0 || belts_drop_caps(err) < 0)
+	if (standing_leave_stdio(err) < 0 || belts_drop_caps(err) < 0)
 		return -err->code;
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	if (standing_hide(err) < 0)
+		return -err->code;
 	if ((ctl > 3 && sys_close_range(3, (unsigned)ctl - 1, 0) < 0) ||
 		sys_close_range((unsigned)ctl + 1, ~0u, 0) < 0)
 		return err_set(err, errno, "close_range");

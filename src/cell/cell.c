@@ -6,6 +6,7 @@
 #include "cell/cell.h"
 
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
 #include "cell/belts.h"
 #include "cell/init.h"
@@ -46,27 +47,13 @@ int place_begin(uid_t uid, gid_t gid, struct err *err)
 	return 0;
 }
 
-int place_leave_stdio(struct err *err)
-{
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0)
-		return err_set(err, errno, "open /dev/null");
-	for (int fd = 0; fd < 3; fd++)
-		if (dup2(null, fd) < 0)
-			return err_set(err, errno, "dup2");
-	return 0;
-}
-
 void place_wipe(void)
 {
 	/* The kernel lays the arguments out right before the environment (execve(2)). */
 	if (environ != NULL && environ[0] > program_invocation_name)
 		explicit_bzero(program_invocation_name,
 			(size_t)(environ[0] - program_invocation_name));
-	for (char **e = environ; e != NULL && *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	environ = NULL;
+	standing_wipe_environment();
 }
 
 /*
@@ -173,10 +160,10 @@ static int enter(const struct cell_request *request, const int sockets[2], int *
 		view_enter_cell(request, &cell, err) < 0 || report_ready(ctl, &cell, err) < 0)
 		return -err->code;
 	/* Stage 2, no power: others of this uid cannot look into it either. */
-	if (place_leave_stdio(err) < 0 || close_others(ctl, sockets[1], err) < 0)
+	if (standing_leave_stdio(err) < 0 || close_others(ctl, sockets[1], err) < 0)
 		return -err->code;
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	if (standing_hide(err) < 0)
+		return -err->code;
 	if (belts_drop_caps(err) < 0 || belts_no_new_privs(err) < 0)
 		return -err->code;
 	/* Where another listener is above us there can be none: nothing but deleting is lost. */
@@ -195,8 +182,8 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	struct cell_msg msg = { .type = CELL_MSG_ERROR };
 	struct err err = { 0 };
 	int ctl = sockets[0], jobs = sockets[1], listener = -1;
-	/* `run` has one command, and a second runner would be forked before it for nothing. */
-	unsigned spare = request->plan->is_run_verb ? 1 : 0;
+	/* `run` has one command, and a second runner would be forked for nothing. */
+	bool is_single = request->plan->is_run_verb;
 
 	place_wipe();
 	(void)setsid(); /* the terminal's signals are for others */
@@ -208,7 +195,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), &listener, listener >= 0) == 0) {
 			cleanup_close(&listener);
-			init_run(jobs, ctl, &(struct init_config){ .spare = spare });
+			init_run(jobs, ctl, &(struct init_config){ .is_single = is_single });
 		}
 	}
 	memcpy(msg.text, err.text, sizeof(msg.text));

@@ -29,7 +29,4 @@ int place_begin(uid_t uid, gid_t gid, struct err *err) __attribute__((warn_unuse
  */
 void place_wipe(void);
 
-/* Standard descriptors to /dev/null: a waiting first process must not hold the user's pipes open. */
-int place_leave_stdio(struct err *err) __attribute__((warn_unused_result));
-
 #endif

@@ -28,6 +28,7 @@
 struct init {
 	struct runner runner; /* what every runner starts with */
 	int signal_fd;
+	bool is_single; /* see struct init_config */
 	bool has_strays; /* processes of a runner that died before them */
 	bool lacks_runners;
 };
@@ -119,9 +120,12 @@ static bool add_runner(struct init *init)
 static void fill_pool(struct init *init)
 {
 	unsigned idle = runner_pool_count(init->runner.pool, RUNNER_IDLE);
+	unsigned wanted = init->runner.spare;
 
+	if (init->is_single)
+		wanted = runner_pool_count(init->runner.pool, RUNNER_BUSY) == 0;
 	init->lacks_runners = false;
-	for (; idle < init->runner.spare; idle++) {
+	for (; idle < wanted; idle++) {
 		if (!add_runner(init)) {
 			init->lacks_runners = true;
 			return;
@@ -169,7 +173,8 @@ static bool is_runner(pid_t pid, void *arg)
 
 void init_run(int job_sock, int ctl_sock, const struct init_config *config)
 {
-	struct init init = { .runner.spare = config->spare > 0 ? config->spare : INIT_SPARE };
+	struct init init = { .runner.spare = config->is_single ? 0 : INIT_SPARE,
+		.is_single = config->is_single };
 
 	set_up(&init, job_sock, ctl_sock);
 	for (;;) {

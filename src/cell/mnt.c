@@ -87,30 +87,36 @@ static int open_dir(int root, const char *path)
 	return sys_openat2(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BELOW);
 }
 
-/* Makes what is missing of path, a directory below root. Its descriptor or -errno. */
+/*
+ * Opens path, a directory below root, and makes what is missing of it: up to what is there, then
+ * down. Its descriptor or -errno.
+ */
 static int make_dir(int root, const char *path, struct err *err)
 {
-	AUTO_CLOSE int dir = open_dir(root, ".");
+	AUTO_CLOSE int dir = -1;
 	char part[PATH_MAX];
-	const char *name = part;
-	size_t n = strlen(path);
+	size_t n = strlen(path), len = n;
 
 	if (n >= sizeof(part))
 		return err_set(err, ENAMETOOLONG, "%s", path);
 	memcpy(part, path, n + 1);
-	for (char *s = part; dir >= 0 && s != NULL; name = s) {
-		int next;
+	while ((dir = open_dir(root, len > 0 ? part : ".")) < 0 && errno == ENOENT && len > 0) {
+		const char *slash = memrchr(part, '/', len);
 
-		s = strchr(s, '/');
-		if (s != NULL)
-			*s = '\0';
-		next = open_dir(root, part);
-		if (next < 0 && errno == ENOENT && mkdirat(dir, name, 0755) == 0)
+		len = slash != NULL ? (size_t)(slash - part) : 0;
+		part[len] = '\0';
+	}
+	while (dir >= 0 && len < n) {
+		size_t start = len + (len > 0);
+		int next = -1;
+
+		len = start + strcspn(path + start, "/");
+		memcpy(part, path, len);
+		part[len] = '\0';
+		if (mkdirat(dir, part + start, 0755) == 0 || errno == EEXIST)
 			next = open_dir(root, part);
 		cleanup_close(&dir);
 		dir = next;
-		if (s != NULL)
-			*s++ = '/';
 	}
 	return dir < 0 ? err_set(err, errno, "mkdir %s", path) : take_fd(&dir);
 }
@@ -119,14 +125,12 @@ static int make_dir(int root, const char *path, struct err *err)
 static int open_parent(int root, const char *path, const char **ret_name, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *parent = slash != NULL ? strndup(path, (size_t)(slash - path)) : strdup(".");
-	int dir;
+	AUTO_FREE char *parent = strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
 
 	if (parent == NULL)
 		return err_set(err, ENOMEM, "%s", path);
 	*ret_name = slash != NULL ? slash + 1 : path;
-	dir = open_dir(root, parent);
-	return dir >= 0 ? dir : make_dir(root, parent, err);
+	return make_dir(root, parent, err);
 }
 
 int mnt_point(int root, const char *path, int is_dir, struct err *err)
@@ -156,4 +160,49 @@ int mnt_point(int root, const char *path, int is_dir, struct err *err)
 	}
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? err_set(err, errno, "open %s", path) : fd;
+}
+
+void mnt_parent_forget(struct mnt_parent *p)
+{
+	cleanup_close(&p->fd);
+	p->path[0] = '\0';
+}
+
+/* Opens the directory of path's last component, if it is not the one that is open. */
+static int find_parent(struct mnt_parent *p, const char *path, const char **ret_name, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+
+	*ret_name = path + n + (slash != NULL);
+	if (p->fd >= 0 && strlen(p->path) == n && memcmp(p->path, path, n) == 0)
+		return 0;
+	mnt_parent_forget(p);
+	if (n >= sizeof(p->path))
+		return err_set(err, ENAMETOOLONG, "%s", path);
+	p->fd = open_parent(p->root, path, ret_name, err);
+	if (p->fd < 0)
+		return -err->code;
+	memcpy(p->path, path, n);
+	p->path[n] = '\0';
+	return 0;
+}
+
+int mnt_place(struct mnt_parent *p, int tree, const char *path, int is_dir, struct err *err)
+{
+	AUTO_CLOSE int owned = tree;
+	const char *name;
+	int r;
+
+	while (*path == '/')
+		path++;
+	if (owned < 0 || find_parent(p, path, &name, err) < 0)
+		return -err->code;
+	r = is_dir ? mkdirat(p->fd, name, 0755) : mknodat(p->fd, name, S_IFREG | 0644, 0);
+	if (r < 0 && errno != EEXIST)
+		return err_set(err, errno, "make %s", path);
+	/* A final symbolic link is not followed: it is what is mounted over. */
+	if (sys_move_mount(owned, "", p->fd, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(err, errno, "move_mount");
+	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 
+#include <limits.h>
 #include <stdint.h>
 
 #define MNT_NOEXEC_ 1u
@@ -38,6 +39,24 @@ int mnt_attach(int tree, int target, struct err *err) __attribute__((warn_unused
  * symbolic link; where it is missing, it and its parents are made (a file when !is_dir).
  */
 int mnt_point(int root, const char *path, int is_dir, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * The directory that the last mount point was in: the next one's is the same, most of the time.
+ * Whoever mounts something at or above it by another way has to forget it.
+ */
+struct mnt_parent {
+	int root, fd; /* O_PATH; fd: -1 at first */
+	char path[PATH_MAX]; /* below root, no '/' in front */
+};
+
+void mnt_parent_forget(struct mnt_parent *p);
+
+/*
+ * Attaches a detached tree, which is taken and closed, at path below p->root, a mount point as of
+ * mnt_point(); path is not the root itself. A negative tree is a failure with err already. 0 or -errno.
+ */
+int mnt_place(struct mnt_parent *p, int tree, const char *path, int is_dir, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

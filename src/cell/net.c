@@ -87,8 +87,6 @@ static bool set_up_ipv6(struct net_msg *m, int sock)
 	const struct link_address a = { AF_INET6, 128, IFA_F_NODAD, own6, sizeof(own6) };
 
 	put_address(m, a);
-	if (net_msg_exchange(m, sock) < 0)
-		return false;
 	put_route(m, a);
 	return net_msg_exchange(m, sock) == 0;
 }
@@ -108,11 +106,8 @@ static int set_up_links(bool *ret_has_ipv6, struct err *err)
 	net_msg_init(m);
 	put_lo_up(m);
 	put_address(m, a);
-	r = exchange(m, sock, "lo and its address", err);
-	if (r < 0)
-		return r;
 	put_route(m, a);
-	r = exchange(m, sock, "local default route", err);
+	r = exchange(m, sock, "lo, its address and the local default route", err);
 	if (r < 0)
 		return r;
 	*ret_has_ipv6 = set_up_ipv6(m, sock);

@@ -58,6 +58,19 @@ void net_msg_begin(struct net_msg *m, unsigned type, unsigned flags)
 	net_msg_put(m, &h, sizeof(h));
 }
 
+void net_msg_want_ack(struct net_msg *m)
+{
+	uint16_t flags;
+	unsigned char *at = m->bytes + m->head + offsetof(struct nlmsghdr, nlmsg_flags);
+
+	if (m->failed)
+		return;
+	memcpy(&flags, at, sizeof(flags));
+	flags = (uint16_t)(flags | NLM_F_ACK);
+	memcpy(at, &flags, sizeof(flags));
+	m->n_acks++;
+}
+
 void net_msg_put(struct net_msg *m, const void *bytes, size_t n)
 {
 	void *at = reserve(m, n);

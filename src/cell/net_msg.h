@@ -16,7 +16,7 @@
 struct net_msg {
 	size_t len;
 	size_t head;     /* where the message being written starts */
-	unsigned n_acks; /* messages sent with NLM_F_ACK */
+	unsigned n_acks; /* messages that are to be acknowledged */
 	uint32_t seq;
 	bool is_open, failed; /* failed: it did not fit; net_msg_exchange() says so */
 	_Alignas(4) unsigned char bytes[NET_MSG_BYTES];
@@ -24,6 +24,7 @@ struct net_msg {
 
 void net_msg_init(struct net_msg *m);
 void net_msg_begin(struct net_msg *m, unsigned type, unsigned flags); /* NLM_F_REQUEST is implied */
+void net_msg_want_ack(struct net_msg *m); /* of the message that was begun last, as by NLM_F_ACK */
 void net_msg_put(struct net_msg *m, const void *bytes, size_t n);     /* padded to 4 */
 void net_msg_attr(struct net_msg *m, unsigned type, const void *bytes, size_t n);
 void net_msg_attr_str(struct net_msg *m, unsigned type, const char *s); /* with its NUL */

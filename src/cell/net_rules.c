@@ -34,7 +34,7 @@ static void begin(struct net_msg *m, unsigned type, unsigned flags)
 {
 	struct nfgenmsg g = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
 
-	net_msg_begin(m, (NFNL_SUBSYS_NFTABLES << 8) | type, flags | NLM_F_ACK);
+	net_msg_begin(m, (NFNL_SUBSYS_NFTABLES << 8) | type, flags);
 	net_msg_put(m, &g, sizeof(g));
 }
 
@@ -209,30 +209,37 @@ static size_t rule(struct net_msg *m, const char *chain)
 	return net_msg_nest(m, NFTA_RULE_EXPRESSIONS);
 }
 
+struct local {
+	int family;
+	const void *bytes;
+	unsigned n;
+};
+
+static void accept_local(struct net_msg *m, const char *chain, struct local l)
+{
+	size_t r = rule(m, chain);
+
+	daddr_is(m, l.family, l.bytes, l.n);
+	accept_it(m);
+	net_msg_end(m, r);
+}
+
 static void add_local(struct net_msg *m, const char *chain)
 {
 	static const uint8_t net127[1] = { 127 }, one6[16] = { [15] = 1 }, own6[16] = NETPLAN_OWN6;
 	const uint32_t own4 = htonl(NETPLAN_OWN4);
-	const struct {
-		int family;
-		const void *bytes;
-		unsigned n;
-	} local[] = { { AF_INET, net127, sizeof(net127) }, { AF_INET, &own4, sizeof(own4) },
-		{ AF_INET6, one6, sizeof(one6) }, { AF_INET6, own6, sizeof(own6) } };
+	const struct local local[] = { { AF_INET, net127, sizeof(net127) },
+		{ AF_INET, &own4, sizeof(own4) }, { AF_INET6, one6, sizeof(one6) },
+		{ AF_INET6, own6, sizeof(own6) } };
 
-	for (size_t i = 0; i < ARRAY_LEN(local); i++) {
-		size_t r = rule(m, chain);
-
-		daddr_is(m, local[i].family, local[i].bytes, local[i].n);
-		accept_it(m);
-		net_msg_end(m, r);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(local); i++)
+		accept_local(m, chain, local[i]);
 }
 
 static void add_nat_rules(struct net_msg *m, const struct net_request *request)
 {
 	static const uint8_t protocols[] = { IPPROTO_UDP, IPPROTO_TCP };
-	const uint32_t synthetic = htonl(NETPLAN_SYNTHETIC_NET);
+	const uint32_t synthetic = htonl(NETPLAN_SYNTHETIC_NET), own4 = htonl(NETPLAN_OWN4);
 	size_t r;
 
 	for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
@@ -242,7 +249,11 @@ static void add_nat_rules(struct net_msg *m, const struct net_request *request)
 		redirect(m, NETPLAN_DNS_PORT);
 		net_msg_end(m, r);
 	}
-	add_local(m, CHAIN_NAT);
+	/* The cell's own address is in the synthetic range; a profile may name any other literally. */
+	if (request->n_literals > 0)
+		add_local(m, CHAIN_NAT);
+	else
+		accept_local(m, CHAIN_NAT, (struct local){ AF_INET, &own4, sizeof(own4) });
 	r = rule(m, CHAIN_NAT);
 	daddr_is(m, AF_INET, &synthetic, 2);
 	meta_is(m, NFT_META_L4PROTO, IPPROTO_TCP);
@@ -301,8 +312,7 @@ int net_rules_install(const struct net_request *request, struct err *err)
 		return say_missing(err, -sock);
 	if (m == NULL)
 		return err_set(err, ENOMEM, "nftables rules");
-	/* One acknowledgement a rule has to fit; beyond rmem_max the kernel takes what it allows.
-	 */
+	/* One error a rule has to fit; beyond rmem_max the kernel takes what it allows. */
 	(void)setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	net_msg_init(m);
 	batch(m, NFNL_MSG_BATCH_BEGIN);
@@ -311,6 +321,8 @@ int net_rules_install(const struct net_request *request, struct err *err)
 	add_chain(m, CHAIN_FILTER, "filter", 0);
 	add_nat_rules(m, request);
 	add_filter_rules(m);
+	/* All or nothing: errors are reported unasked, and before this. */
+	net_msg_want_ack(m);
 	batch(m, NFNL_MSG_BATCH_END);
 	r = net_msg_exchange(m, sock);
 	return r < 0 ? say_missing(err, -r) : 0;

@@ -5,9 +5,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/sys.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@
 /* The names in one directory, sorted. */
 struct plan_listing {
 	char *dir; /* NULL: none is meant */
+	size_t dir_bytes;
 	char **names;
 	size_t n;
 	bool is_read, is_complete;
@@ -32,7 +35,10 @@ struct plan_listing {
 static const char *const listed_in_home[] = { "", "/.config", "/.cache", "/.local/share",
 	"/.local/state" };
 
-#define LISTINGS (ARRAY_LEN(listed_in_home) + 1 /* /etc */)
+#define LISTINGS (ARRAY_LEN(listed_in_home) + 2 /* /etc, the project */)
+
+/* Rationale: reading as many names takes as long as asking for all that the profiles name. */
+#define LISTING_NAMES_MAX 512
 
 /* Rationale: the entries, and a path of middle length for each; unused pages cost nothing. */
 #define PLAN_ARENA_BYTES (PLAN_ENTRIES_MAX * (sizeof(struct mount_entry) + 256))
@@ -73,11 +79,15 @@ int plan_add(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 
 bool plan_is_below(const char *path, const char *dir)
 {
-	size_t n = strlen(dir);
+	const char *start = path;
 
-	while (n > 0 && dir[n - 1] == '/')
-		n--;
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+	while (*dir != '\0' && *dir == *path) {
+		dir++;
+		path++;
+	}
+	while (*dir == '/')
+		dir++;
+	return *dir == '\0' && (*path == '/' || *path == '\0' || (path > start && path[-1] == '/'));
 }
 
 static bool is_source(enum mount_kind kind)
@@ -107,16 +117,24 @@ static void listings_done(struct plan_listing listings[LISTINGS])
 	}
 }
 
-/* Without memory for a name, every path below it is looked at. */
-static void listings_init(struct plan_listing listings[LISTINGS], const char *home)
+static void listing_init(struct plan_listing *l, const char *dir, const char *below)
 {
-	for (size_t i = 0; i < ARRAY_LEN(listed_in_home); i++) {
-		AUTO_BUF struct buf dir = { 0 };
+	AUTO_BUF struct buf path = { 0 };
 
-		buf_addf(&dir, "%s%s", home, listed_in_home[i]);
-		listings[i] = (struct plan_listing){ .dir = dir.failed ? NULL : take_ptr(&dir.data) };
-	}
-	listings[LISTINGS - 1] = (struct plan_listing){ .dir = strdup("/etc") };
+	buf_addf(&path, "%s%s", dir, below);
+	*l = (struct plan_listing){ .dir_bytes = path.len };
+	l->dir = path.failed ? NULL : take_ptr(&path.data);
+}
+
+/* Without memory for a name, every path below it is looked at. */
+static void listings_init(struct plan_listing listings[LISTINGS], const struct run_plan *run)
+{
+	size_t n = ARRAY_LEN(listed_in_home);
+
+	for (size_t i = 0; i < n; i++)
+		listing_init(&listings[i], run->home, listed_in_home[i]);
+	listing_init(&listings[n], "/etc", "");
+	listing_init(&listings[n + 1], run->project, "");
 }
 
 /* Without them (not readable, no memory) every path is looked at; no directory has no names. */
@@ -130,7 +148,7 @@ static void read_names(struct plan_listing *l)
 	l->is_complete = d == NULL && errno == ENOENT;
 	if (d == NULL)
 		return;
-	while ((errno = 0, e = readdir(d)) != NULL) {
+	while ((errno = 0, e = readdir(d)) != NULL && l->n < LISTING_NAMES_MAX) {
 		if (l->n == cap) {
 			char **more = realloc(l->names, (cap = 2 * cap + 64) * sizeof(*more));
 
@@ -152,7 +170,7 @@ static void read_names(struct plan_listing *l)
 /* False: path is surely not there. One look at a listing instead of a system call. */
 static bool may_exist_in(struct plan_listing *l, const char *path)
 {
-	size_t n = l->dir != NULL ? strlen(l->dir) : 0;
+	size_t n = l->dir != NULL ? l->dir_bytes : 0;
 	char name[NAME_MAX + 1], *key = name;
 	size_t len;
 
@@ -193,10 +211,18 @@ static bool is_closed_to_user(const struct run_plan *run, const struct mount_ent
 		(!entry->is_dir || access(entry->path, X_OK) < 0);
 }
 
+/* Most paths have no link in them: one look instead of one a component. */
+static char *resolve(const char *path)
+{
+	AUTO_CLOSE int fd = sys_openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS);
+
+	return fd >= 0 ? strdup(path) : realpath(path, NULL);
+}
+
 /* A hidden path with symbolic links in it: what it leads to is hidden under its own name too. */
 static int add_target(struct mount_plan *plan, struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	int r = 0;
 
 	if (real != NULL && strcmp(real, entry.path) != 0) {
@@ -210,7 +236,7 @@ static int add_target(struct mount_plan *plan, struct mount_entry entry, struct 
 int plan_add_link_target(const struct run_plan *run, struct mount_plan *plan,
 	struct mount_entry entry, struct err *err)
 {
-	AUTO_FREE char *real = realpath(entry.path, NULL);
+	AUTO_FREE char *real = resolve(entry.path);
 	struct stat st;
 
 	if (real == NULL || !plan_is_below(real, run->project) || strcmp(real, run->project) == 0 ||
@@ -231,7 +257,7 @@ static bool resolve_parent(const struct run_plan *run, const char *path, char ou
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = strndup(path, (size_t)(slash - path));
-	AUTO_FREE char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	AUTO_FREE char *real = dir != NULL ? resolve(dir) : NULL;
 	int n;
 
 	if (real == NULL || !plan_is_below(real, run->project))
@@ -366,7 +392,8 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	for (size_t i = 0; i < n; i++) {
 		struct mount_entry entry = { .kind = rule->kind,
 			.item = &items[i],
-			.form = redactform_of(items[i].value),
+			.form = rule->kind == MOUNT_REDACT ? redactform_of(items[i].value)
+							   : REDACTFORM_NONE,
 			.agent_only = rule->agent_only,
 			.cell_only = rule->cell_only };
 
@@ -382,17 +409,44 @@ static int add_rule(const struct run_plan *run, struct mount_plan *plan,
 	return 0;
 }
 
+/* An agent in the cell has no view of its own, and what it keeps is not hidden from the cell. */
+static bool has_view(const struct run_plan *run, const struct plan_rule *rule)
+{
+	if (rule->key == PK_AGENT_KEEP && run->mode == RUN_SHARED)
+		return false;
+	return !rule->agent_only || !run->is_run_verb;
+}
+
 static int add_rules(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	struct plan_listing listings[LISTINGS];
 	int r = 0;
 
-	listings_init(listings, run->home);
+	listings_init(listings, run);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(plan_rules); i++)
-		if (!plan_rules[i].agent_only || !run->is_run_verb)
+		if (has_view(run, &plan_rules[i]))
 			r = add_rule(run, plan, &plan_rules[i], listings, err);
 	listings_done(listings);
 	return r;
+}
+
+/*
+ * --mode shared: an agent is often installed in HOME, which is closed. Its package, its interpreter
+ * and the directory with its name are shown, as far as they are not there anyway.
+ */
+static int add_program(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < PLACE_PROGRAM_PATHS && plan->program_paths[i] != NULL; i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)plan->program_paths[i],
+			.kind = MOUNT_READ,
+			.cell_only = true };
+
+		if (plan_is_below(entry.path, run->project))
+			continue;
+		if (add_existing(run, plan, entry, err) < 0)
+			return -err->code;
+	}
+	return 0;
 }
 
 static int add_home(const struct run_plan *run, struct mount_plan *plan, struct err *err)
@@ -408,32 +462,24 @@ static int add_home(const struct run_plan *run, struct mount_plan *plan, struct 
 }
 
 /*
- * Our own directories, wherever the user keeps them: what was denied or would be, what other sessions
- * left. No command reads or writes them by name. A tool's run has its working directory in one.
+ * Our own directories, wherever the user keeps them, but where the project lies in one (cli/demo.c):
+ * what was denied or would be, what other sessions left. No command reads or writes them by name. A
+ * tool's run has its working directory in one.
  */
 static int hide_own(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
-	size_t n_caches;
-	int r = 0;
+	const bool is_tool = run->tool != NULL;
+	const char *const own[] = { run->cache_dir, is_tool ? NULL : run->config_dir,
+		is_tool ? NULL : run->state_dir, is_tool ? NULL : run->runtime_dir };
 
-	(void)policy_list(run->policy, PK_FILES_CACHE, &n_caches);
-	const struct {
-		const char *dir;
-		bool is_hidden;
-	} own[] = {
-		{ run->cache_dir, n_caches > 0 },
-		{ run->config_dir, run->tool == NULL },
-		{ run->state_dir, run->tool == NULL },
-		{ run->runtime_dir, run->tool == NULL },
-	};
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		struct mount_entry entry = { .path = (char *)(size_t)own[i], .kind = MOUNT_HIDE };
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++) {
-		struct mount_entry entry = { .path = (char *)(size_t)own[i].dir, .kind = MOUNT_HIDE };
-
-		if (own[i].dir != NULL && own[i].is_hidden)
-			r = add_existing(run, plan, entry, err);
+		if (own[i] != NULL && !plan_is_below(run->project, own[i]) &&
+			(add_existing(run, plan, entry, err) < 0 || plan_pin_above(plan, own[i], err) < 0))
+			return -err->code;
 	}
-	return r;
+	return 0;
 }
 
 /*
@@ -532,12 +578,13 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 	plan->n = 0;
 	plan->used_bytes = PLAN_ENTRIES_MAX * sizeof(struct mount_entry);
 	if (add_home(run, plan, err) < 0 || add_rules(run, plan, err) < 0 ||
-		hide_own(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 || pin_below_tmp(plan, run->project, err) < 0 ||
-		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
+		hide_own(run, plan, err) < 0 || pin_below_tmp(plan, run->home, err) < 0 ||
+		pin_below_tmp(plan, run->project, err) < 0 ||
+		pin_below_tmp(plan, plan->agent_root, err) < 0 || add_program(run, plan, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
 		plan_add_gitdir(run, plan, err) < 0 || plan_add_own_gitnames(run, plan, err) < 0 ||
-		plan_walk_project(run, plan, err) < 0)
+		plan_walk_project(run, plan, err) < 0 || plan_pin_git(plan, err) < 0)
 		return -err->code;
 	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);
 	drop_doubles(plan);

@@ -74,6 +74,15 @@ int plan_add_root_files(struct mount_plan *plan, struct err *err);
  */
 int plan_add_trust(const struct run_plan *run, struct mount_plan *plan, struct err *err);
 
+/*
+ * Pins the directories between what [files] write shows and path, which is in there: nobody can put another
+ * one in its place. Should: be called when the rules are in the plan.
+ */
+int plan_pin_above(struct mount_plan *plan, const char *path, struct err *err);
+
+/* Pins the directories between git directories and what is protected in them. Should: be called last. */
+int plan_pin_git(struct mount_plan *plan, struct err *err);
+
 /* Adds what protects one git directory: pinned, configuration and hooks read-only. */
 int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
 	bool in_project, struct err *err);

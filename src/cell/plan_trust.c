@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "policy/rules.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ struct search {
 	const struct run_plan *run;
 	struct mount_plan *plan;
 	struct err *err;
-	struct timespec until;
+	int64_t until_ms;
 	size_t n;
 };
 
@@ -99,11 +100,7 @@ static const char *const packages[] = { "certifi/cacert.pem", "pip/_vendor/certi
 
 static bool is_out_of_time(const struct search *s)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return s->n >= TRUST_FILES_MAX || now.tv_sec > s->until.tv_sec ||
-		(now.tv_sec == s->until.tv_sec && now.tv_nsec >= s->until.tv_nsec);
+	return s->n >= TRUST_FILES_MAX || clock_ms() >= s->until_ms;
 }
 
 /* Does a cell see it, and cannot it change it? */
@@ -250,12 +247,7 @@ int plan_add_trust(const struct run_plan *run, struct mount_plan *plan, struct e
 	(void)rules_all(run->policy, &n);
 	if (n == 0)
 		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &s.until);
-	s.until.tv_nsec += TRUST_SEARCH_MS * 1000000L;
-	if (s.until.tv_nsec >= 1000000000L) {
-		s.until.tv_nsec -= 1000000000L;
-		s.until.tv_sec++;
-	}
+	s.until_ms = clock_ms() + TRUST_SEARCH_MS;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(places); i++)
 		r = add_pattern(&s, places[i].pattern, places[i].kind);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "policy/namerules.h"
+#include "policy/tracked.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,6 +40,8 @@ struct walk {
 	} linked[WALK_LINKED_MAX];
 	size_t n_linked;
 	struct namerules rules;
+	struct tracked_cache tracked;
+	int root; /* O_PATH: / */
 	int node; /* what the watcher calls the directory that is read; see struct walk_watcher */
 };
 
@@ -154,8 +157,48 @@ static int add_agent_hidden(struct walk *w, const struct stat *st, const struct 
 	return plan_add(w->plan, entry, w->err);
 }
 
+/* Is it git's? From before it is read on, changes of it are noticed. */
+static enum tracked ask_git(struct walk *w, int dir, const char *name, const struct stat *st)
+{
+	const struct walk_watcher *watcher = w->plan->watcher;
+	const char *path = w->path.data + strlen(w->run->project) + 1;
+	AUTO_CLOSE int file = -1;
+
+	if (!S_ISREG(st->st_mode) || w->root < 0 ||
+		(watcher != NULL && !watcher->file(watcher->self, dir, name, path)))
+		return TRACKED_NO;
+	file = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return file < 0 ? TRACKED_NO
+			: tracked_judge(&w->tracked,
+				  &(struct tracked_question){ .root = w->root,
+					  .file = file,
+					  .project = w->run->project,
+					  .path = path });
+}
+
+/* A name that the policy hides: shown all the same while it is git's, but no more than that. */
+static int add_hidden(struct walk *w, int dir, const char *name, const struct stat *st,
+	const struct policy_answer *answer)
+{
+	enum tracked tracked = TRACKED_NO;
+	const struct policy_item *protects;
+
+	if (namerules_may_show(&w->rules, answer, w->path.data))
+		tracked = ask_git(w, dir, name, st);
+	if (tracked != TRACKED_SAME) {
+		size_t before = w->plan->n;
+		int r = add_here(w, MOUNT_HIDE, st, answer->item);
+
+		for (size_t i = before; i < w->plan->n; i++)
+			w->plan->entries[i].is_tracked = tracked == TRACKED_CHANGED;
+		return r;
+	}
+	protects = namerules_protects(&w->rules, w->path.data);
+	return protects != NULL ? add_here(w, MOUNT_PROTECT, st, protects) : 0;
+}
+
 /* What the policy says of this very name; a rule of a directory above it is mounted up there. */
-static int judge_name(struct walk *w, const char *name, const struct stat *st)
+static int judge_name(struct walk *w, int dir, const char *name, const struct stat *st)
 {
 	struct policy_question question = { .action = POLICY_READ, .path = w->path.data };
 	const struct policy_item *for_agent;
@@ -167,7 +210,7 @@ static int judge_name(struct walk *w, const char *name, const struct stat *st)
 		return 0;
 	policy_decide(w->run->policy, &question, &answer);
 	if (answer.file_kind == POLICY_FILE_HIDE)
-		return add_here(w, MOUNT_HIDE, st, answer.item);
+		return add_hidden(w, dir, name, st, &answer);
 	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
 		return -w->err->code;
 	for_agent = namerules_agent_hides(&w->rules, w->path.data, false);
@@ -254,7 +297,7 @@ static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *r
 		*ret_is_dir = S_ISDIR(st.st_mode);
 		return judge_link(w, &st);
 	}
-	if (judge_name(w, name, &st) < 0)
+	if (judge_name(w, dir, name, &st) < 0)
 		return -w->err->code;
 	/* A hidden directory hides what is in it; links and sockets have nothing below. */
 	if (w->plan->n != before)
@@ -358,7 +401,8 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 	struct policy_question question = { .action = POLICY_WRITE };
 	struct policy_answer answer;
 	AUTO_BUF struct buf config = { 0 };
-	struct walk w = { .run = run, .plan = plan, .err = err, .node = -1 };
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct walk w = { .run = run, .plan = plan, .err = err, .node = -1, .root = root };
 	int r;
 
 	buf_addf(&config, "%s/.git/config", run->project);
@@ -374,6 +418,7 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 		w.looks_for_links = true;
 		r = walk_once(&w);
 	}
+	tracked_done(&w.tracked);
 	buf_done(&w.path);
 	return r;
 }

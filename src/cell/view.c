@@ -25,7 +25,7 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 	if (tree < 0)
 		return err_prefix(err, "masks");
 	if (symlinkat(MASK_TARGET, tree, "file") < 0 || mkdirat(tree, "dir", 0555) < 0 ||
-		mkdirat(tree, "closed", 0) < 0)
+		mkdirat(tree, "closed", 0) < 0 || mknodat(tree, "refused", S_IFREG, 0) < 0)
 		return err_set(err, errno, "masks");
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &read_only) < 0)
 		return err_set(err, errno, "masks: mount_setattr");
@@ -35,7 +35,8 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 	m->file = openat(tree, "file", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	m->dir = openat(tree, "dir", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
 	m->closed = openat(tree, "closed", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
-	if (m->file < 0 || m->dir < 0 || m->closed < 0)
+	m->refused = openat(tree, "refused", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (m->file < 0 || m->dir < 0 || m->closed < 0 || m->refused < 0)
 		return err_set(err, errno, "masks");
 	m->root = take_fd(&tree);
 	return 0;
@@ -46,10 +47,11 @@ void view_masks_done(struct masks *m)
 	cleanup_close(&m->file);
 	cleanup_close(&m->dir);
 	cleanup_close(&m->closed);
+	cleanup_close(&m->refused);
 	cleanup_close(&m->root);
 }
 
-int view_hide(const struct masks *m, int target, struct err *err)
+int view_hide(const struct masks *m, int target, bool is_tracked, struct err *err)
 {
 	struct stat st, mask;
 	int source, tree, r;
@@ -58,7 +60,10 @@ int view_hide(const struct masks *m, int target, struct err *err)
 		return err_set(err, errno, "hide");
 	if (st.st_dev == mask.st_dev)
 		return 0;
-	source = !S_ISDIR(st.st_mode) ? m->file : (st.st_mode & 0555) == 0 ? m->closed : m->dir;
+	if (S_ISDIR(st.st_mode))
+		source = (st.st_mode & 0555) == 0 ? m->closed : m->dir;
+	else
+		source = S_ISREG(st.st_mode) && is_tracked ? m->refused : m->file;
 	tree = mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err);
 	if (tree < 0)
 		return err_prefix(err, "hide");
@@ -96,11 +101,23 @@ int view_changed(const struct mount_entry *entry, struct err *err)
 	return err_set(err, ESTALE, "%s was changed while a session started", entry->path);
 }
 
+int view_went(const struct mount_entry *entry, struct err *err)
+{
+	if (err->code != ENOENT)
+		return -err->code;
+	return view_is_any(entry) ? 0 : view_changed(entry, err);
+}
+
+bool view_is_any(const struct mount_entry *entry)
+{
+	return entry->kind == MOUNT_HIDE && entry->item != NULL;
+}
+
 int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
 {
 	struct stat st, mask;
 
-	if (entry->ino == 0)
+	if (entry->ino == 0 || view_is_any(entry))
 		return 0;
 	if (fstat(target, &st) < 0 || fstat(m->file, &mask) < 0)
 		return err_set(err, errno, "stat %s", entry->path);

@@ -9,10 +9,11 @@
 
 /*
  * What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory; for
- * a directory that was closed to the user one that stays closed.
+ * a directory that was closed to the user one that stays closed; for a file of git's one that cannot be
+ * opened, which git calls changed and refuses to add, where it would add the link.
  */
 struct masks {
-	int file, dir, closed; /* O_PATH */
+	int file, dir, closed, refused; /* O_PATH */
 	int root; /* the directory they are in */
 };
 
@@ -29,9 +30,9 @@ int view_attach(int root, int tree, const char *path, int is_dir, struct err *er
 
 /*
  * Hides what target (O_PATH | O_NOFOLLOW) names; a target that is a mask already is left alone.
- * 0 or -errno.
+ * is_tracked: see struct mount_entry. 0 or -errno.
  */
-int view_hide(const struct masks *m, int target, struct err *err)
+int view_hide(const struct masks *m, int target, bool is_tracked, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Read-only (MOUNT_PROTECT, MOUNT_READ) or merely pinned (MOUNT_PIN), mounted onto itself. */
@@ -52,8 +53,20 @@ int view_target(int root, const struct mount_entry *entry, struct err *err)
 int view_check(const struct masks *m, int target, const struct mount_entry *entry, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Is it all the same what has that path now? What a rule hides by its name is hidden whatever it is, and
+ * the helper hears what became of what was there: a user may save such a file while a session starts.
+ */
+bool view_is_any(const struct mount_entry *entry);
+
 /* -ESTALE with err: a planned path is gone or another one. */
 int view_changed(const struct mount_entry *entry, struct err *err);
+
+/*
+ * Mounting over a path failed with err: was it replaced between opening it and that? As above; 0 where
+ * view_is_any(); else what failed.
+ */
+int view_went(const struct mount_entry *entry, struct err *err);
 
 /*
  * The cell's root, in the order of the plan. On success the process stands in it, the host's tree
@@ -94,7 +107,7 @@ int view_door(int root, const struct policy *policy, int *ret, struct err *err)
 
 /* Copies of files with fakes instead of secrets. */
 struct view_redact {
-	int dir; /* a tmpfs that a later mount covers; -1: there are none */
+	int at, dir; /* where the tmpfs with them goes (O_PATH), to be covered later; it, or -1 */
 	unsigned n;
 	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
 };
@@ -105,7 +118,7 @@ struct view_place {
 	bool may_make; /* what is missing there is the view's own to make */
 };
 
-/* Makes the tmpfs and attaches it over `at` (O_PATH), to be covered by a later mount. */
+/* What is needed goes over `at` (O_PATH, borrowed), to be covered by a later mount. */
 int view_redact_init(struct view_redact *v, int at, struct err *err)
 	__attribute__((warn_unused_result));
 void view_redact_done(struct view_redact *v);
@@ -121,9 +134,12 @@ int view_redact_open(const struct mount_entry *e);
 int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
 	int source, struct err *err) __attribute__((warn_unused_result));
 
+struct mnt_parent;
+
 /* Copy-on-write directories of a cell. */
 struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */
+	struct mnt_parent *parent; /* of the plan's last mount point */
 	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
 	unsigned n;	/* dropped ones so far */
 	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */

@@ -209,9 +209,10 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 		return err->code == ENOENT || err->code == EACCES ? 0 : -err->code;
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
-	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
-	return view_protect(target, e->kind, MNT_NOEXEC_, err);
+	if ((e->kind == MOUNT_HIDE ? view_hide(&v->masks, target, e->is_tracked, err)
+				  : view_protect(target, e->kind, MNT_NOEXEC_, err)) < 0)
+		return view_went(e, err);
+	return 0;
 }
 
 /* [agent] private: directories in /tmp (or elsewhere) that only the agent has. */
@@ -260,6 +261,8 @@ static int build(struct agent_view *v, struct err *err)
 static int hand_out(struct agent_view *v, int fds[HELPER_FD_COUNT], struct err *err)
 {
 	fds[HELPER_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fds[HELPER_FD_PROJECT] =
+		open(v->request->plan->project, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	fds[HELPER_FD_MASKS] = take_fd(&v->masks.root);
 	fds[HELPER_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	fds[HELPER_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -273,8 +276,8 @@ int view_enter_agent(const struct agent_request *request, int fds[HELPER_FD_COUN
 {
 	struct agent_view v = { .request = request,
 		.root = -1,
-		.masks = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 },
+		.masks = { -1, -1, -1, -1, -1 },
+		.redact = { -1, -1, 0, NULL },
 		.home = -1,
 		.program = -1 };
 	int r = build(&v, err);

@@ -24,6 +24,7 @@ struct view {
 	const struct cell_request *request;
 	struct cell *cell;
 	int root; /* of the new tree */
+	struct mnt_parent parent; /* of the last entry's mount point */
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
 	struct view_trust trust;
@@ -107,7 +108,8 @@ static int open_caches(struct view *v, struct err *err)
 	char key[CACHEDIR_KEY_BYTES];
 	struct stat theirs, ours;
 
-	v->layers = (struct view_layers){ .root = -1, .kept = -1, .note = v->cell->note };
+	v->layers = (struct view_layers){ .root = -1, .kept = -1, .parent = &v->parent,
+		.note = v->cell->note };
 	v->layers.may_be_read =
 		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
 	if (v->request->caches < 0)
@@ -122,6 +124,24 @@ static int open_caches(struct view *v, struct err *err)
 		return err_set(err, errno, "open %s", path.data);
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
 		return err_set(err, ESTALE, "%s was changed while a session started", path.data);
+	return 0;
+}
+
+/*
+ * A mount of its own for them, with the flags that every cache's is to have: those are copies of it.
+ * It lies below what becomes /proc, as the masks do, and nobody can name it there.
+ */
+static int mount_caches(struct view *v, int at, struct err *err)
+{
+	AUTO_CLOSE int tree = -1;
+
+	if (v->layers.kept < 0)
+		return 0;
+	tree = mnt_clone(v->layers.kept, MNT_FLAT_, err);
+	if (tree < 0 || mnt_attach(tree, at, err) < 0)
+		return err_prefix(err, "caches");
+	cleanup_close(&v->layers.kept);
+	v->layers.kept = take_fd(&tree);
 	return 0;
 }
 
@@ -199,25 +219,41 @@ static bool is_hidden_above(const struct mount_plan *plan, size_t i)
 	return false;
 }
 
+static int cover(struct view *v, const struct mount_entry *e, int target, struct err *err)
+{
+	if (e->kind == MOUNT_HIDE)
+		return view_hide(&v->masks, target, e->is_tracked, err);
+	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
+		e->kind == MOUNT_POLICIES)
+		return view_trust_mount(&v->trust, target, e->kind, err);
+	return view_protect(target, e->kind, 0, err);
+}
+
 static int mount_over(struct view *v, size_t i, struct err *err)
 {
 	const struct mount_entry *e = &v->request->mounts->entries[i];
+	int r;
 	AUTO_CLOSE int target = view_target(v->root, e, err);
 
 	if (target < 0)
-		return err->code == ENOENT && (e->ino == 0 || is_hidden_above(v->request->mounts, i))
+		return err->code == ENOENT &&
+				(e->ino == 0 || view_is_any(e) || is_hidden_above(v->request->mounts, i))
 			? 0
 			: view_changed(e, err);
 	if (view_check(&v->masks, target, e, err) < 0)
 		return -err->code;
 	if (e->kind == MOUNT_HIDE && e->is_dir && has_shown_child(v->request->mounts, i))
 		return view_attach(v->root, mnt_tmpfs("755", "1m", 0, err), e->path, 1, err);
-	if (e->kind == MOUNT_HIDE)
-		return view_hide(&v->masks, target, err);
-	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
-		e->kind == MOUNT_POLICIES)
-		return view_trust_mount(&v->trust, target, e->kind, err);
-	return view_protect(target, e->kind, 0, err);
+	r = cover(v, e, target, err);
+	return r < 0 ? view_went(e, err) : 0;
+}
+
+/* Attaches a detached tree, or says why there is none. */
+static int place(struct view *v, int tree, const struct mount_entry *e, struct err *err)
+{
+	bool is_dir = e->is_dir || e->kind == MOUNT_EMPTY;
+
+	return mnt_place(&v->parent, tree, e->path, is_dir, err) < 0 ? err_prefix(err, "%s", e->path) : 0;
 }
 
 static int mount_entry(struct view *v, size_t i, struct err *err)
@@ -234,12 +270,14 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	case MOUNT_KEYSTORE:
 	case MOUNT_HASHED:
 	case MOUNT_POLICIES:
+		mnt_parent_forget(&v->parent);
 		r = mount_over(v, i, err);
 		return r < 0 ? err_prefix(err, "%s", e->path) : 0;
 	case MOUNT_REDACT:
+		mnt_parent_forget(&v->parent);
 		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
-		return view_attach(v->root, mnt_tmpfs("700", "50%", 0, err), e->path, 1, err);
+		return place(v, mnt_tmpfs("700", "50%", 0, err), e, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
@@ -256,14 +294,13 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		return r < 0 ? r : 0;
 	if ((e->kind == MOUNT_OVERLAY || e->kind == MOUNT_CACHE) && e->is_dir)
 		return view_layers_add(&v->layers, v->request->mounts, i, v->sources[i], err);
-	return view_attach(v->root,
-		mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e->path,
-		e->is_dir, err);
+	return place(v, mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e, err);
 }
 
 static int mount_dev(struct view *v, struct err *err)
 {
 	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
+	struct mnt_parent *dev = &v->parent;
 
 	if (view_attach(v->root, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
 		return -err->code;
@@ -275,17 +312,19 @@ static int mount_dev(struct view *v, struct err *err)
 		source = open(host, O_PATH | O_CLOEXEC);
 		if (source < 0)
 			return err_set(err, errno, "open %s", host);
-		if (view_attach(v->root, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host + 1, 0,
-			    err) < 0)
-			return -err->code;
+		if (mnt_place(dev, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host, 0, err) < 0)
+			return err_prefix(err, "%s", host);
 	}
-	if (view_attach(v->root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
-		    "dev/pts", 1, err) < 0)
-		return -err->code;
-	if (view_attach(v->root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
-		return -err->code;
-	return view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+	if (mnt_place(dev, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err), "dev/pts",
+		    1, err) < 0 ||
+		mnt_place(dev,
+			mnt_new("mqueue", NULL,
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err),
+			"dev/mqueue", 1, err) < 0 ||
+		mnt_place(dev, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err) < 0)
+		return err_prefix(err, "/dev");
+	mnt_parent_forget(dev);
+	return 0;
 }
 
 /* One of /proc's files; kernels differ in which they have. */
@@ -298,7 +337,7 @@ static int guard_proc(struct view *v, const char *name, bool hide, struct err *e
 	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return hide ? view_hide(&v->masks, target, err)
+	return hide ? view_hide(&v->masks, target, false, err)
 		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
 }
 
@@ -377,7 +416,7 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	if (view_masks_init(&v->masks, at, err) < 0)
+	if (view_masks_init(&v->masks, at, err) < 0 || mount_caches(v, at, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;
 	return view_redact_init(&v->redact, at, err);
@@ -422,7 +461,7 @@ static int open_root(struct view *v, struct err *err)
 	if (mnt_attach(tree, at, err) < 0)
 		return err_prefix(err, "root");
 	v->root = take_fd(&tree);
-	v->layers.root = v->root;
+	v->layers.root = v->parent.root = v->root;
 	return 0;
 }
 
@@ -461,6 +500,7 @@ static int build(struct view *v, struct err *err)
 	for (size_t i = 0; i < plan->n; i++)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
+	mnt_parent_forget(&v->parent);
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
 		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
 		return -err->code;
@@ -472,15 +512,17 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
-		.masks = { -1, -1, -1, -1 },
+		.parent.fd = -1,
+		.masks = { -1, -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
-		.redact = { .dir = -1 } };
+		.redact = { -1, -1, 0, NULL } };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
 		cleanup_close(&v.sources[i]);
 	free(v.sources);
 	cleanup_close(&v.root);
+	mnt_parent_forget(&v.parent);
 	cleanup_close(&v.layers.kept);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);

@@ -60,7 +60,7 @@ static const struct etc_file {
 static int mount_file(int root, const struct etc_file *file, struct err *err)
 {
 	AUTO_BUF struct buf text = { 0 };
-	AUTO_CLOSE int fd = -1, source = -1, tree = -1, target = -1;
+	AUTO_CLOSE int fd = -1, tree = -1, target = -1;
 	int r;
 
 	target = openat(root, file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -75,10 +75,7 @@ static int mount_file(int root, const struct etc_file *file, struct err *err)
 	r = write_all(fd, text.data, text.len);
 	if (r < 0)
 		return err_set(err, -r, "write %s", file->path);
-	source = openat(root, ".agentjail-etc", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (source < 0)
-		return err_set(err, errno, "open %s", file->path);
-	tree = mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err);
+	tree = mnt_clone(fd, MNT_RDONLY_ | MNT_NOEXEC_, err);
 	if (tree < 0 || mnt_attach(tree, target, err) < 0)
 		return err_prefix(err, "mount %s", file->path);
 	if (unlinkat(root, ".agentjail-etc", 0) < 0)

@@ -99,21 +99,26 @@ static int new_dropped(struct view_layers *l, int source, struct err *err)
 	return dir < 0 ? dir : new_overlay(dir, source, err);
 }
 
-/* A kept directory itself: without a lower layer no overlay is needed. */
+/*
+ * A kept directory itself: without a lower layer no overlay is needed. The name above it is none that
+ * a command could have changed, and the mount that it is in has the flags already.
+ */
 static int new_plain(int kept, const char *name, struct err *err)
 {
-	AUTO_CLOSE int dir = -1, upper = -1;
+	const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW;
 	char path[CACHEDIR_NAME_BYTES + sizeof("/" CACHEDIR_UPPER)];
+	AUTO_CLOSE int dir = -1;
+	int tree;
 
 	(void)snprintf(path, sizeof(path), "%s/" CACHEDIR_UPPER, name);
-	upper = sys_openat2(kept, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
-	if (upper < 0) {
+	tree = sys_open_tree(kept, path, flags);
+	if (tree < 0 && errno == ENOENT) {
 		dir = open_dir(kept, name, err);
 		if (dir < 0 || make_dirs(dir, -1, err) < 0)
 			return -err->code;
-		upper = open_dir(dir, CACHEDIR_UPPER, err);
+		tree = sys_open_tree(kept, path, flags);
 	}
-	return upper < 0 ? -err->code : mnt_clone(upper, MNT_FLAT_, err);
+	return tree < 0 ? err_set(err, errno, "open_tree") : tree;
 }
 
 static int new_kept(int kept, const char *path, int source, struct err *err)
@@ -211,5 +216,5 @@ int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t
 		tree = new_dropped(l, source, err);
 	if (tree < 0)
 		tree = without_overlay(l, source, err);
-	return view_attach(l->root, tree, e->path, 1, err);
+	return mnt_place(l->parent, tree, e->path, 1, err) < 0 ? err_prefix(err, "%s", e->path) : 0;
 }

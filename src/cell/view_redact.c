@@ -22,11 +22,21 @@
 
 int view_redact_init(struct view_redact *v, int at, struct err *err)
 {
-	AUTO_CLOSE int tree = mnt_tmpfs("700", "16m", MNT_NOEXEC_, err);
+	v->at = fcntl(at, F_DUPFD_CLOEXEC, 0);
+	return v->at < 0 ? err_set(err, errno, "redacted files") : 0;
+}
 
+/* Most sessions have nothing to redact, and make no file system for it. */
+static int need_dir(struct view_redact *v, struct err *err)
+{
+	AUTO_CLOSE int tree = -1;
+
+	if (v->dir >= 0)
+		return 0;
 	/* Attached, as the masks are: a copy of a detached tree needs Linux 6.15. */
-	if (tree < 0 || mnt_attach(tree, at, err) < 0)
-		return err_prefix(err, "redacted files");
+	tree = mnt_tmpfs("700", "16m", MNT_NOEXEC_, err);
+	if (tree < 0 || mnt_attach(tree, v->at, err) < 0)
+		return -err->code;
 	v->dir = take_fd(&tree);
 	return 0;
 }
@@ -34,6 +44,7 @@ int view_redact_init(struct view_redact *v, int at, struct err *err)
 void view_redact_done(struct view_redact *v)
 {
 	cleanup_close(&v->dir);
+	cleanup_close(&v->at);
 }
 
 int view_redact_open(const struct mount_entry *e)
@@ -43,54 +54,66 @@ int view_redact_open(const struct mount_entry *e)
 	return sys_openat2(AT_FDCWD, e->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, resolve);
 }
 
-/* The whole file, NUL-terminated, in what the caller wipes and frees. Its length or -errno. */
-static ssize_t read_whole(int fd, char *bytes)
+/* The whole file, NUL-terminated, in what the caller wipes and frees. *ret_n: bytes written there. */
+static int read_whole(int fd, char *bytes, size_t *ret_n)
 {
 	size_t n = 0;
+	ssize_t got = 1;
 
-	while (n <= REDACT_BYTES_MAX) {
-		ssize_t got = read(fd, bytes + n, REDACT_BYTES_MAX + 1 - n);
-
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		n += (size_t)got;
+	while (got > 0 && n <= REDACT_BYTES_MAX) {
+		got = read(fd, bytes + n, REDACT_BYTES_MAX + 1 - n);
+		n += got > 0 ? (size_t)got : 0;
 	}
 	bytes[n] = '\0';
-	return n > REDACT_BYTES_MAX ? -EFBIG : (ssize_t)n;
+	*ret_n = n;
+	if (got < 0)
+		return -errno;
+	return n > REDACT_BYTES_MAX ? -EFBIG : 0;
 }
 
-/* The copy, a file in v->dir, O_PATH; *ret_is_plain: there was no secret. Or -errno with err. */
-static int make_copy(struct view_redact *v, const struct mount_entry *e, int source,
-	bool *ret_is_plain, struct err *err)
+struct copy {
+	struct buf text;
+	mode_t mode;
+	unsigned n_fakes; /* 0: it is the file itself */
+};
+
+static int make_copy(const struct mount_entry *e, int source, struct copy *ret, struct err *err)
 {
-	AUTO_BUF struct buf copy = { 0 };
-	AUTO_CLOSE int to = -1;
-	unsigned n_fakes = 0;
 	struct stat st;
-	char name[16];
 	char *bytes;
-	ssize_t n;
+	size_t n;
 	int r;
 
 	if (source < 0 || fstat(source, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, 0, "it cannot be read");
+	ret->mode = st.st_mode & 0755;
 	bytes = malloc(REDACT_BYTES_MAX + 2);
 	if (bytes == NULL)
 		return err_set(err, ENOMEM, "redact");
-	n = read_whole(source, bytes);
-	r = n < 0 ? err_set(err, (int)-n, "read")
-		  : redact_file(e->form, bytes, (size_t)n, &copy, &n_fakes, err);
-	explicit_bzero(bytes, REDACT_BYTES_MAX + 2);
+	r = read_whole(source, bytes, &n);
+	r = r < 0 ? err_set(err, -r, "read")
+		  : redact_file(e->form, bytes, n, &ret->text, &ret->n_fakes, err);
+	/* Not more than was read into: each page of fresh memory would be a page fault. */
+	explicit_bzero(bytes, n + 1);
 	free(bytes);
-	if (r < 0)
-		return r;
-	*ret_is_plain = n_fakes == 0;
+	return r;
+}
+
+/* The copy as a file in v->dir, O_PATH, or -errno with err. */
+static int write_copy(struct view_redact *v, const struct copy *copy, struct err *err)
+{
+	AUTO_CLOSE int to = -1;
+	char name[16];
+	int r;
+
+	if (need_dir(v, err) < 0)
+		return -err->code;
 	(void)snprintf(name, sizeof(name), "%u", v->n++);
 	to = openat(v->dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-	if (to < 0 || (r = write_all(to, copy.data != NULL ? copy.data : "", copy.len)) < 0 ||
-		fchmod(to, st.st_mode & 0755) < 0)
+	if (to < 0)
+		return err_set(err, errno, "write the copy");
+	r = write_all(to, copy->text.data != NULL ? copy->text.data : "", copy->text.len);
+	if (r < 0 || fchmod(to, copy->mode) < 0)
 		return err_set(err, r < 0 ? -r : errno, "write the copy");
 	r = openat(v->dir, name, O_PATH | O_CLOEXEC);
 	return r < 0 ? err_set(err, errno, "open the copy") : r;
@@ -121,13 +144,20 @@ static int put_over(int target, int copy, struct err *err)
 	return tree < 0 ? tree : mnt_attach(tree, target, err);
 }
 
+static void note_hidden(struct view_redact *v, const struct mount_entry *e, struct err *why)
+{
+	(void)err_prefix(why, "%s is hidden", e->path);
+	memcpy(v->note, why->text, ERR_TEXT_BYTES);
+}
+
 int view_redact(struct view_redact *v, const struct view_place *place, const struct mount_entry *e,
 	int source, struct err *err)
 {
 	AUTO_CLOSE int target = view_target(place->root, e, err);
-	AUTO_CLOSE int copy = -1;
+	AUTO_CLOSE int file = -1;
+	struct copy copy = { 0 };
 	struct err why = { 0 };
-	bool is_plain = false;
+	int r;
 
 	if (target < 0 && err->code != ENOENT && err->code != EACCES)
 		return -err->code;
@@ -136,13 +166,16 @@ int view_redact(struct view_redact *v, const struct view_place *place, const str
 	if (check_source(e, source, err) < 0 ||
 		(target >= 0 && view_check(place->masks, target, e, err) < 0))
 		return -err->code;
-	copy = make_copy(v, e, source, &is_plain, &why);
-	if (copy < 0) {
-		(void)err_prefix(&why, "%s is hidden", e->path);
-		memcpy(v->note, why.text, ERR_TEXT_BYTES);
-		return target >= 0 ? view_hide(place->masks, target, err) : 0;
+	r = make_copy(e, source, &copy, &why);
+	/* Without a secret in it the file stays what the view has there. */
+	if (r == 0 && (copy.n_fakes > 0 || target < 0))
+		r = file = write_copy(v, &copy, &why);
+	buf_done(&copy.text);
+	if (r < 0) {
+		note_hidden(v, e, &why);
+		return target >= 0 ? view_hide(place->masks, target, false, err) : 0;
 	}
-	if (target < 0)
-		return add_new(place->root, e, copy, err);
-	return is_plain ? 0 : put_over(target, copy, err);
+	if (file < 0)
+		return 0;
+	return target < 0 ? add_new(place->root, e, file, err) : put_over(target, file, err);
 }

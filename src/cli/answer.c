@@ -78,7 +78,7 @@ static void add_member(struct buf *out, const char *name, const char *text)
 {
 	buf_addf(out, ", \"%s\": ", name);
 	if (text != NULL)
-		buf_add_json(out, text, strlen(text));
+		buf_add_json_text(out, text);
 	else
 		buf_adds(out, "null");
 }

@@ -56,13 +56,13 @@ static void add_text(struct buf *out, const char *name, const struct probe_resul
 static void add_member(struct buf *out, const char *name, const char *value)
 {
 	buf_addf(out, ", \"%s\": ", name);
-	buf_add_json(out, value, strlen(value));
+	buf_add_json_text(out, value);
 }
 
 static void add_json(struct buf *out, const char *name, const struct probe_result *r, bool first)
 {
 	buf_adds(out, first ? "    {\"name\": " : ",\n    {\"name\": ");
-	buf_add_json(out, name, strlen(name));
+	buf_add_json_text(out, name);
 	add_member(out, "state", state_names[r->state]);
 	buf_addf(out, ", \"optional\": %s", r->is_optional ? "true" : "false");
 	add_member(out, "found", r->found);

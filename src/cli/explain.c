@@ -80,8 +80,8 @@ static void add_head(const struct run_plan *plan, struct buf *out)
 {
 	static const char *const modes[] = {
 		[RUN_NONE] = "none: no boundary at all",
-		[RUN_INJECT] = "inject",
-		[RUN_SHARED] = "shared",
+		[RUN_INJECT] = "inject: no boundary but the secrets of rules",
+		[RUN_SHARED] = "shared: the agent and what it starts in one cell",
 		[RUN_SPLIT] = "split: the agent in its own context, what it starts in a cell",
 	};
 	_Static_assert(ARRAY_LEN(modes) == RUN_MODE_COUNT, "one text a mode");
@@ -152,6 +152,15 @@ static void add_tools(const struct run_plan *plan, struct buf *out)
 	out->failed |= tools.failed;
 }
 
+/* With the agent in the cell nothing is its alone: the policy has it among the cell's. */
+static bool is_meant(const struct run_plan *plan, const struct group *group)
+{
+	enum policy_key key = group->keys[0];
+
+	return plan->mode != RUN_SHARED || (key != PK_AGENT_KEEP && key != PK_AGENT_TRUSTED &&
+		key != PK_AGENT_KEEP_ENV);
+}
+
 int explain_verb(struct launch *launch, struct err *err)
 {
 	const struct run_plan *plan = &launch->plan;
@@ -160,7 +169,8 @@ int explain_verb(struct launch *launch, struct err *err)
 	add_head(plan, &out);
 	add_layers(plan->policy, &out);
 	for (size_t i = 0; plan->mode != RUN_NONE && i < ARRAY_LEN(groups); i++)
-		add_group(plan, &groups[i], &out);
+		if (is_meant(plan, &groups[i]))
+			add_group(plan, &groups[i], &out);
 	if (plan->mode != RUN_NONE) {
 		add_files(plan, &out);
 		add_rules(plan, &out);

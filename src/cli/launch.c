@@ -98,6 +98,7 @@ struct policy_request launch_request(const struct launch *launch, const char *ag
 		.n_rules = o->n_rules,
 		.overrides = (const char *const *)o->overrides,
 		.n_overrides = o->n_overrides,
+		.is_shared = o->mode == RUN_SHARED,
 	};
 }
 
@@ -149,7 +150,8 @@ int launch_load(struct launch *launch, const char *agent, struct err *err)
 		print_warnings(launch->policy);
 	launch->plan = (struct run_plan){
 		.mode = o->mode,
-		.is_run_verb = o->verb == VERB_RUN,
+		/* An agent in the cell of its commands is one command in a cell. */
+		.is_run_verb = o->verb == VERB_RUN || o->mode == RUN_SHARED,
 		.quiet = o->quiet,
 		.verbose = o->verbose,
 		.explain = o->explain,
@@ -244,6 +246,26 @@ static int check_env(const struct options *o, const struct policy *policy, struc
 	return r;
 }
 
+/*
+ * Split, the agent has the host's network: a list that is to hold it must not be taken for one that
+ * does.
+ */
+static int check_agent_egress(const struct launch *launch, struct err *err)
+{
+	size_t n;
+	const struct policy_item *items = policy_list(launch->policy, PK_AGENT_EGRESS, &n);
+
+	if (n == 0 || launch->plan.is_run_verb || launch->plan.mode != RUN_SPLIT)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(items[i].value, "*") == 0)
+			return 0;
+	return err_set(err, 0,
+		"%s:%u: [agent] egress without * is not supported yet in --mode split, where the agent "
+		"has the host's network",
+		items[0].origin.file, items[0].origin.line);
+}
+
 int launch_prepare(struct launch *launch, struct err *err)
 {
 	const struct options *o = &launch->options;
@@ -262,6 +284,8 @@ int launch_prepare(struct launch *launch, struct err *err)
 	if (r < 0)
 		return r;
 	r = check_env(o, launch->policy, err);
+	if (r == 0)
+		r = check_agent_egress(launch, err);
 	if (r < 0)
 		return r;
 	launch->plan.argv = (const char *const *)o->operands;

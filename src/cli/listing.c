@@ -57,6 +57,20 @@ void listing_add_line(struct buf *out, const char *name, const struct policy_ite
 	buf_adds(out, "\n");
 }
 
+void listing_add_json_line(
+	struct buf *out, const char *indent, const char *name, const struct policy_item *item)
+{
+	if (out->len > 0 && out->data[out->len - 1] == '}')
+		buf_adds(out, ",\n");
+	buf_addf(out, "%s{\"key\": ", indent);
+	buf_add_json_text(out, name);
+	buf_adds(out, ", \"value\": ");
+	buf_add_json_text(out, item->value);
+	buf_adds(out, ", \"file\": ");
+	buf_add_json_text(out, item->origin.file);
+	buf_addf(out, ", \"line\": %u}", item->origin.line);
+}
+
 bool listing_add_key(const struct policy *policy, enum policy_key key, struct buf *out)
 {
 	const char *name = strchr(policy_key_name(key), '.');

@@ -36,6 +36,10 @@ void listing_add_tools_json(const struct policy *policy, struct buf *out);
  */
 void listing_add_files(const struct policy *policy, bool is_json, struct buf *out);
 
+/* Appends one line as a member of a JSON array, with a comma where it is not the first of it. */
+void listing_add_json_line(
+	struct buf *out, const char *indent, const char *name, const struct policy_item *item);
+
 /* Appends "  NAME = VALUE   FILE:LINE". */
 void listing_add_line(struct buf *out, const char *name, const struct policy_item *item);
 

@@ -100,12 +100,12 @@ static void add_line(struct buf *out, const char *path, const struct policy_answ
 static void add_json(struct buf *out, const char *path, const struct policy_answer *answer)
 {
 	buf_addf(out, "    {\"path\": ");
-	buf_add_json(out, path, strlen(path));
+	buf_add_json_text(out, path);
 	buf_addf(out, ", \"kind\": \"%s\", \"reason\": ", words[answer->file_kind]);
-	buf_add_json(out, answer->reason, strlen(answer->reason));
+	buf_add_json_text(out, answer->reason);
 	if (answer->item != NULL) {
 		buf_addf(out, ", \"key\": \"%s\", \"file\": ", policy_key_name(answer->key));
-		buf_add_json(out, answer->item->origin.file, strlen(answer->item->origin.file));
+		buf_add_json_text(out, answer->item->origin.file);
 		buf_addf(out, ", \"line\": %u", answer->item->origin.line);
 	}
 	buf_adds(out, "}");

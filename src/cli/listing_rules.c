@@ -114,22 +114,9 @@ bool listing_add_rules(const struct policy *policy, struct buf *out)
 	return n + n_owned > 0;
 }
 
-static void add_json_text(struct buf *out, const char *text)
-{
-	buf_add_json(out, text, strlen(text));
-}
-
 static void add_json_line(struct buf *out, enum rules_key key, const struct policy_item *item)
 {
-	if (out->len > 0 && out->data[out->len - 1] == '}')
-		buf_adds(out, ",\n");
-	buf_adds(out, "      {\"key\": ");
-	add_json_text(out, rules_key_name(key));
-	buf_adds(out, ", \"value\": ");
-	add_json_text(out, item->value);
-	buf_adds(out, ", \"file\": ");
-	add_json_text(out, item->origin.file);
-	buf_addf(out, ", \"line\": %u}", item->origin.line);
+	listing_add_json_line(out, "      ", rules_key_name(key), item);
 }
 
 void listing_add_rules_json(const struct policy *policy, struct buf *out)
@@ -144,7 +131,7 @@ void listing_add_rules_json(const struct policy *policy, struct buf *out)
 		AUTO_BUF struct buf items = { 0 };
 
 		buf_addf(out, "%s\n    {\"name\": ", i > 0 ? "," : "");
-		add_json_text(out, rules_name(rule));
+		buf_add_json_text(out, rules_name(rule));
 		buf_addf(out, ", \"for_tools_alone\": %s", i < n ? "false" : "true");
 		buf_adds(out, ", \"items\": [\n");
 		walk(rule, &items, add_json_line);

@@ -65,22 +65,9 @@ bool listing_add_tools(const struct policy *policy, struct buf *out)
 	return n > 0;
 }
 
-static void add_json_text(struct buf *out, const char *text)
-{
-	buf_add_json(out, text, strlen(text));
-}
-
 static void add_json_line(struct buf *out, const char *key, const struct policy_item *item)
 {
-	if (out->len > 0 && out->data[out->len - 1] == '}')
-		buf_adds(out, ",\n");
-	buf_adds(out, "      {\"key\": ");
-	add_json_text(out, key);
-	buf_adds(out, ", \"value\": ");
-	add_json_text(out, item->value);
-	buf_adds(out, ", \"file\": ");
-	add_json_text(out, item->origin.file);
-	buf_addf(out, ", \"line\": %u}", item->origin.line);
+	listing_add_json_line(out, "      ", key, item);
 }
 
 void listing_add_tools_json(const struct policy *policy, struct buf *out)
@@ -93,7 +80,7 @@ void listing_add_tools_json(const struct policy *policy, struct buf *out)
 		AUTO_BUF struct buf items = { 0 };
 
 		buf_addf(out, "%s\n    {\"name\": ", i > 0 ? "," : "");
-		add_json_text(out, tools_name(tools[i]));
+		buf_add_json_text(out, tools_name(tools[i]));
 		buf_adds(out, ", \"items\": [\n");
 		walk(tools[i], &items, add_json_line);
 		buf_add(out, items.data, items.len);

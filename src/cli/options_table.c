@@ -46,12 +46,11 @@ static int on_mode(
 	static const struct {
 		const char *name;
 		enum run_mode mode;
-		bool later;
 	} modes[] = {
-		{ "none", RUN_NONE, false },
-		{ "inject", RUN_INJECT, false },
-		{ "shared", RUN_SHARED, true },
-		{ "split", RUN_SPLIT, false },
+		{ "none", RUN_NONE },
+		{ "inject", RUN_INJECT },
+		{ "shared", RUN_SHARED },
+		{ "split", RUN_SPLIT },
 	};
 	char quoted[QUOTE_BYTES];
 
@@ -59,13 +58,10 @@ static int on_mode(
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
 		if (strcmp(modes[i].name, value) != 0)
 			continue;
-		if (modes[i].later)
-			return err_set(err, 0,
-				"--mode %s is not supported yet; there are none and split", value);
 		o->mode = modes[i].mode;
 		return 0;
 	}
-	return err_set(err, 0, "--mode %s: no such mode; there are none and split",
+	return err_set(err, 0, "--mode %s: no such mode; there are none, inject, shared and split",
 		log_quote(value, strlen(value), quoted, sizeof(quoted)));
 }
 
@@ -188,7 +184,7 @@ FLAG_HANDLER(drop)
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
 	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
-		FOR(VERB_CACHE) | FOR(VERB_REVIEW))
+		FOR(VERB_CACHE) | FOR(VERB_REVIEW) | FOR(VERB_DEMO))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
@@ -196,8 +192,8 @@ const struct option options_table[] = {
 		"use this profile; with a slash it is a path", on_profile },
 	{ "project", 0, false, "DIR", FOR_POLICY | FOR(VERB_REVIEW), NULL,
 		"the project, instead of the git top level or the working directory", on_project },
-	{ "mode", 0, false, "none|inject|split", FOR_RUNNING, NULL,
-		"split (the default) or none: run the agent as it is", on_mode },
+	{ "mode", 0, false, "none|inject|shared|split", FOR_RUNNING, NULL,
+		"split (the default), or less, to compare: agentjail demo shows what", on_mode },
 	{ "allow", 0, false, "HOST[:PORT]", FOR_POLICY, "egress.allow",
 		"let commands reach HOST (*.NAME for all below it; ports 443 and 80)", on_value },
 	{ "hide", 0, false, "PATH", FOR_POLICY, "files.hide", "PATH is absent for commands",
@@ -257,7 +253,7 @@ const struct verb_name options_verbs[] = {
 		"let the project's own profile loosen" },
 	{ "review", VERB_REVIEW, "[--apply|--drop] [PATH...]",
 		"files that were held back, and what to do with them" },
-	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
+	{ "demo", VERB_DEMO, "[--json]", "one attack in each --mode, and what it got" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },

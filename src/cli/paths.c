@@ -35,25 +35,40 @@ static char *resolve_dir(const char *path)
 	return take_ptr(&dir);
 }
 
-/* $HOME when it is good, else what the user database says: masks are made from it, so it must be
- * right. */
+/*
+ * The home that /etc/passwd has for this user, or NULL. Not getpwuid(3): other databases come as
+ * shared libraries, which a static program must not load.
+ */
+static char *passwd_home(void)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *pw = NULL;
+	char *home;
+
+	while (file != NULL && (pw = fgetpwent(file)) != NULL && pw->pw_uid != geteuid())
+		continue;
+	home = resolve_dir(pw != NULL ? pw->pw_dir : NULL);
+	if (file != NULL)
+		(void)fclose(file);
+	return home;
+}
+
+/* $HOME when it is good, else what /etc/passwd says: masks are made from it, so it must be right. */
 static int find_home(char **ret, struct err *err)
 {
 	const char *variable = getenv("HOME");
-	const struct passwd *pw;
 	char quoted[QUOTE_BYTES];
 
 	*ret = resolve_dir(variable);
 	if (*ret != NULL)
 		return 0;
-	pw = getpwuid(geteuid());
-	*ret = resolve_dir(pw != NULL ? pw->pw_dir : NULL);
+	*ret = passwd_home();
 	if (*ret != NULL)
 		return 0;
 	if (variable == NULL)
 		variable = "";
 	return err_set(err, 0,
-		"HOME=%s is no directory and the user database has no other; set HOME",
+		"HOME=%s is no directory and /etc/passwd has no other; set HOME",
 		log_quote(variable, strlen(variable), quoted, sizeof(quoted)));
 }
 

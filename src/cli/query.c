@@ -9,11 +9,14 @@
 #include "cli/listing.h"
 #include "cli/which.h"
 #include "policy/hostmatch.h"
+#include "policy/namerules.h"
 #include "policy/nearest.h"
 #include "policy/rules.h"
+#include "policy/tracked.h"
 #include "policy/urlpath.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -320,6 +323,33 @@ int query_parse(struct query *ret, const struct launch *launch, char **words, si
 	return no_action(words[0], err);
 }
 
+/* A file that its name hides, and that git has: see policy/tracked.h. */
+static bool is_shown_by_git(const struct query *q, const struct policy *policy,
+	const struct policy_answer *answer)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int file = open(q->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const char *project = policy_project(policy);
+	struct tracked_cache cache = { 0 };
+	struct namerules rules;
+	size_t n = strlen(project);
+	struct err err;
+	bool is_shown;
+
+	if (root < 0 || file < 0 || strncmp(q->path, project, n) != 0 || q->path[n] != '/' ||
+		namerules_init(&rules, policy, true, &err) < 0 ||
+		!namerules_may_show(&rules, answer, q->path) ||
+		(q->question.action == POLICY_WRITE && namerules_protects(&rules, q->path) != NULL))
+		return false;
+	is_shown = tracked_judge(&cache,
+			   &(struct tracked_question){ .root = root,
+				   .file = file,
+				   .project = project,
+				   .path = q->path + n + 1 }) == TRACKED_SAME;
+	tracked_done(&cache);
+	return is_shown;
+}
+
 void query_ask(const struct query *q, const struct policy *policy, struct policy_answer *ret)
 {
 	struct policy_question other = q->question;
@@ -342,6 +372,12 @@ void query_ask(const struct query *q, const struct policy *policy, struct policy
 		return;
 	}
 	policy_decide(policy, &q->question, ret);
+	if (ret->verdict == POLICY_DENIED &&
+		(q->question.action == POLICY_READ || q->question.action == POLICY_WRITE) &&
+		is_shown_by_git(q, policy, ret)) {
+		ret->verdict = POLICY_ALLOWED;
+		ret->reason = "hidden by its name, but git has its content: shown while that is so";
+	}
 }
 
 bool query_is_allowed(const struct policy_answer *answer)

@@ -4,6 +4,7 @@
  */
 #include "cli/record.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -39,16 +40,11 @@ static bool parse_hex(struct reader *in, unsigned *ret)
 	if (in->end - in->at < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
-		static const char digits[] = "0123456789abcdef";
-		char c = *in->at++;
-		const char *digit;
+		int digit = ascii_hex(*in->at++);
 
-		if (c >= 'A' && c <= 'F')
-			c = (char)(c - 'A' + 'a');
-		digit = c != '\0' ? strchr(digits, c) : NULL;
-		if (digit == NULL)
+		if (digit < 0)
 			return false;
-		value = value << 4 | (unsigned)(digit - digits);
+		value = value << 4 | (unsigned)digit;
 	}
 	*ret = value;
 	return true;

@@ -87,7 +87,7 @@ void remedy_add(const struct remedy *r, const struct launch *launch, struct buf 
 static void add_member(struct buf *out, const char *before, const char *text)
 {
 	buf_adds(out, before);
-	buf_add_json(out, text, strlen(text));
+	buf_add_json_text(out, text);
 }
 
 void remedy_add_json(const struct remedy *r, struct buf *out)

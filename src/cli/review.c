@@ -331,7 +331,7 @@ static int run(struct review *review, struct err *err)
 		return r;
 	if (review->options->json) {
 		buf_adds(&review->out, "{\"project\": ");
-		buf_add_json(&review->out, review->project_path, strlen(review->project_path));
+		buf_add_json_text(&review->out, review->project_path);
 		buf_adds(&review->out, ", \"held\": [");
 	}
 	if (review->store.dir >= 0 && heldstore_walk(&review->store, visit, review, err) < 0) {

@@ -90,12 +90,12 @@ static void add_json_variable(const struct gitconfig_change *change, void *conte
 	buf_add_json(out, name.data != NULL ? name.data : "", name.len);
 	buf_adds(out, ", \"value\": ");
 	if (v->value != NULL)
-		buf_add_json(out, v->value, strlen(v->value));
+		buf_add_json_text(out, v->value);
 	else
 		buf_adds(out, "null");
 	buf_addf(out, ", \"removed\": %s, \"risk\": ", change->is_removed ? "true" : "false");
 	if (change->risk != NULL)
-		buf_add_json(out, change->risk, strlen(change->risk));
+		buf_add_json_text(out, change->risk);
 	else
 		buf_adds(out, "null");
 	buf_adds(out, "}");
@@ -167,12 +167,12 @@ void reviewtext_add_json(const struct reviewitem *i, struct buf *out)
 		(void)each_variable(i, add_json_variable, &variables, &err);
 	buf_adds(out, "{\"path\": ");
 	if (i->path != NULL)
-		buf_add_json(out, i->path, strlen(i->path));
+		buf_add_json_text(out, i->path);
 	else
 		buf_adds(out, "null");
 	buf_addf(out, ", \"id\": \"%s\", \"state\": \"%s\", \"risk\": ", i->id, json_words[i->state]);
 	if (i->path != NULL)
-		buf_add_json(out, heldrisk_of(i->path), strlen(heldrisk_of(i->path)));
+		buf_add_json_text(out, heldrisk_of(i->path));
 	else
 		buf_adds(out, "null");
 	buf_addf(out, ", \"executable\": %s, \"changed_on_host\": %s, \"reason\": ",

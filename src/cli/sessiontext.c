@@ -60,7 +60,7 @@ static void add_json_text(struct buf *out, const char *key, const char *text)
 {
 	buf_addf(out, ",\"%s\":", key);
 	if (text != NULL)
-		buf_add_json(out, text, strlen(text));
+		buf_add_json_text(out, text);
 	else
 		buf_adds(out, "null");
 }
@@ -87,7 +87,7 @@ void sessiontext_add_json(const struct session_summary *s, struct buf *out)
 	buf_adds(out, ",\"argv\":[");
 	for (size_t i = 0; i < n; i++, argv += strlen(argv) + 1) {
 		buf_adds(out, i > 0 ? "," : "");
-		buf_add_json(out, argv, strlen(argv));
+		buf_add_json_text(out, argv);
 	}
 	buf_adds(out, "]}");
 }

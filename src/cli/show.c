@@ -32,24 +32,9 @@ static void add_text(const struct policy *policy, struct buf *out)
 	}
 }
 
-static void add_json_text(struct buf *out, const char *text)
-{
-	buf_add_json(out, text, strlen(text));
-}
-
 static void add_json_item(enum policy_key key, const struct policy_item *item, void *context)
 {
-	struct buf *out = context;
-
-	if (out->len > 0 && out->data[out->len - 1] == '}')
-		buf_adds(out, ",\n");
-	buf_adds(out, "    {\"key\": ");
-	add_json_text(out, policy_key_name(key));
-	buf_adds(out, ", \"value\": ");
-	add_json_text(out, item->value);
-	buf_adds(out, ", \"file\": ");
-	add_json_text(out, item->origin.file);
-	buf_addf(out, ", \"line\": %u}", item->origin.line);
+	listing_add_json_line(context, "    ", policy_key_name(key), item);
 }
 
 static void add_json(const struct launch *launch, struct buf *out)
@@ -59,15 +44,15 @@ static void add_json(const struct launch *launch, struct buf *out)
 
 	buf_adds(out, "{\n  \"agent\": ");
 	if (agent != NULL)
-		add_json_text(out, agent);
+		buf_add_json_text(out, agent);
 	else
 		buf_adds(out, "null");
 	buf_addf(out, ",\n  \"has_profile\": %s",
 		policy_has_agent_profile(launch->policy) ? "true" : "false");
 	buf_adds(out, ",\n  \"project\": ");
-	add_json_text(out, policy_project(launch->policy));
+	buf_add_json_text(out, policy_project(launch->policy));
 	buf_adds(out, ",\n  \"home\": ");
-	add_json_text(out, policy_home(launch->policy));
+	buf_add_json_text(out, policy_home(launch->policy));
 	buf_adds(out, ",\n  \"items\": [\n");
 	listing_walk(launch->policy, add_json_item, &items);
 	buf_add(out, items.data, items.len);

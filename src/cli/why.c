@@ -296,6 +296,8 @@ static int load_for(struct launch *launch, const struct whyrecord *found, struct
 
 	if (found->rank != WHY_NONE && o->project == NULL && strcmp(found->mode, "tool") != 0)
 		o->project = project;
+	if (found->rank != WHY_NONE && strcmp(found->mode, "shared") == 0)
+		o->mode = RUN_SHARED;
 	return launch_load(launch, sessions_agent(&found->first), err);
 }
 

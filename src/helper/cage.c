@@ -13,6 +13,7 @@
 static const struct calls_rule calls[] = {
 	{ .number = SYS_read },
 	{ .number = SYS_close },
+	{ .number = SYS_pread64 },
 	{ .number = SYS_recvmsg },
 	{ .number = SYS_sendmsg },
 	{ .number = SYS_ppoll },

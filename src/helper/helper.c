@@ -7,7 +7,9 @@
 #include "helper/helper.h"
 
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
+#include "helper/files.h"
 #include "helper/remove.h"
 #include "helper/tree.h"
 #include "wire/helpmsg.h"
@@ -19,16 +21,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 extern char **environ;
+
+/*
+ * Rationale: what entering the view costs, half a millisecond, is of no use to a command that has
+ * ended by then. An event, a call or a word of the warden's ends the rest at once.
+ */
+#define REST_MS 20
 
 struct self {
 	const struct helper_request *request;
 	struct tree tree;
 	struct remover remover;
 	int sock;
+	int view[HELPER_FDS_MAX]; /* what HELPMSG_ENTER brought, while this process rests */
+	size_t n_view;
 	bool has_entered;
 	bool has_said_overflow;
 };
@@ -56,34 +65,15 @@ static int leave_the_warden(const struct self *s, struct err *err)
 	int inotify = s->request->watch != NULL ? watch_inotify(s->request->watch) : -1;
 	unsigned low = (unsigned)(inotify >= 0 && inotify < s->sock ? inotify : s->sock);
 	unsigned high = (unsigned)(inotify > s->sock ? inotify : s->sock);
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null < 0)
-		return err_set(err, errno, "open /dev/null");
-	for (int fd = 0; fd < 3; fd++)
-		if (dup2(null, fd) < 0)
-			return err_set(err, errno, "dup2");
-	cleanup_close(&null);
+	if (standing_leave_stdio(err) < 0)
+		return -err->code;
 	if ((low > 3 && sys_close_range(3, low - 1, 0) < 0) ||
 		(high > low + 1 && sys_close_range(low + 1, high - 1, 0) < 0) ||
 		sys_close_range(high + 1, ~0u, 0) < 0)
 		return err_set(err, errno, "close_range");
-	for (char **e = environ; e != NULL && *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	environ = NULL;
+	standing_wipe_environment();
 	return 0;
-}
-
-/* A descriptor for each level of a tree, and no core with names in it. */
-static void set_limits(void)
-{
-	struct rlimit files, none = { 0, 0 };
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
-	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
 static void note_removable(struct self *s)
@@ -103,9 +93,14 @@ static int begin(struct self *s, struct err *err)
 		return err_set(err, errno, "PR_SET_PDEATHSIG");
 	if (leave_the_warden(s, err) < 0)
 		return -err->code;
-	set_limits();
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	/* a descriptor for each level of a tree, and no core with names in it */
+	standing_raise_descriptors();
+	standing_no_core();
+	return standing_hide(err);
+}
+
+static int prepare(struct self *s, struct err *err)
+{
 	s->tree = (struct tree){ .plan = s->request->plan,
 		.mounts = s->request->mounts,
 		.watch = s->request->watch,
@@ -134,17 +129,17 @@ static void say_limits(const struct self *s)
 	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
 }
 
-static void enter(struct self *s, const int *fds, size_t n)
+/* The end of the rest: everything that comes is dealt with inside of the view. */
+static void enter(struct self *s)
 {
 	struct err err = { 0 };
 
-	if (n < HELPER_FD_COUNT || s->has_entered)
-		fail(s, "no such message");
-	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
+	if (prepare(s, &err) < 0 || mask_enter(&s->tree.view, s->view, &err) < 0)
 		fail(s, err.text);
-	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	if (s->n_view > HELPER_FD_COUNT && s->tree.watch != NULL)
+		remove_after(&s->remover, s->view[HELPER_FD_COUNT]);
+	s->n_view = 0;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || standing_hide(&err) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
 	if (helper_cage(&err) < 0)
@@ -184,12 +179,16 @@ static void work(struct self *s, bool compares)
 	watch_end_work(s->tree.watch);
 }
 
-static void mask_for_agent(struct self *s, const char *path)
+static void mask_for_agent(struct self *s, const char *path, unsigned how)
 {
 	AUTO_CLOSE int target = -1;
 
+	if ((how & HELPMSG_OFF) != 0) {
+		(void)mask_take_off(&s->tree.view, path);
+		return;
+	}
 	(void)mask_put_target(&s->tree.view, path, &target);
-	if (mask_put(&s->tree.view, path) < 0)
+	if (mask_put(&s->tree.view, path, (how & HELPMSG_TRACKED) != 0) < 0)
 		fail(s, "a file could not be hidden from the agent");
 }
 
@@ -202,17 +201,37 @@ static void read_warden(struct self *s)
 
 	if (r <= 0)
 		_exit(0);
-	if (msg.type == HELPMSG_ENTER) {
-		enter(s, fds, n);
+	if (msg.type == HELPMSG_ENTER && !s->has_entered && n >= HELPER_FD_COUNT) {
+		memcpy(s->view, fds, sizeof(fds));
+		s->n_view = n;
 	} else if (msg.type == HELPMSG_BARRIER && s->has_entered && s->tree.watch != NULL) {
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
 			_exit(0);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
-		mask_for_agent(s, msg.text);
+		mask_for_agent(s, msg.text, msg.value);
 	} else {
 		fail(s, "no such message");
 	}
+}
+
+/* Until HELPMSG_ENTER, and then for as long as nothing happens and the time is not up. */
+static void rest(struct self *s)
+{
+	const struct watch *watch = s->request->watch;
+	struct pollfd fds[] = {
+		{ .fd = s->sock, .events = POLLIN },
+		{ .fd = watch != NULL ? watch_inotify(watch) : -1, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN },
+	};
+
+	while (s->n_view == 0)
+		read_warden(s);
+	if (s->n_view > HELPER_FD_COUNT)
+		fds[2].fd = s->view[HELPER_FD_COUNT];
+	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
+		continue;
+	enter(s);
 }
 
 static _Noreturn void run(const struct helper_request *request, int sock)
@@ -222,8 +241,9 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
+	rest(&self);
 	for (;;) {
-		bool watches = self.has_entered && self.tree.watch != NULL;
+		bool watches = self.tree.watch != NULL;
 		struct pollfd fds[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
@@ -255,13 +275,18 @@ static void watcher_hidden(void *self, int dir, const char *name)
 	(void)watch_hide(self, dir, name);
 }
 
+static bool watcher_file(void *self, int dir, const char *name, const char *path)
+{
+	return files_watch(self, dir, name, path) != NULL;
+}
+
 int helper_begin_watch(struct walk_watcher *watcher, struct watch **ret, struct err *err)
 {
 	struct watch *watch = watch_new(err);
 
 	if (watch == NULL)
 		return -err->code;
-	*watcher = (struct walk_watcher){ .dir = watcher_dir, .hidden = watcher_hidden, .self = watch };
+	*watcher = (struct walk_watcher){ .dir = watcher_dir, .hidden = watcher_hidden, .file = watcher_file, .self = watch };
 	*ret = watch;
 	return 0;
 }

@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -34,38 +36,46 @@ static int keep_capabilities(struct err *err)
 	return 0;
 }
 
-static int look_around(struct mask_view *v, const char *project, struct err *err)
+static int look_around(struct mask_view *v, struct err *err)
 {
 	struct statx x;
 	struct stat st;
 
-	v->project = sys_openat2(v->root, project + 1, O_PATH | O_DIRECTORY | O_CLOEXEC,
-		RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
-	if (v->project < 0)
-		return err_set(err, errno, "open %s", project);
 	if (statx(v->project, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 || fstat(v->masks, &st) < 0)
-		return err_set(err, errno, "stat %s", project);
+		return err_set(err, errno, "stat the project");
+	/*
+	 * Refused where the host has mounts in the project (EINVAL): then nothing masked is deleted, and no
+	 * mask comes off.
+	 */
+	v->plain = sys_open_tree(v->project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	v->project_mount = x.stx_mnt_id;
 	v->masks_dev = st.st_dev;
 	return 0;
 }
 
-int mask_enter(struct mask_view *v, const int *fds, const char *project, struct err *err)
+int mask_enter(struct mask_view *v, const int *fds, struct err *err)
 {
 	AUTO_CLOSE int userns = fds[HELPER_FD_USERNS], mntns = fds[HELPER_FD_MNTNS];
 
 	v->root = fds[HELPER_FD_ROOT];
+	v->project = fds[HELPER_FD_PROJECT];
 	v->masks = fds[HELPER_FD_MASKS];
 	if (setns(userns, CLONE_NEWUSER) < 0 || setns(mntns, CLONE_NEWNS) < 0)
 		return err_set(err, errno, "setns");
-	if (look_around(v, project, err) < 0)
+	if (look_around(v, err) < 0)
 		return -err->code;
 	return keep_capabilities(err);
 }
 
-static int attach(const struct mask_view *v, int target, mode_t mode)
+static const char *mask_for(mode_t mode, bool is_tracked)
 {
-	const char *name = !S_ISDIR(mode) ? "file" : (mode & 0555) == 0 ? "closed" : "dir";
+	if (S_ISDIR(mode))
+		return (mode & 0555) == 0 ? "closed" : "dir";
+	return S_ISREG(mode) && is_tracked ? "refused" : "file";
+}
+
+static int attach(const struct mask_view *v, int target, const char *name)
+{
 	AUTO_CLOSE int tree = sys_open_tree(v->masks, name,
 		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 
@@ -82,23 +92,43 @@ static bool is_gone(int error)
 	return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
 }
 
-static int put_on(const struct mask_view *v, int target)
+static int put_on(const struct mask_view *v, int target, bool is_tracked)
 {
 	struct stat st;
 
 	if (fstat(target, &st) < 0)
 		return -errno;
-	return st.st_dev == v->masks_dev ? MASK_NOT_NEEDED : attach(v, target, st.st_mode);
+	return st.st_dev == v->masks_dev ? MASK_NOT_NEEDED
+					: attach(v, target, mask_for(st.st_mode, is_tracked));
 }
 
-int mask_put(const struct mask_view *v, const char *path)
+int mask_put(const struct mask_view *v, const char *path, bool is_tracked)
 {
 	AUTO_CLOSE int target =
 		sys_openat2(v->project, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
 
 	if (target < 0)
 		return is_gone(errno) ? MASK_NOT_NEEDED : -errno;
-	return put_on(v, target);
+	return put_on(v, target, is_tracked);
+}
+
+int mask_take_off(const struct mask_view *v, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	AUTO_FREE char *parent = slash != NULL ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	AUTO_CLOSE int dir = -1;
+	struct stat st;
+
+	if (parent == NULL)
+		return -ENOMEM;
+	dir = sys_openat2(v->project, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_PLAIN);
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_gone(errno) ? MASK_NOT_NEEDED : -errno;
+	if (st.st_dev != v->masks_dev || S_ISDIR(st.st_mode))
+		return MASK_NOT_NEEDED;
+	if (fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return -errno;
+	return MASK_PUT;
 }
 
 int mask_put_target(const struct mask_view *v, const char *path, int *ret_fd)
@@ -117,7 +147,7 @@ int mask_put_target(const struct mask_view *v, const char *path, int *ret_fd)
 		x.stx_mnt_id != v->project_mount)
 		return MASK_NOT_NEEDED;
 	*ret_fd = take_fd(&target);
-	return put_on(v, *ret_fd);
+	return put_on(v, *ret_fd, false);
 }
 
 int mask_open_dir(const struct mask_view *v, const char *path)

@@ -4,18 +4,20 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct mask_view {
 	int root; /* O_PATH: of the view */
 	int project; /* the project in it */
-	int masks; /* O_PATH: the directory with file, dir and closed */
+	int plain; /* the project without the masks: a detached copy of its mount; -1: there is none */
+	int masks; /* O_PATH: the directory with file, dir, closed and refused */
 	dev_t masks_dev;
 	uint64_t project_mount; /* statx(2), stx_mnt_id */
 };
 
-#define MASK_VIEW_NONE { .root = -1, .project = -1, .masks = -1 }
+#define MASK_VIEW_NONE { .root = -1, .project = -1, .plain = -1, .masks = -1 }
 
 enum mask_result { MASK_PUT = 1, MASK_NOT_NEEDED = 0 };
 
@@ -24,14 +26,18 @@ enum mask_result { MASK_PUT = 1, MASK_NOT_NEEDED = 0 };
  * process of its own with one thread, in the parent user namespace. Mustn't: be called twice.
  * Afterwards the process has CAP_SYS_ADMIN and CAP_SYS_PTRACE there, no other capability. 0 or -errno.
  */
-int mask_enter(struct mask_view *v, const int *fds, const char *project, struct err *err)
+int mask_enter(struct mask_view *v, const int *fds, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*
  * Hides what the path below the project names; no link is followed on the way. MASK_NOT_NEEDED: it
- * is not there, or masked already. -errno: it is there and stays visible.
+ * is not there, or masked already. -errno: it is there and stays visible. is_tracked: a file gets the
+ * mask for what is git's, see cell/view.h.
  */
-int mask_put(const struct mask_view *v, const char *path);
+int mask_put(const struct mask_view *v, const char *path, bool is_tracked);
+
+/* Takes the mask of a file off. MASK_PUT: there was one. MASK_NOT_NEEDED, or -errno: there is one. */
+int mask_take_off(const struct mask_view *v, const char *path);
 
 /*
  * Hides what a symbolic link of that path leads to, if that lies in the project. As above;

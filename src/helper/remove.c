@@ -35,11 +35,9 @@ int remove_before(struct remover *r, struct err *err)
 	return r->proc < 0 ? err_set(err, errno, "open /proc") : 0;
 }
 
-void remove_after(struct remover *r, const struct mask_view *view, int listener)
+void remove_after(struct remover *r, int listener)
 {
 	r->listener = listener;
-	/* Refused where the host has mounts in the project (EINVAL): then nothing masked is deleted. */
-	r->plain = sys_open_tree(view->project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
 	(void)ioctl(listener, NOTIF_SET_FLAGS, NOTIF_SYNC_WAKE_UP);
 }
@@ -160,7 +158,7 @@ static bool is_ours(const struct mask_view *view, const struct removal *c)
 		dir.stx_mnt_id == view->project_mount && (dir.stx_mode & S_ISVTX) == 0 &&
 		faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
 		fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_dev == view->masks_dev && S_ISLNK(st.st_mode);
+		st.st_dev == view->masks_dev && !S_ISDIR(st.st_mode);
 }
 
 /* The directory's path below the project, from the host's /proc as seen with the view's root. */
@@ -184,6 +182,14 @@ static bool path_below(const struct remover *r, const char *project, const struc
 	return k > 0 && k < PATH_MAX;
 }
 
+/* What is protected besides stays: another could be made in its place. */
+static bool is_protected(struct tree *t, const char *path)
+{
+	t->full.len = 0;
+	buf_addf(&t->full, "%s/%s", t->plan->project, path);
+	return t->full.failed || namerules_protects(&t->rules, t->full.data) != NULL;
+}
+
 /* False: the file itself cannot be emptied, or must not be. */
 static bool empty(const struct remover *r, struct tree *t, const struct removal *c)
 {
@@ -193,9 +199,9 @@ static bool empty(const struct remover *r, struct tree *t, const struct removal 
 	char path[PATH_MAX], link[64];
 	struct stat st;
 
-	if (!path_below(r, t->plan->project, c, path))
+	if (!path_below(r, t->plan->project, c, path) || is_protected(t, path))
 		return false;
-	place = sys_openat2(r->plain, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, resolve);
+	place = sys_openat2(t->view.plain, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, resolve);
 	if (place < 0 || fstat(place, &st) < 0)
 		return false;
 	/* A masked link has nothing to read but where it leads, which is masked itself. */
@@ -214,7 +220,7 @@ static bool empty(const struct remover *r, struct tree *t, const struct removal 
 /* 1: not ours, the call goes on; else its result. */
 static int carry_out(struct remover *r, struct tree *t, struct removal *c)
 {
-	if (r->plain < 0 || !is_noted(r, c->name) || !open_parent(r, &t->view, c) || !is_ours(&t->view, c) ||
+	if (t->view.plain < 0 || !is_noted(r, c->name) || !open_parent(r, &t->view, c) || !is_ours(&t->view, c) ||
 		!empty(r, t, c))
 		return 1;
 	if (fchdir(c->dir) < 0 || umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)

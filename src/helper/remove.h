@@ -10,18 +10,17 @@
 struct remover {
 	int listener; /* seccomp notifications of unlink(2) and unlinkat(2) in the cell; -1: none */
 	int proc; /* O_PATH: the host's /proc */
-	int plain; /* the project without the masks: a detached copy of its mount */
 	unsigned char names[REMOVE_NAMES / 8];
 };
 
-#define REMOVER_NONE { .listener = -1, .proc = -1, .plain = -1 }
+#define REMOVER_NONE { .listener = -1, .proc = -1 }
 
 /*
  * Opens what is needed. Should: before and after mask_enter(), in this order. remove_before(): 0 or
  * -errno with err. Takes listener.
  */
 int remove_before(struct remover *r, struct err *err);
-void remove_after(struct remover *r, const struct mask_view *view, int listener);
+void remove_after(struct remover *r, int listener);
 
 /* A name is masked now: notifications about such names are looked at. */
 void remove_note(struct remover *r, const char *path);

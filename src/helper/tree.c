@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "helper/shown.h"
 #include "wire/helpmsg.h"
 
 #include <dirent.h>
@@ -58,8 +59,19 @@ static bool is_kept(const struct tree *t, const char *path)
 	return false;
 }
 
-static unsigned judge_rules(struct tree *t, const char *name)
+/* What is protected as well would be writable here: a mount of that kind is made at the start alone. */
+static enum tracked ask_git(struct tree *t, const struct policy_answer *answer)
 {
+	const char *path = t->full.data;
+
+	if (!namerules_may_show(&t->rules, answer, path) || namerules_protects(&t->rules, path) != NULL)
+		return TRACKED_NO;
+	return shown_judge(t);
+}
+
+static unsigned judge_rules(struct tree *t, const char *name, bool *ret_is_shown)
+{
+	enum tracked tracked;
 	struct policy_question question = { .action = POLICY_READ };
 	struct policy_answer answer;
 	unsigned how = 0;
@@ -74,11 +86,15 @@ static unsigned judge_rules(struct tree *t, const char *name)
 	if (namerules_is_package(t->path.data) && !was_hidden(t, question.path))
 		return 0;
 	policy_decide(t->plan->policy, &question, &answer);
-	if (answer.file_kind == POLICY_FILE_HIDE)
-		how = HELPMSG_IN_CELL | (is_kept(t, question.path) ? 0u : HELPMSG_IN_AGENT);
-	else if (!t->plan->is_run_verb &&
-		namerules_agent_hides(&t->rules, question.path, true) != NULL)
+	if (answer.file_kind == POLICY_FILE_HIDE) {
+		tracked = ask_git(t, &answer);
+		*ret_is_shown = tracked == TRACKED_SAME;
+		how = HELPMSG_IN_CELL | (is_kept(t, question.path) ? 0u : HELPMSG_IN_AGENT) |
+			(tracked == TRACKED_CHANGED ? HELPMSG_TRACKED : 0u);
+	} else if (!t->plan->is_run_verb &&
+		namerules_agent_hides(&t->rules, question.path, true) != NULL) {
 		how = HELPMSG_IN_AGENT;
+	}
 	return how;
 }
 
@@ -114,17 +130,41 @@ static void hide(struct tree *t, unsigned how)
 		if (!watch_hide(t->watch, t->view.project, t->path.data) ||
 			(target >= 0 && !watch_hide(t->watch, target, "")))
 			t->error = -ENOMEM;
-		r = mask_put(&t->view, t->path.data);
+		r = mask_put(&t->view, t->path.data, (how & HELPMSG_TRACKED) != 0);
 	}
 	note_result(t, r, how);
+}
+
+static void show(struct tree *t, unsigned how)
+{
+	int r = mask_take_off(&t->view, t->path.data);
+
+	if (r == MASK_PUT)
+		t->told(t->arg, t->path.data, how | HELPMSG_OFF);
+}
+
+void tree_look_again(struct tree *t)
+{
+	const char *slash = strrchr(t->path.data, '/');
+	bool is_shown = false;
+	unsigned how = judge_rules(t, slash != NULL ? slash + 1 : t->path.data, &is_shown);
+
+	if (is_shown)
+		show(t, how);
+	else if (how != 0)
+		hide(t, how);
 }
 
 /* A name in the directory numbered node that t->path leads to. */
 static void look_at(struct tree *t, int node, const char *name)
 {
-	bool is_dir = false;
-	unsigned how = judge_rules(t, name);
+	bool is_dir = false, is_shown = false;
+	unsigned how = judge_rules(t, name, &is_shown);
 
+	if (is_shown) {
+		show(t, how);
+		return;
+	}
 	if ((how & HELPMSG_IN_CELL) == 0)
 		how |= judge_inode(t, &is_dir);
 	if (how != 0)
@@ -239,8 +279,11 @@ static void handle(struct tree *t, const struct inotify_event *e)
 	}
 	if ((e->mask & IN_IGNORED) != 0) {
 		watch_gone(t->watch, e->wd);
+		shown_gone(t, e->wd);
 		return;
 	}
+	if (node < 0)
+		shown_written(t, e->wd);
 	if (node < 0 || e->len == 0)
 		return;
 	t->path.len = 0;
@@ -254,6 +297,8 @@ static void handle(struct tree *t, const struct inotify_event *e)
 			watch_lose(t->watch, node, e->name);
 		return;
 	}
+	if (strcmp(e->name, "index") == 0 && strstr(t->path.data, ".git") != NULL)
+		t->must_ask_git = true;
 	push(t, e->name);
 	if (!t->path.failed)
 		look_at(t, node, e->name);
@@ -287,6 +332,9 @@ int tree_drain(struct tree *t)
 				return r;
 		}
 	}
+	if (t->must_ask_git)
+		shown_index(t);
+	t->must_ask_git = false;
 	return finish(t);
 }
 
@@ -350,6 +398,7 @@ int tree_compare(struct tree *t)
 
 void tree_note_planned(struct tree *t)
 {
+	shown_note_planned(t);
 	for (size_t i = 0; i < t->mounts->n; i++) {
 		const struct mount_entry *e = &t->mounts->entries[i];
 

@@ -7,6 +7,7 @@
 #include "helper/watch.h"
 #include "policy/namerules.h"
 #include "policy/roles.h"
+#include "policy/tracked.h"
 
 #include <stdbool.h>
 
@@ -24,8 +25,10 @@ struct tree {
 	tree_told *told;
 	void *arg;
 	int error; /* of the first name that could not be masked; 0 */
+	struct tracked_cache tracked;
+	unsigned n_wrong; /* files that were not what git has */
 	unsigned depth;
-	bool must_rescan, is_comparing;
+	bool must_rescan, must_ask_git, is_comparing;
 	unsigned n_rescans; /* because events were lost */
 };
 
@@ -35,6 +38,9 @@ int tree_drain(struct tree *t);
 /* Looks at all of the project, or at the directories without a watch that have changed. As above. */
 int tree_rescan(struct tree *t);
 int tree_compare(struct tree *t);
+
+/* Judges the file that t->path leads to once more: what is written in it has changed. */
+void tree_look_again(struct tree *t);
 
 /* Adds what the plan hides to the hidden files. Should: be called in the host's mount namespace. */
 void tree_note_planned(struct tree *t);

@@ -5,6 +5,7 @@
 #include "helper/watch.h"
 
 #include "base/cleanup.h"
+#include "helper/files.h"
 #include "policy/namerules.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ struct watch {
 	size_t n_buckets; /* a power of two */
 	struct watch_inode *hidden; /* open addressing; ino 0 is free */
 	size_t n_hidden, hidden_cap;
+	struct files files;
 	struct shared *shared;
 };
 
@@ -99,6 +101,7 @@ void watch_free(struct watch *w)
 	free(w->nodes);
 	free(w->buckets);
 	free(w->hidden);
+	files_done(&w->files);
 	cleanup_close(&w->fd);
 	(void)munmap(w->shared, sizeof(*w->shared));
 	free(w);
@@ -358,6 +361,11 @@ void watch_drop(struct watch *w, int node)
 	forget(w, node);
 }
 
+struct files *watch_files(struct watch *w)
+{
+	return &w->files;
+}
+
 int watch_inotify(const struct watch *w)
 {
 	return w->fd;
@@ -474,6 +482,18 @@ bool watch_hide(struct watch *w, int dir, const char *name)
 	w->n_hidden += slot->ino == 0;
 	*slot = inode;
 	return true;
+}
+
+/* The place stays taken, by a time that nothing is born at: others were put behind it. */
+void watch_unhide(struct watch *w, int dir, const char *name)
+{
+	struct watch_inode inode, *slot;
+
+	if (w->n_hidden == 0 || !watch_stat(dir, name, &inode, NULL))
+		return;
+	slot = slot_of(w->hidden, w->hidden_cap, &inode);
+	if (slot->ino != 0)
+		slot->born_ns = UINT32_MAX;
 }
 
 bool watch_may_be_hidden(const struct watch *w, uint64_t ino)

@@ -70,6 +70,11 @@ size_t watch_unwatched(const struct watch *w);
 bool watch_hide(struct watch *w, int dir, const char *name);
 bool watch_is_hidden(const struct watch *w, const struct watch_inode *inode);
 bool watch_may_be_hidden(const struct watch *w, uint64_t ino);
+void watch_unhide(struct watch *w, int dir, const char *name);
+
+struct files;
+
+struct files *watch_files(struct watch *w); /* helper/files.h */
 
 /* statx(2), no link followed: false when it is no file or directory. *ret_is_dir may be NULL. */
 bool watch_stat(int dir, const char *name, struct watch_inode *ret, bool *ret_is_dir);

@@ -6,6 +6,7 @@
 
 #include "base/calls.h"
 #include "base/cleanup.h"
+#include "base/standing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -56,14 +56,11 @@ static const struct calls_rule calls[] = {
 
 int cage_hide(struct err *err)
 {
-	static const struct rlimit none = { 0, 0 };
-
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	if (standing_hide(err) < 0)
+		return -err->code;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_NO_NEW_PRIVS");
-	if (setrlimit(RLIMIT_CORE, &none) < 0)
-		return err_set(err, errno, "RLIMIT_CORE");
+	standing_no_core();
 	return 0;
 }
 

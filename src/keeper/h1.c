@@ -3,6 +3,7 @@
  */
 #include "keeper/h1.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "keeper/memory.h"
 #include "wire/field.h"
@@ -265,8 +266,7 @@ static bool read_field(struct keepmsg_text line, struct keepmsg_field *ret)
 	ret->value = field_trim(
 		(struct keepmsg_text){ colon + 1, line.n - (size_t)(colon + 1 - line.at) });
 	for (size_t i = 0; i < ret->name.n; i++)
-		if (name[i] >= 'A' && name[i] <= 'Z')
-			name[i] = (char)(name[i] - 'A' + 'a');
+		name[i] = ascii_lower(name[i]);
 	return field_is_token(ret->name) && field_is_value(ret->value);
 }
 

@@ -4,18 +4,9 @@
  */
 #include "keeper/limit.h"
 
-#include <time.h>
 
 #define MINUTE_MS (60 * 1000)
 #define DAY_MS (24 * 3600 * (int64_t)1000)
-
-int64_t limit_now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void limit_init(struct limit *limit, const struct rules_rule *rule, struct limit_use *use)
 {

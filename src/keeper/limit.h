@@ -26,6 +26,5 @@ const char *limit_request(struct limit *limit, int64_t now_ms);
 /* n body bytes more, of either direction: NULL, or why not. They count in any case. */
 const char *limit_bytes(struct limit *limit, int64_t now_ms, size_t n);
 
-int64_t limit_now_ms(void);
 
 #endif

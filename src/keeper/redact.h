@@ -8,7 +8,7 @@
  * may be the beginning of a value.
  *
  * Found is each value of at least REDACT_MIN bytes
- *   raw;
+ *   raw, in small or capital letters or both;
  *   in base64 (RFC 4648, both alphabets, any neighbours before and after, with or without padding,
  *     also broken into lines);
  *   in hexadecimal digits, small, capital or mixed, also broken into lines;

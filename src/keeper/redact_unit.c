@@ -232,15 +232,12 @@ static unsigned meets_utf8(const struct redact_element *element, uint32_t c)
 
 static unsigned meets_byte(const struct redact_element *element, const struct redact_unit *unit)
 {
-	unsigned met = 0;
-
 	if (unit->value == element->value)
 		return 1;
-	if (unit->is_character && unit->value >= 0x80)
-		met = meets_utf8(element, unit->value);
-	else if (unit->value == '+' && unit->bytes == 1 && element->value == ' ')
-		met = 1;
-	return met;
+	if (unit->value >= 0x80)
+		return unit->is_character ? meets_utf8(element, unit->value) : 0;
+	return ascii_lower((char)unit->value) == ascii_lower((char)element->value) ||
+		(unit->value == '+' && unit->bytes == 1 && element->value == ' ');
 }
 
 unsigned redact_meets(const struct redact_element *element, const struct redact_unit *unit)

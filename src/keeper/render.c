@@ -4,6 +4,8 @@
  */
 #include "keeper/render.h"
 
+#include "base/ascii.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -56,12 +58,6 @@ static void put_end(struct sink *s)
 	s->bits = 0;
 }
 
-static bool is_unreserved(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
-
 static void put_secret(struct sink *s, const struct render *render)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -69,7 +65,7 @@ static void put_secret(struct sink *s, const struct render *render)
 	for (size_t i = 0; i < render->secret_n; i++) {
 		char c = render->secret[i];
 
-		if (render->as != RENDER_QUERY || is_unreserved(c)) {
+		if (render->as != RENDER_QUERY || ascii_is_unreserved(c)) {
 			put_byte(s, c);
 			continue;
 		}

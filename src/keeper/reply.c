@@ -5,6 +5,7 @@
 #include "keeper/reply.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "keeper/decode.h"
 #include "keeper/limit.h"
 #include "keeper/memory.h"
@@ -209,7 +210,7 @@ static bool is_too_much(const struct out *out)
 /* Text that is decoded, and all of it ours. */
 static int pass(struct reply *reply, const char *bytes, size_t n)
 {
-	const char *why = limit_bytes(reply->rules->limit, limit_now_ms(), n);
+	const char *why = limit_bytes(reply->rules->limit, clock_ms(), n);
 
 	if (why != NULL)
 		return refuse(reply, EDQUOT, why);

@@ -5,6 +5,7 @@
 #include "keeper/request.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "keeper/memory.h"
 #include "keeper/sign.h"
 #include "policy/urlpath.h"
@@ -173,7 +174,7 @@ static void end_gathering(struct channel *c)
 /* The request at hand; message is the whole of it. */
 static void start(struct channel *c, const struct keepmsg_head *head, const char *message, size_t n)
 {
-	const char *why = limit_request(&c->keeper->limit, limit_now_ms());
+	const char *why = limit_request(&c->keeper->limit, clock_ms());
 	struct err err = { 0 };
 	int r;
 
@@ -237,7 +238,7 @@ void request_start_held(struct channel *c)
 
 static void take_body(struct channel *c, char *bytes, size_t n)
 {
-	const char *why = limit_bytes(&c->keeper->limit, limit_now_ms(), n);
+	const char *why = limit_bytes(&c->keeper->limit, clock_ms(), n);
 
 	if (n == 0)
 		return;

@@ -55,19 +55,13 @@ static bool is_equal(const struct keepmsg_text *a, const struct keepmsg_text *b)
 
 /* ---- path and query ---- */
 
-static bool is_unreserved(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
-
 /* Percent-encoded where it is not unreserved; returns the bytes written. */
 static size_t encode(char c, char ret[3])
 {
 	static const char digits[] = "0123456789ABCDEF";
 
 	ret[0] = c;
-	if (is_unreserved(c))
+	if (ascii_is_unreserved(c))
 		return 1;
 	ret[0] = '%';
 	ret[1] = digits[(unsigned char)c >> 4];

@@ -5,6 +5,7 @@
 #include "keeper/source.h"
 
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* Rationale: it only has to kill a process group and end. */
@@ -29,13 +29,11 @@ struct report {
 
 void source_become(pid_t parent)
 {
-	struct rlimit none = { 0, 0 };
-
 	/* All signals are blocked, as in the warden: source_run.c looks for this one. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "agentjail-src");
-	(void)setrlimit(RLIMIT_CORE, &none);
+	standing_no_core();
 	/* Ignored by whoever started us, it would take the exit status of commands with it. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	if (getppid() != parent)

@@ -6,6 +6,7 @@
 #include "keeper/source.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -70,14 +71,6 @@ static int start(
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* What lies in the pipe now. False: at its end, or too much. */
 static bool read_some(struct run *run, struct source_value *value)
 {
@@ -97,13 +90,13 @@ static bool read_some(struct run *run, struct source_value *value)
  */
 static int wait_for(struct run *run, int timeout_ms, struct source_value *value, struct err *err)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = run->out, .events = POLLIN },
 			{ .fd = run->ended, .events = POLLIN },
 			{ .fd = run->signals, .events = POLLIN } };
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms();
 		int n = poll(p, ARRAY_LEN(p), left > 0 ? (int)left : 0);
 
 		if (n < 0 && errno != EINTR)

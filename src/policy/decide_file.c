@@ -74,16 +74,43 @@ static void offer(struct candidate *best, struct candidate c)
 		*best = c;
 }
 
+/*
+ * Hundreds of patterns are asked for each path, and most are of HOME: what those have in common is
+ * compared once. shared: bytes that path has in common with it.
+ */
+static bool is_ruled_out(const struct policy *policy, const struct policy_item *item,
+	const char *path, size_t shared)
+{
+	size_t n = policy->home_bytes;
+
+	if (!item->is_in_home)
+		return false;
+	if (shared < n)
+		return policy->home[shared] != '/';
+	return pathmatch_differs(item->value + n, path + n);
+}
+
+static size_t count_shared(const struct policy *policy, const char *path)
+{
+	size_t n = 0;
+
+	while (n < policy->home_bytes && policy->home[n] == path[n])
+		n++;
+	return n;
+}
+
 /* Offers all items of a key with an absolute pattern that matches. */
 static void offer_list(const struct policy *policy, struct candidate *best, const char *path,
 	struct candidate c)
 {
 	const struct store_list *list = &policy->lists[c.key];
+	size_t shared = count_shared(policy, path);
 
 	for (size_t i = 0; i < list->n; i++) {
 		const char *pattern = list->items[i].value;
 
-		if (pattern[0] != '/' || !pathmatch_find(pattern, path, &c.match))
+		if (pattern[0] != '/' || is_ruled_out(policy, &list->items[i], path, shared) ||
+			!pathmatch_find(pattern, path, &c.match))
 			continue;
 		c.item = &list->items[i];
 		offer(best, c);

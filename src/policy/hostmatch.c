@@ -4,6 +4,7 @@
  */
 #include "policy/hostmatch.h"
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "policy/policy.h"
@@ -81,7 +82,7 @@ bool policy_host_normal(const char *name, size_t n, char out[254])
 	if (n == 0 || n >= sizeof(text) || memchr(name, '\0', n) != NULL)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+		text[i] = ascii_lower(name[i]);
 	text[n] = '\0';
 	if (!has_good_labels(text) || (ends_in_number(text) && !is_quad(text)))
 		return false;

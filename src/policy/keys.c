@@ -9,7 +9,6 @@
 #include "policy/nearest.h"
 #include "policy/values.h"
 
-#include <assert.h>
 #include <string.h>
 
 static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
@@ -45,7 +44,7 @@ static const struct keys_info main_table[] = {
 		NULL },
 	[PK_AGENT_SHARE] = { "agent", "share", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_AGENT_TRUSTED] = { "agent", "trusted", KEYS_LINE, values_trusted, 0, NULL, NULL },
-	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_ONLY_STAR, NULL,
+	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_NEEDS_PORT, NULL,
 		NULL },
 	[PK_AGENT_TMP] = { "agent", "tmp", KEYS_SINGLE, NULL, 0, words_tmp, "shared" },
 	[PK_SANDBOX_ISOLATION] = { "sandbox", "isolation", KEYS_SINGLE, NULL, 0, words_isolation,
@@ -192,8 +191,9 @@ static int no_section(const char *section, struct err *err)
 		all.data != NULL ? all.data : "");
 }
 
-/* Splits "inject github" into its word and whether a valid name follows. */
-static int split_section(const char *text, char word[SECTION_MAX], struct err *err)
+/* Splits "inject github" into its word, which has a table, and whether a valid name follows. */
+static int split_section(const char *text, char word[SECTION_MAX],
+	const struct keys_table **ret_table, struct err *err)
 {
 	size_t n = strcspn(text, " \t");
 	const char *name = text + n + strspn(text + n, " \t");
@@ -213,14 +213,16 @@ static int split_section(const char *text, char word[SECTION_MAX], struct err *e
 		return err_set(err, 0, "[%s] needs a name; write [%s NAME]", word, word);
 	if (table->is_named && values_name(NULL, NULL, name, &ignored, err) < 0)
 		return err_prefix(err, "[%s NAME]", word);
+	*ret_table = table;
 	return 0;
 }
 
 int keys_check_section(const char *text, struct err *err)
 {
+	const struct keys_table *table;
 	char word[SECTION_MAX];
 
-	return split_section(text, word, err);
+	return split_section(text, word, &table, err);
 }
 
 static const char *other_section(const char *name)
@@ -260,12 +262,10 @@ int keys_find(const char *section, const char *name, const struct keys_info **re
 {
 	const struct keys_table *table;
 	char word[SECTION_MAX];
-	int r = split_section(section, word, err);
+	int r = split_section(section, word, &table, err);
 
 	if (r < 0)
 		return r;
-	table = find_table(word);
-	assert(table != NULL); /* split_section() has found it */
 	for (size_t i = 0; i < table->n; i++) {
 		if (strcmp(table->rows[i].name, name) != 0 ||
 			strcmp(table->rows[i].section, word) != 0)
@@ -335,8 +335,6 @@ bool rules_key_is_list(enum rules_key key)
 bool keys_is_unsupported(const struct keys_info *info, const char *value)
 {
 	if ((info->flags & KEYS_UNSUPPORTED) != 0)
-		return true;
-	if ((info->flags & KEYS_ONLY_STAR) != 0 && strcmp(value, "*") != 0)
 		return true;
 	for (const struct keys_word *w = info->words; w != NULL && w->word != NULL; w++)
 		if (w->unsupported && strcmp(w->word, value) == 0)

@@ -26,9 +26,8 @@ enum keys_flag {
 	KEYS_SHOWS = 1 << 5, /* paths: the same, but `home = open` is the way to say it */
 	KEYS_NEEDS_PORT = 1 << 6, /* hosts: `localhost` alone is refused */
 	KEYS_NO_STAR = 1 << 7, /* hosts: `*` alone is refused */
-	KEYS_ONLY_STAR = 1 << 8, /* hosts: anything but `*` is not supported yet */
-	KEYS_SYSTEM_ONLY = 1 << 9, /* only in the system's file */
-	KEYS_NO_OVERRIDE = 1 << 10, /* not on the command line */
+	KEYS_SYSTEM_ONLY = 1 << 8, /* only in the system's file */
+	KEYS_NO_OVERRIDE = 1 << 9, /* not on the command line */
 };
 
 /* What "~" and "." stand for. Both absolute and in normal form. */

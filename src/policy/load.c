@@ -7,11 +7,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/builtin.h"
 #include "policy/entries.h"
 #include "policy/layer.h"
 #include "policy/nearest.h"
 #include "policy/profilefile.h"
 #include "policy/rulecheck.h"
+#include "policy/shared.h"
 #include "policy/tools.h"
 #include "policy/trustfile.h"
 #include "policy/values.h"
@@ -190,6 +192,10 @@ static int read_layer(struct load *load, const char *path, enum layer_kind kind,
 	layer.places.is_installed = kind == LAYER_INSTALLED || kind == LAYER_PRESET;
 	layer.rank = load->n_opened++;
 	layer.group = load->group;
+	if (kind == LAYER_INSTALLED && builtin_is(text.data, text.len)) {
+		r = builtin_apply(load->policy, layer.file, &layer.places, err);
+		return r < 0 ? r : 1;
+	}
 	r = lines_parse(&lines, path, text.data, text.len, err);
 	if (r == 0)
 		r = apply_lines(load, &layer, &lines, err);
@@ -441,6 +447,8 @@ static int read_all(struct load *load, struct err *err)
 		return r;
 	store_sort_rules(load->policy);
 	r = check_all(load->policy, false, err);
+	if (r == 0 && request->is_shared)
+		r = shared_settle(load->policy, err);
 	if (r == 0 && request->config_dir != NULL &&
 		trustfile_is_reached(load->policy, request->config_dir))
 		return err_set(err, 0,

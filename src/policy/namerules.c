@@ -84,6 +84,26 @@ const struct policy_item *namerules_agent_hides(const struct namerules *r, const
 	return NULL;
 }
 
+bool namerules_may_show(const struct namerules *r, const struct policy_answer *answer,
+	const char *path)
+{
+	return answer->file_kind == POLICY_FILE_HIDE && answer->key == PK_FILES_HIDE &&
+		answer->item != NULL &&
+		(answer->item->value[0] != '/' || strstr(answer->item->value, "**") != NULL) &&
+		namerules_agent_hides(r, path, true) == NULL;
+}
+
+const struct policy_item *namerules_protects(const struct namerules *r, const char *path)
+{
+	size_t n;
+	const struct policy_item *items = policy_list(r->policy, PK_FILES_PROTECT, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (policy_path_matches(items[i].value, path, policy_project(r->policy)))
+			return &items[i];
+	return NULL;
+}
+
 bool namerules_is_package(const char *path)
 {
 	while (*path != '\0') {

@@ -34,6 +34,16 @@ bool namerules_may_match(const struct namerules *r, const char *name);
 const struct policy_item *namerules_agent_hides(const struct namerules *r, const char *path,
 	bool with_paths);
 
+/*
+ * May a file of git's be shown where answer hides it (policy/tracked.h)? Only where a name alone, or a
+ * pattern for any depth, hides it from the commands, and nothing hides it from the agent.
+ */
+bool namerules_may_show(const struct namerules *r, const struct policy_answer *answer,
+	const char *path);
+
+/* The line of [files] protect for an absolute path, or NULL. */
+const struct policy_item *namerules_protects(const struct namerules *r, const char *path);
+
 /* Is a component of the path, a relative one, the name of a tree that package managers fill? */
 bool namerules_is_package(const char *path);
 

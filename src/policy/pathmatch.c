@@ -132,11 +132,8 @@ static bool find_glob(const char *pattern, const char *path, size_t *ret_depth)
 	return false;
 }
 
-/*
- * Hundreds of patterns are asked for each path; most differ in their first bytes. Two stars below a
- * directory match it too, so a slash of the pattern settles nothing.
- */
-static bool differs(const char *pattern, const char *path)
+/* Two stars below a directory match it too, so a slash of the pattern settles nothing. */
+bool pathmatch_differs(const char *pattern, const char *path)
 {
 	while (*pattern == *path && *pattern != '\0' && *pattern != '*' && *pattern != '?') {
 		pattern++;
@@ -149,7 +146,7 @@ bool pathmatch_find(const char *pattern, const char *path, struct pathmatch *ret
 {
 	bool is_literal;
 
-	if (differs(pattern, path))
+	if (pathmatch_differs(pattern, path))
 		return false;
 	is_literal = strpbrk(pattern, "*?") == NULL;
 	if (is_literal ? !pathmatch_is_within(path, pattern)

@@ -16,6 +16,12 @@ struct pathmatch {
 	size_t literal_bytes; /* bytes of the pattern that are no wildcards */
 };
 
+/*
+ * True: they differ before any wildcard, so that pathmatch_find() would find nothing. Also of two
+ * texts that follow the same beginning without a wildcard.
+ */
+bool pathmatch_differs(const char *pattern, const char *path);
+
 /* The closest match of an absolute pattern to path or a directory above it. */
 bool pathmatch_find(const char *pattern, const char *path, struct pathmatch *ret);
 

@@ -26,7 +26,7 @@ enum policy_key {
 	PK_AGENT_PRIVATE, /* list of paths of the session's /tmp or elsewhere that the cell lacks */
 	PK_AGENT_SHARE, /* list of paths below `keep` that the cell has too, writable */
 	PK_AGENT_TRUSTED, /* repeated line, not a list: FILE-PATTERN ARG-PATTERN... */
-	PK_AGENT_EGRESS, /* list; only "*" until the agent has a network of its own */
+	PK_AGENT_EGRESS, /* list of hosts of the agent itself; "*": the network as the host has it */
 	PK_AGENT_TMP, /* shared | private */
 	PK_SANDBOX_ISOLATION, /* session | command */
 	PK_SANDBOX_HOME, /* closed | open */
@@ -73,6 +73,7 @@ struct policy_origin {
 struct policy_item {
 	const char *value;
 	struct policy_origin origin;
+	bool is_in_home; /* its text starts with that of HOME; set where it is kept */
 };
 
 struct policy;
@@ -96,6 +97,7 @@ struct policy_request {
 	const char *trusted_hash;
 	const char *const *overrides; /* command line: "SECTION.KEY=VALUE", in order */
 	size_t n_overrides;
+	bool is_shared; /* --mode shared: see shared.h */
 };
 
 /*

@@ -18,6 +18,9 @@
 /* Rationale: two for each localhost:PORT entry; more ports than this are refused at load. */
 #define PLACE_LOCALHOST_MAX 16
 
+/* Rationale: an agent's package, its interpreter's, and the directory that PATH found it in. */
+#define PLACE_PROGRAM_PATHS 3
+
 /* Kinds of mounts, from the policy's file kinds and a few of our own. */
 enum mount_kind {
 	MOUNT_READ, /* the real file, read-only */
@@ -43,6 +46,7 @@ struct mount_entry {
 	bool is_in_project; /* resolved without following symbolic links */
 	enum redactform form; /* MOUNT_REDACT */
 	bool is_new; /* a cache that the host does not have */
+	bool is_tracked; /* MOUNT_HIDE: git has the name, with another content */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */
@@ -52,11 +56,14 @@ struct mount_entry {
 /*
  * Who watches a project from the walk over it on: told of each directory before it is read. dir()
  * gives it a number (parent -1: the project itself), or -ENOMEM; it may change the working directory.
- * hidden() is told of regular files outside of the project that no command may see.
+ * hidden() is told of regular files outside of the project that no command may see. file() is told of
+ * a file that may be shown in spite of its name, at path below the project, before it is read: false
+ * when it could not be noticed that its content changes.
  */
 struct walk_watcher {
 	int (*dir)(void *self, int fd, int parent, const char *name);
 	void (*hidden)(void *self, int dir, const char *name);
+	bool (*file)(void *self, int dir, const char *name, const char *path);
 	void *self;
 };
 
@@ -68,6 +75,8 @@ struct mount_plan {
 	struct mount_entry *entries;
 	size_t n;
 	const char *agent_root; /* package of the agent, or NULL; set between init and plan */
+	/* --mode shared: what of the agent's program the cell shows, up to a NULL; set as agent_root is */
+	const char *program_paths[PLACE_PROGRAM_PATHS];
 	const struct walk_watcher *watcher; /* or NULL; as above */
 	char *arena; /* entries, then their paths */
 	size_t used_bytes;
@@ -199,7 +208,14 @@ struct source_shapes {
 struct watch;
 
 /* What a view's first process hands out before it loses its powers; the helper enters with it. */
-enum helper_fd { HELPER_FD_ROOT, HELPER_FD_MASKS, HELPER_FD_USERNS, HELPER_FD_MNTNS, HELPER_FD_COUNT };
+enum helper_fd {
+	HELPER_FD_ROOT,
+	HELPER_FD_PROJECT, /* in the view, opened before anything hostile could move what it lies in */
+	HELPER_FD_MASKS,
+	HELPER_FD_USERNS,
+	HELPER_FD_MNTNS,
+	HELPER_FD_COUNT
+};
 /* Behind them for a cell, if it is there: CELL_FD_UNLINKS. */
 #define HELPER_FDS_MAX (HELPER_FD_COUNT + 1)
 

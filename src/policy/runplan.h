@@ -14,7 +14,7 @@ struct run_tool; /* warden/toolrun.h */
 
 struct run_plan {
 	enum run_mode mode;
-	bool is_run_verb; /* `run -- COMMAND`: one command in a cell, no agent */
+	bool is_run_verb; /* `run`, --mode shared: one command in a cell, no context of an agent */
 	bool fresh, quiet, verbose, explain;
 	const char *const *argv; /* NULL-terminated: AGENT or COMMAND and its arguments */
 	const char *program; /* argv[0] found through PATH: absolute, symbolic links not followed */

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Rationale: the installed profile's strings fill two. */
+#define BLOCK_BYTES (16u << 10)
+
 /* Doubles an array when it is full. 0 or -ENOMEM. */
 static int grow(void **array, size_t n, size_t *cap, size_t item_bytes)
 {
@@ -22,17 +25,42 @@ static int grow(void **array, size_t n, size_t *cap, size_t item_bytes)
 	return 0;
 }
 
+/* Strings end to end: an allocation for each of a thousand would be a tenth of a load. */
+struct store_block {
+	struct store_block *next;
+	size_t used, cap;
+	char bytes[];
+};
+
 const char *store_keep(struct policy *policy, const char *text)
 {
-	void *array = policy->strings;
-	AUTO_FREE char *copy = strdup(text);
+	struct store_block *block = policy->blocks;
+	size_t n = strlen(text) + 1;
+	char *copy;
 
-	if (copy == NULL ||
-		grow(&array, policy->n_strings, &policy->cap_strings, sizeof(char *)) < 0)
-		return NULL;
-	policy->strings = array;
-	policy->strings[policy->n_strings] = take_ptr(&copy);
-	return policy->strings[policy->n_strings++];
+	if (block == NULL || n > block->cap - block->used) {
+		size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+
+		block = malloc(sizeof(*block) + cap);
+		if (block == NULL)
+			return NULL;
+		*block = (struct store_block){ .next = policy->blocks, .cap = cap };
+		policy->blocks = block;
+	}
+	copy = block->bytes + block->used;
+	block->used += n;
+	memcpy(copy, text, n);
+	return copy;
+}
+
+static void free_blocks(struct store_block *block)
+{
+	while (block != NULL) {
+		struct store_block *next = block->next;
+
+		free(block);
+		block = next;
+	}
 }
 
 struct policy *store_new(const char *project, const char *home)
@@ -47,6 +75,8 @@ struct policy *store_new(const char *project, const char *home)
 		policy_free(policy);
 		return NULL;
 	}
+	if (home[1] != '\0' && strpbrk(home, "*?") == NULL)
+		policy->home_bytes = strlen(home);
 	for (size_t i = 0; i < PK_COUNT; i++) {
 		policy->values[i].value = keys_get((enum policy_key)i)->built_in;
 		policy->values[i].origin.file = "(built-in)";
@@ -62,9 +92,7 @@ void policy_free(struct policy *policy)
 		free(policy->lists[i].items);
 	store_free_rules(policy);
 	store_free_tools(policy);
-	for (size_t i = 0; i < policy->n_strings; i++)
-		free(policy->strings[i]);
-	free(policy->strings);
+	free_blocks(policy->blocks);
 	free(policy->warnings);
 	free(policy);
 }
@@ -90,6 +118,8 @@ int store_append_at(struct policy *policy, struct store_list *list, struct polic
 	item.value = store_keep(policy, item.value);
 	if (item.value == NULL || grow(&array, list->n, &list->cap, sizeof(*list->items)) < 0)
 		return err_set(err, ENOMEM, "keep a line of a profile");
+	item.is_in_home = policy->home_bytes > 0 &&
+		strncmp(item.value, policy->home, policy->home_bytes) == 0;
 	list->items = array;
 	list->items[list->n++] = item;
 	policy->n_items++;

@@ -51,10 +51,11 @@ struct policy {
 	size_t n_tools;
 	bool has_agent_profile;
 	const char *project, *home;
+	size_t home_bytes; /* of a HOME that tells patterns apart: not "/", and none with wildcards */
 	const char **warnings;
 	size_t n_warnings;
-	char **strings;
-	size_t n_strings, cap_strings, n_items;
+	struct store_block *blocks; /* every string in it; the newest first */
+	size_t n_items;
 };
 
 /* NULL when memory is out. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int trustfile_read(const char *config_dir, struct buf *out, struct err *err)
 {
@@ -86,13 +87,27 @@ static bool may_write(const struct policy *policy, const char *path)
 		answer.item != NULL;
 }
 
+/* What is not there is hidden from nobody: could they make it? */
+static bool may_make(const struct policy *policy, const char *path)
+{
+	AUTO_FREE char *above = strdup(path);
+	struct stat st;
+	bool is_missing = false;
+
+	while (above != NULL && lstat(above, &st) < 0 && strrchr(above, '/') > above) {
+		*strrchr(above, '/') = '\0';
+		is_missing = true;
+	}
+	return above == NULL || (is_missing && may_write(policy, above));
+}
+
 bool trustfile_is_reached(const struct policy *policy, const char *config_dir)
 {
 	AUTO_BUF struct buf path = { 0 };
 	AUTO_FREE char *resolved = NULL;
 
 	buf_addf(&path, "%s/" TRUSTFILE_NAME, config_dir);
-	if (path.failed || may_write(policy, path.data))
+	if (path.failed || may_write(policy, path.data) || may_make(policy, config_dir))
 		return true;
 	resolved = realpath(path.data, NULL);
 	return resolved != NULL && may_write(policy, resolved);

@@ -11,16 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_unreserved(unsigned char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		(c != '\0' && strchr("-._~", c) != NULL);
-}
-
 /* Bytes that stand for themselves in a path (RFC 3986, 3.3, sub-delims, ':' and '@'). */
 static bool is_plain(unsigned char c)
 {
-	return is_unreserved(c) || (c != '\0' && strchr("!$&'()*+,;=:@", c) != NULL);
+	return ascii_is_unreserved((char)c) || (c != '\0' && strchr("!$&'()*+,;=:@", c) != NULL);
 }
 
 /* The byte that "%XX" at s stands for, or -1. */
@@ -61,7 +55,7 @@ static const char *add_encoding(struct buf *out, const char *s, size_t n, int *r
 		return "an encoded backslash";
 	if (c < 0x20 || c == 0x7f)
 		return "an encoded control byte";
-	if (is_unreserved((unsigned char)c))
+	if (ascii_is_unreserved((char)c))
 		buf_add(out, &(char){ (char)c }, 1);
 	else
 		add_escaped(out, (unsigned char)c);

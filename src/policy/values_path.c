@@ -20,9 +20,25 @@ static const char *show(const char *text, char out[SHOWN_BYTES])
 	return log_quote(text, strlen(text), out, SHOWN_BYTES);
 }
 
+/* Starts with '/', and has no empty component, no "." or ".." and no '/' at its end. */
+static bool is_normal(const char *text)
+{
+	for (const char *s = text; *s != '\0'; s += strcspn(s, "/")) {
+		if (*s++ != '/' || *s == '/' || *s == '\0')
+			return false;
+		if (s[0] == '.' && (s[1 + (s[1] == '.')] == '/' || s[1 + (s[1] == '.')] == '\0'))
+			return false;
+	}
+	return true;
+}
+
 /* Appends the components of text to out, each with its '/', without empty ones and ".". */
 static int add_components(const char *text, struct buf *out, struct err *err)
 {
+	if (is_normal(text)) {
+		buf_adds(out, text);
+		return 0;
+	}
 	for (const char *s = text; *s != '\0';) {
 		size_t n = strcspn(s, "/");
 
@@ -60,6 +76,8 @@ static bool is_whole_home(const char *pattern, const char *home)
 {
 	AUTO_BUF struct buf any = { 0 };
 
+	if (strpbrk(pattern, "*?") == NULL)
+		return pathmatch_is_within(home, pattern);
 	/* A name that no pattern spells out: only wildcards can match it. */
 	buf_addf(&any, "%s/\x01", strcmp(home, "/") == 0 ? "" : home);
 	return any.data == NULL || policy_path_matches(pattern, any.data, "/");

@@ -4,6 +4,7 @@
  */
 #include "policy/values.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "policy/hostmatch.h"
@@ -133,7 +134,7 @@ static char folded(char c)
 {
 	if (c == '_' || c == '.')
 		return '-';
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return ascii_lower(c);
 }
 
 bool values_same_header(const char *a, size_t a_bytes, const char *b, size_t b_bytes)

@@ -384,7 +384,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (c->state != CONN_DRAINING && c->timer_s == PROXY_HEAD_TIMEOUT_S)
-		report(c, PROXYMSG_DENIED, "the client did not finish what it had begun to send");
+		report(c, PROXYMSG_FAILED, "the client did not finish what it had begun to send");
 	die(c, c->state != CONN_DRAINING);
 	run(c);
 }

@@ -189,8 +189,8 @@ static void connect_next(struct dial *d)
 		attempt_failed(d, ENOMEM);
 }
 
-/* Of what was looked up, only what policy allows is a candidate. */
-static void add_candidate(struct dial *d, const struct target *address)
+/* False: policy does not allow this address, and why is the dial's result. */
+static bool add_candidate(struct dial *d, const struct target *address)
 {
 	struct policy_answer answer;
 
@@ -199,9 +199,10 @@ static void add_candidate(struct dial *d, const struct target *address)
 		d->result.reason = answer.reason;
 		d->result.outcome = DIAL_DENIED;
 		memcpy(d->result.address, address->host, sizeof(d->result.address) - 1);
-		return;
+		return false;
 	}
 	d->candidates[d->n++] = *address;
+	return true;
 }
 
 static void connect_first(struct dial *d)
@@ -249,8 +250,12 @@ static void on_lookup(void *arg, const struct resolver_result *found)
 	struct dial *d = arg;
 
 	d->result.reason = found->why;
+	/* One address that leads inside spoils the answer: whoever gave it would get it sooner or later. */
 	for (size_t i = 0; i < found->n; i++)
-		add_candidate(d, &found->addresses[i]);
+		if (!add_candidate(d, &found->addresses[i])) {
+			d->n = 0;
+			break;
+		}
 	if (d->has_parent && (d->n > 0 || found->n == 0))
 		start_parent(d);
 	else
@@ -286,7 +291,7 @@ struct dial *dial_start(struct proxy *proxy, const struct dial_request *request)
 	if (request->is_localhost) {
 		start_localhost(d);
 	} else if (request->target.family != 0) {
-		add_candidate(d, &request->target);
+		(void)add_candidate(d, &request->target);
 		if (d->has_parent && d->n > 0)
 			start_parent(d);
 		else

@@ -4,6 +4,8 @@
  */
 #include "proxy/h2.h"
 
+#include "base/clock.h"
+
 #include "proxy/h2_session.h"
 
 #include <errno.h>
@@ -30,14 +32,6 @@ struct h2 {
 	bool is_finished;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void wake(void *arg)
 {
 	struct h2 *h = arg;
@@ -61,7 +55,7 @@ static void fill_out(struct h2 *h)
 	h->out.len = h->out_at = 0;
 	while (h->out.len < OUT_BYTES && (n = h2_session_take(h->session, &bytes)) > 0)
 		buf_add(&h->out, bytes, n);
-	h->blocked_since_ms = now_ms();
+	h->blocked_since_ms = clock_ms();
 }
 
 /* One write; false: nothing more can be written now. */
@@ -86,7 +80,7 @@ static bool step_out(struct h2 *h)
 	if (n <= 0)
 		return false;
 	h->out_at += (size_t)n;
-	h->blocked_since_ms = now_ms();
+	h->blocked_since_ms = clock_ms();
 	return true;
 }
 
@@ -122,7 +116,7 @@ static void set_timer(struct h2 *h)
 
 	if (at >= h->timer_ms)
 		return;
-	ms = at - now_ms();
+	ms = at - clock_ms();
 	if (ms < 0)
 		ms = 0;
 	tv = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
@@ -159,7 +153,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	h->timer_ms = INT64_MAX;
 	h2_session_tick(h->session);
-	if (h->out_at < h->out.len && h->blocked_since_ms + H2_STALL_TIMEOUT_S * 1000 <= now_ms())
+	if (h->out_at < h->out.len && h->blocked_since_ms + H2_STALL_TIMEOUT_S * 1000 <= clock_ms())
 		finish(h, true);
 	else
 		run(h);
@@ -188,13 +182,13 @@ static const struct h2_backend backend = {
 static void *front_new(struct proxy *proxy, struct stream *stream, struct exchange_peer *peer)
 {
 	struct h2 *h = calloc(1, sizeof(*h));
-	struct h2_setup setup = { &backend, peer, now_ms, wake, h };
+	struct h2_setup setup = { &backend, peer, clock_ms, wake, h };
 
 	if (h == NULL)
 		return NULL;
 	h->stream = stream;
 	h->timer_ms = INT64_MAX;
-	h->blocked_since_ms = now_ms();
+	h->blocked_since_ms = clock_ms();
 	(void)event_assign(&h->timer, proxy->base, -1, 0, on_timer, h);
 	h->session = h2_session_new(&setup);
 	if (h->session == NULL) {

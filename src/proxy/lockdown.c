@@ -6,6 +6,7 @@
 
 #include "base/calls.h"
 #include "base/cleanup.h"
+#include "base/standing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,8 +190,8 @@ int lockdown_enter(struct err *err)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_NO_NEW_PRIVS");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	if (standing_hide(err) < 0)
+		return -err->code;
 	r = restrict_files(err);
 	if (r == 0)
 		r = calls_drop_capabilities(err);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/standing.h"
 #include "base/sys.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
@@ -28,7 +29,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 /* Rationale: two for each localhost port; SERVE_LISTENERS_MAX has room for the others beside. */
 #define LOCALHOST_MAX 40u
@@ -91,18 +91,6 @@ static void ignore_signals(void)
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-/* Six descriptors a connection do not fit the usual soft limit; without, accepting pauses earlier.
- */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 /* In a session without places: see struct proxy. */
@@ -231,7 +219,8 @@ static int run(struct role *role, const struct counts *counts, struct err *err)
 	if (r < 0)
 		return r;
 	ignore_signals();
-	raise_descriptor_limit();
+	/* six a connection do not fit the usual soft limit; without, accepting pauses earlier */
+	standing_raise_descriptors();
 	r = policy_undump(role->fds[PROXY_FD_POLICY], &role->policy, err);
 	cleanup_close(&role->fds[PROXY_FD_POLICY]);
 	if (r == 0)

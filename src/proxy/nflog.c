@@ -5,6 +5,7 @@
 #include "proxy/nflog.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "proxy/report.h"
 #include "proxy/target.h"
 #include "wire/proxymsg.h"
@@ -96,11 +97,10 @@ bool nflog_read_packet(const uint8_t *packet, size_t n, struct proxymsg *ret)
 
 static bool is_within_rate(struct nflog *nflog)
 {
-	struct timespec now;
+	int64_t now_s = clock_s();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec != nflog->second) {
-		nflog->second = now.tv_sec;
+	if (now_s != nflog->second) {
+		nflog->second = now_s;
 		nflog->n_this_second = 0;
 	}
 	return ++nflog->n_this_second <= NFLOG_REPORTS_A_SECOND;

@@ -5,6 +5,7 @@
 #include "proxy/resolver.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <ares.h>
 #include <event2/event.h>
@@ -54,14 +55,6 @@ struct resolver {
 	TAILQ_HEAD(resolver_names, resolver_name) names;
 	size_t n_names, n_pending;
 };
-
-static time_t now_s(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 /* ---- c-ares in the event loop ---- */
 
@@ -210,7 +203,7 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 	(void)timeouts;
 	name->is_pending = false;
 	r->n_pending--;
-	name->until = now_s();
+	name->until = clock_s();
 	name->result = (struct resolver_result){ .why = ares_strerror(status) };
 	if (info != NULL) {
 		add_addresses(&name->result, info, AF_INET);
@@ -318,7 +311,7 @@ bool resolver_lookup(struct resolver *r, const char *text, struct resolver_waite
 		name = add(r, text);
 	if (name == NULL)
 		return false;
-	if (!name->is_pending && name->until <= now_s()) {
+	if (!name->is_pending && name->until <= clock_s()) {
 		if (!refresh_channel(r))
 			return false;
 		query(r, name);

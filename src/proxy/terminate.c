@@ -310,7 +310,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (t->stream.why != NULL)
-		report(t, PROXYMSG_DENIED, t->stream.why);
+		report(t, PROXYMSG_FAILED, t->stream.why);
 	die(t, t->state != DRAINING);
 	free_terminate(t);
 }

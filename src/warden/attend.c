@@ -142,6 +142,9 @@ int attend_start(struct warden *w, struct err *err)
 	if (dirs.failed)
 		return err_set(err, ENOMEM, "PATH");
 	path = find_command(w->cell.fds[CELL_FD_ROOT], w->plan->argv[0], w->plan->cwd, dirs.data);
+	/* --mode shared: the user's name for the agent may be a link in a directory that is not there. */
+	if (path == NULL && w->plan->mode == RUN_SHARED)
+		path = find_command(w->cell.fds[CELL_FD_ROOT], w->program.agent, w->plan->cwd, dirs.data);
 	if (path == NULL) {
 		(void)err_set(err, errno, "%s", w->plan->argv[0]);
 		return warden_not_started(w, err);

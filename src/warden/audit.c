@@ -5,6 +5,7 @@
 #include "warden/audit.h"
 
 #include "base/cleanup.h"
+#include "base/dirs.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -17,27 +18,12 @@
 /* Rationale: an argv of megabytes is one command's; its beginning tells what it was. */
 #define AUDIT_STRINGS_MAX 8192u
 
-static int make_dirs(const char *dir)
-{
-	AUTO_FREE char *path = strdup(dir);
-
-	if (path == NULL)
-		return -ENOMEM;
-	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
-		*s = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*s = '/';
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 int audit_open(struct audit *a, const char *dir, struct err *err)
 {
 	AUTO_BUF struct buf path = { 0 };
 	struct timespec now;
 	struct tm tm;
-	int r = make_dirs(dir);
+	int r = dirs_make(dir);
 
 	if (r < 0)
 		return err_set(err, -r, "audit: %s", dir);

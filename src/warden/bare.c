@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/standing.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -232,8 +232,8 @@ int bare_start(struct warden *w, struct err *err)
 	if (set_environment(w, login, port) < 0)
 		return err_set(err, ENOMEM, "environment");
 	/* The agent has our user: it must not open the pipes that the secrets wait in (proc(5)). */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_set(err, errno, "PR_SET_DUMPABLE");
+	if (standing_hide(err) < 0)
+		return -err->code;
 	say_limits(w);
 	w->bare = fork();
 	if (w->bare < 0) {

@@ -35,7 +35,7 @@ static void record_masks(struct warden *w)
 		if (e->kind != MOUNT_HIDE)
 			continue;
 		buf_addf(&r.line, "%s{\"path\":", comma);
-		buf_add_json(&r.line, e->path, strlen(e->path));
+		buf_add_json_text(&r.line, e->path);
 		if (e->agent_only || e->cell_only)
 			audit_string(&r, "view", e->agent_only ? "agent" : "cell");
 		if (e->item != NULL) {

@@ -8,6 +8,7 @@
 #include "warden/tell.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/sys.h"
 #include "wire/proxymsg.h"
 
@@ -213,19 +214,11 @@ static const struct command *command_of(const struct warden *w, pid_t inner)
 	return NULL;
 }
 
-int64_t denial_now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool is_in_rate(void)
 {
 	static int64_t second;
 	static unsigned count;
-	int64_t now = denial_now_ms() / 1000;
+	int64_t now = clock_ms() / 1000;
 
 	if (now != second) {
 		second = now;
@@ -248,7 +241,7 @@ static const struct command *newest_command(const struct warden *w, bool *ret_ot
 			newest = c;
 	}
 	*ret_others = n > 1;
-	if (newest == NULL && ended->ended_ms != 0 && denial_now_ms() - ended->ended_ms < JUST_ENDED_MS)
+	if (newest == NULL && ended->ended_ms != 0 && clock_ms() - ended->ended_ms < JUST_ENDED_MS)
 		newest = ended;
 	return newest;
 }

@@ -10,6 +10,7 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "policy/tools.h"
@@ -190,11 +191,10 @@ static bool is_within_limits(const struct warden *w, struct door *door,
 {
 	struct history *h = &door->histories[index_of(w, tool)];
 	unsigned max = tools_limits(tool).runs_a_minute;
-	struct timespec now;
+	int64_t now_s = clock_s();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (h->minute_s == 0 || now.tv_sec - h->minute_s >= 60)
-		*h = (struct history){ .minute_s = now.tv_sec };
+	if (h->minute_s == 0 || now_s - h->minute_s >= 60)
+		*h = (struct history){ .minute_s = now_s };
 	if (max > 0 && h->runs >= max)
 		return false;
 	h->runs++;

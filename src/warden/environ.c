@@ -110,10 +110,17 @@ static bool is_asked_for(const struct environ *e, const char *assignment)
 	return false;
 }
 
+/* --mode shared: the agent is in the cell itself, and its variables with it. */
+static bool is_of_agent_inside(const struct environ *e, const char *assignment)
+{
+	return e->plan->mode == RUN_SHARED &&
+		list_matches(e->plan->policy, PK_AGENT_KEEP_ENV, assignment);
+}
+
 /* May a variable of the user's environment go into the cell? */
 static bool is_kept(const struct environ *e, const char *assignment)
 {
-	if (is_asked_for(e, assignment))
+	if (is_asked_for(e, assignment) || is_of_agent_inside(e, assignment))
 		return true;
 	return list_matches(e->plan->policy, PK_ENV_KEEP, assignment) &&
 		!list_matches(e->plan->policy, PK_ENV_HIDE, assignment);
@@ -216,7 +223,7 @@ static bool goes_to_cell(const struct environ *e, const char *assignment)
 	/* A tool's run has them from its caller, which is a cell, or from a fixed list. */
 	if (e->plan->tool != NULL)
 		return true;
-	if (is_asked_for(e, assignment))
+	if (is_asked_for(e, assignment) || is_of_agent_inside(e, assignment))
 		return true;
 	if (list_matches(e->plan->policy, PK_ENV_HIDE, assignment) ||
 		is_withheld_value(e, assignment))

@@ -5,6 +5,7 @@
 #include "warden/keeper.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "policy/sources.h"
 #include "wire/fdpass.h"
@@ -20,14 +21,6 @@
 #define BACKOFF_LAST_S 64
 /* Rationale: a keeper counts from its own start, some milliseconds after the warden does. */
 #define EXPIRY_MARGIN_S 1
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the audit ---- */
 
@@ -90,7 +83,7 @@ static void failed(struct warden *w, struct keeperctl *k, struct keeper *keeper,
 	for (unsigned i = 0; i < keeper->n_failures && wait_s < BACKOFF_LAST_S; i++)
 		wait_s *= 2;
 	keeper->n_failures++;
-	keeper->not_before_ms = now_ms() + wait_s * 1000;
+	keeper->not_before_ms = clock_ms() + wait_s * 1000;
 	keeper->state = KEEPER_IDLE;
 	record(w, keeper, "failed");
 	keeper_refuse_waiting(k, keeper);
@@ -161,7 +154,7 @@ static void start_keeper(struct warden *w, struct keeperctl *k, struct keeper *k
 	if (keeper->ttl_s == 0)
 		cleanup_close(&keeper->ours);
 	else
-		keeper->not_before_ms = now_ms() + (int64_t)keeper->ttl_s * 1000;
+		keeper->not_before_ms = clock_ms() + (int64_t)keeper->ttl_s * 1000;
 	record(w, keeper, "started");
 }
 
@@ -231,7 +224,7 @@ static void fetch(struct warden *w, struct keeperctl *k, struct keeper *keeper)
 void keeper_connection(struct warden *w, struct keeperctl *k, struct keeper *keeper)
 {
 	if (keeper->state == KEEPER_GONE ||
-		(keeper->state == KEEPER_IDLE && now_ms() < keeper->not_before_ms))
+		(keeper->state == KEEPER_IDLE && clock_ms() < keeper->not_before_ms))
 		keeper_refuse_waiting(k, keeper);
 	else if (keeper->state == KEEPER_IDLE)
 		fetch(w, k, keeper);

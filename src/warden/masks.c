@@ -4,10 +4,13 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "wire/helpmsg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -57,7 +60,7 @@ static int enter(const struct helper *helper, const int *fds, size_t n, struct e
 	return r < 0 ? err_set(err, -r, "helper") : 0;
 }
 
-static void tell_agent(struct warden *w, const char *path);
+static void tell_agent(struct warden *w, const char *path, unsigned how);
 
 /* The agent's view is older than a cell that was made anew: what came while there was none. */
 static void tell_agent_plan(struct warden *w)
@@ -75,20 +78,24 @@ static void tell_agent_plan(struct warden *w)
 		while (n > 0 && !policy_path_matches(kept[n - 1].value, e->path, w->plan->project))
 			n--;
 		if (n == 0)
-			tell_agent(w, e->path + skip);
+			tell_agent(w, e->path + skip, e->is_tracked ? HELPMSG_TRACKED : 0);
 	}
 }
 
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
+	AUTO_CLOSE int project = sys_openat2(own[CELL_FD_ROOT], w->plan->project + 1,
+		O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
 	int fds[HELPER_FDS_MAX] = { [HELPER_FD_ROOT] = own[CELL_FD_ROOT],
+		[HELPER_FD_PROJECT] = project,
 		[HELPER_FD_MASKS] = own[CELL_FD_MASKS],
 		[HELPER_FD_USERNS] = own[CELL_FD_USERNS],
 		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS],
 		[HELPER_FD_COUNT] = own[CELL_FD_UNLINKS] };
-	int r = enter(&w->masks.cell, fds,
-		HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
+	int r = project < 0 ? err_set(err, errno, "open %s", w->plan->project)
+			    : enter(&w->masks.cell, fds,
+				      HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
 
 	/* A namespace that is held open outlives its processes; a call waits for the listener's end. */
 	cleanup_close(&own[CELL_FD_UNLINKS]);
@@ -110,8 +117,11 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 		r = enter(&m->agent, fds, HELPER_FD_COUNT, err);
 	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
 		cleanup_close(&fds[i]);
-	for (size_t at = 0; r == 0 && at < m->for_agent_bytes; at += strlen(m->for_agent + at) + 1)
-		r = helpmsg_send(m->agent.sock, HELPMSG_MASK, 0, m->for_agent + at, NULL, 0);
+	for (size_t at = 0; r == 0 && at < m->for_agent_bytes; at += strlen(m->for_agent + at) + 1) {
+		unsigned how = (unsigned char)m->for_agent[at++];
+
+		r = helpmsg_send(m->agent.sock, HELPMSG_MASK, how, m->for_agent + at, NULL, 0);
+	}
 	free(m->for_agent);
 	m->for_agent = NULL;
 	m->for_agent_bytes = 0;
@@ -164,7 +174,7 @@ static void lost(struct warden *w, bool agent, const char *why)
 static void send_barrier(struct masks *m)
 {
 	m->sent++;
-	m->sent_ms = denial_now_ms();
+	m->sent_ms = clock_ms();
 	/* One that is gone is noticed when its socket is read. */
 	(void)helpmsg_send(m->cell.sock, HELPMSG_BARRIER, m->sent, NULL, NULL, 0);
 }
@@ -198,7 +208,7 @@ void masks_check_time(struct warden *w)
 {
 	const struct masks *m = &w->masks;
 
-	if (m->sent != m->done && denial_now_ms() - m->sent_ms > BARRIER_MAX_MS)
+	if (m->sent != m->done && clock_ms() - m->sent_ms > BARRIER_MAX_MS)
 		lost(w, false, "no answer");
 }
 
@@ -229,7 +239,7 @@ static void record(struct warden *w, const struct helpmsg *msg)
 	buf_addf(&path, "%s/%s", w->plan->project, msg->text);
 	if (path.failed)
 		return;
-	audit_begin(&w->audit, &r, "mask");
+	audit_begin(&w->audit, &r, (msg->value & HELPMSG_OFF) != 0 ? "unmask" : "mask");
 	audit_string(&r, "path", path.data);
 	if (views != (HELPMSG_IN_CELL | HELPMSG_IN_AGENT))
 		audit_string(&r, "view", views == HELPMSG_IN_CELL ? "cell" : "agent");
@@ -237,6 +247,8 @@ static void record(struct warden *w, const struct helpmsg *msg)
 	policy_decide(w->plan->policy, &question, &answer);
 	if ((msg->value & HELPMSG_BY_INODE) != 0) {
 		audit_string(&r, "reason", "another name of a hidden file");
+	} else if ((msg->value & HELPMSG_OFF) != 0) {
+		audit_string(&r, "reason", "git has its content");
 	} else if (answer.item != NULL && views != HELPMSG_IN_AGENT) {
 		audit_string(&r, "rule_file", answer.item->origin.file);
 		audit_number(&r, "rule_line", answer.item->origin.line);
@@ -244,16 +256,16 @@ static void record(struct warden *w, const struct helpmsg *msg)
 	(void)audit_end(&r);
 }
 
-static void tell_agent(struct warden *w, const char *path)
+static void tell_agent(struct warden *w, const char *path, unsigned how)
 {
 	struct masks *m = &w->masks;
-	size_t n = strlen(path) + 1;
+	size_t n = strlen(path) + 2;
 	char *more;
 
 	if (w->plan->is_run_verb)
 		return;
 	if (m->agent.sock >= 0) {
-		if (helpmsg_send(m->agent.sock, HELPMSG_MASK, 0, path, NULL, 0) < 0)
+		if (helpmsg_send(m->agent.sock, HELPMSG_MASK, how, path, NULL, 0) < 0)
 			lost(w, true, "its helper is gone");
 		return;
 	}
@@ -262,7 +274,8 @@ static void tell_agent(struct warden *w, const char *path)
 		lost(w, true, "no memory");
 		return;
 	}
-	memcpy(more + m->for_agent_bytes, path, n);
+	more[m->for_agent_bytes] = (char)(how & (HELPMSG_TRACKED | HELPMSG_OFF));
+	memcpy(more + m->for_agent_bytes + 1, path, n - 1);
 	m->for_agent = more;
 	m->for_agent_bytes += n;
 }
@@ -276,7 +289,7 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 		if ((msg->value & HELPMSG_AGAIN) == 0)
 			record(w, msg);
 		if ((msg->value & HELPMSG_IN_AGENT) != 0)
-			tell_agent(w, msg->text);
+			tell_agent(w, msg->text, msg->value);
 		break;
 	case HELPMSG_DONE:
 		m->done = msg->value;

@@ -19,7 +19,7 @@ struct masks {
 	pid_t ended; /* a cell's helper that was killed and not waited for; 0: none */
 	uint32_t sent, done, wanted; /* numbers of barriers */
 	int64_t sent_ms; /* when the last one was sent */
-	char *for_agent; /* paths, NUL-terminated, until the agent's helper is there */
+	char *for_agent; /* enum helpmsg_mask in a byte and a path, NUL-terminated, until the agent's helper is there */
 	size_t for_agent_bytes;
 };
 

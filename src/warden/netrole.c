@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/standing.h"
 #include "base/sys.h"
 #include "policy/policy.h"
 
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define FIRST_FD 3
@@ -93,17 +93,6 @@ static int place_fds(const struct netrole *role, int *prog)
 	return sys_close_range((unsigned)end + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
-/* Each descriptor is held twice for a moment, beside the warden's own. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static _Noreturn void become(const struct netrole *role, int prog)
 {
 	const char *argv[2 + ARRAY_LEN(role->args) + 1] = { "agentjail", role->name };
@@ -118,7 +107,8 @@ static _Noreturn void become(const struct netrole *role, int prog)
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
 		(!role->keeps_stderr && dup2(null, 2) < 0))
 		_exit(EXIT_AGENTJAIL);
-	raise_descriptor_limit();
+	/* each is held twice for a moment, beside the warden's own */
+	standing_raise_descriptors();
 	if (place_fds(role, &prog) < 0)
 		_exit(EXIT_AGENTJAIL);
 	(void)fexecve(prog, (char *const *)(size_t)argv, env);

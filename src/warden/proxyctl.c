@@ -9,6 +9,7 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "wire/fdpass.h"
 #include "wire/proxymsg.h"
@@ -230,7 +231,7 @@ static bool is_readable(int fd, int timeout_ms)
  */
 void proxyctl_drain(struct warden *w)
 {
-	int64_t end = denial_now_ms() + DRAIN_MS;
+	int64_t end = clock_ms() + DRAIN_MS;
 	int refused = w->cell.fds[CELL_FD_NFLOG];
 	bool is_last = false;
 
@@ -238,7 +239,7 @@ void proxyctl_drain(struct warden *w)
 		return;
 	if (w->proxy.pid == 0 && w->proxy.failures < PROXY_FAILURES_MAX && is_readable(refused, 0))
 		proxyctl_start(w);
-	while (w->proxy.pid > 0 && denial_now_ms() < end) {
+	while (w->proxy.pid > 0 && clock_ms() < end) {
 		if (!is_last && !is_readable(refused, 0)) {
 			is_last = true;
 			(void)shutdown(w->proxy.sock, SHUT_WR);

@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/caches.h"
+#include "warden/inside.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
 #include "warden/listed.h"
@@ -15,7 +16,9 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/standing.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
 
@@ -26,8 +29,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -73,8 +74,8 @@ static int make_shim(struct warden *w, struct err *err)
 
 static const char *mode_name(const struct run_plan *plan)
 {
-	if (plan->mode == RUN_INJECT)
-		return "inject";
+	if (plan->mode == RUN_INJECT || plan->mode == RUN_SHARED)
+		return plan->mode == RUN_INJECT ? "inject" : "shared";
 	if (plan->tool != NULL)
 		return "tool";
 	return plan->is_run_verb ? "run" : "split";
@@ -146,7 +147,7 @@ static void record_exit(struct warden *w, const struct cell_msg *msg)
 
 	if (command->id == msg->id) {
 		command->cell_pid = 0;
-		command->ended_ms = denial_now_ms();
+		command->ended_ms = clock_ms();
 	}
 	audit_begin(&w->audit, &r, "exit");
 	audit_number(&r, "command", msg->id);
@@ -208,7 +209,7 @@ static void read_agent(struct warden *w)
 {
 	struct agent_msg msg;
 	struct err err = { 0 };
-	int fds[HELPER_FD_COUNT] = { -1, -1, -1, -1 };
+	int fds[HELPER_FD_COUNT] = { -1, -1, -1, -1, -1 };
 	size_t n_fds = 0;
 	ssize_t n = fdpass_recv(w->agent.ctl, &msg, sizeof(msg), fds, HELPER_FD_COUNT, &n_fds);
 
@@ -422,6 +423,8 @@ static int prepare(struct warden *w, struct err *err)
 		return -err->code;
 	if (w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
+	if (w->plan->mode == RUN_SHARED && inside_prepare(w, err) < 0)
+		return -err->code;
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
@@ -492,6 +495,7 @@ static void tear_down(struct warden *w)
 	w->keepers = NULL;
 	cells_close(w);
 	masks_done(w);
+	inside_done(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
@@ -509,13 +513,12 @@ static void tear_down(struct warden *w)
 /* Ends as the agent ended, so that the user's shell sees what it would have seen. */
 static int mirror(int status)
 {
-	struct rlimit none = { 0, 0 };
 	int sig = WTERMSIG(status);
 	sigset_t set;
 
 	if (!WIFSIGNALED(status))
 		return WEXITSTATUS(status);
-	(void)setrlimit(RLIMIT_CORE, &none); /* the core, if any, is the agent's, not ours */
+	standing_no_core(); /* the core, if any, is the agent's, not ours */
 	(void)signal(sig, SIG_DFL);
 	(void)raise(sig);
 	sigemptyset(&set);

@@ -39,7 +39,7 @@ struct pending {
 struct command {
 	uint32_t id;
 	pid_t cell_pid; /* as the cell sees it; 0: not running */
-	int64_t ended_ms; /* denial_now_ms(); 0: not yet */
+	int64_t ended_ms; /* clock_ms(); 0: not yet */
 	uint64_t audit_id;
 };
 
@@ -143,7 +143,6 @@ void proxyctl_stop(struct warden *w);
 
 /* denial.c: one line on the stderr of the command whose socket it was, and the record's members. */
 struct proxymsg;
-int64_t denial_now_ms(void); /* CLOCK_MONOTONIC */
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
 
 /* denial_line.c: does the command hear of it, and what: a line, or "" when it does not fit. */

@@ -78,11 +78,20 @@ int cachedir_lock(int dir, int *ret_lock, struct err *err)
 	return take_lock(dir, 0, ret_lock, err);
 }
 
-/* The file's text says which project it is, its time when it was last used. */
+/*
+ * The file's text says which project it is, its time when it was last used. It is written once:
+ * a file that was cut off and written again goes to the disk when it is closed (ext4(5), auto_da_alloc).
+ */
 static int mark(int lock, const char *project, struct err *err)
 {
-	if (ftruncate(lock, 0) < 0 || write_all(lock, project, strlen(project)) < 0 ||
-		futimens(lock, NULL) < 0)
+	AUTO_BUF struct buf text = { 0 };
+	size_t n = strlen(project);
+
+	if (buf_read_fd(&text, lock, n + 1) < 0 || text.len != n || memcmp(text.data, project, n) != 0) {
+		if (ftruncate(lock, 0) < 0 || pwrite(lock, project, n, 0) != (ssize_t)n)
+			return err_set(err, errno, "write " CACHEDIR_LOCK);
+	}
+	if (futimens(lock, NULL) < 0)
 		return err_set(err, errno, "write " CACHEDIR_LOCK);
 	return 0;
 }

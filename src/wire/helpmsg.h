@@ -14,7 +14,7 @@ enum helpmsg_type {
 	/* to the helper */
 	HELPMSG_ENTER = 1, /* descriptors: enum helper_fd */
 	HELPMSG_BARRIER, /* value: a number, sent back when all that was queued before is done */
-	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view */
+	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view; value: as below */
 	/* from it */
 	HELPMSG_MASKED, /* text: a path below the project; value: enum helpmsg_mask */
 	HELPMSG_DONE, /* value: the barrier's number */
@@ -26,6 +26,8 @@ enum helpmsg_mask {
 	HELPMSG_IN_CELL = 1, /* was masked there */
 	HELPMSG_IN_AGENT = 2, /* is to be masked there */
 	HELPMSG_BY_INODE = 4, /* another name of a hidden file; else a rule */
+	HELPMSG_TRACKED = 16, /* git has the name, with another content */
+	HELPMSG_OFF = 32, /* git has the content: the mask is taken off */
 	HELPMSG_AGAIN = 8, /* the cell had it masked already: a mask moves along with a renamed file */
 };
 

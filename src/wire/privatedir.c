@@ -5,27 +5,11 @@
 #include "wire/privatedir.h"
 
 #include "base/cleanup.h"
+#include "base/dirs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
-
-/* mkdir -p, private: names in it tell what a user works with. */
-static int make_dirs(const char *dir)
-{
-	AUTO_FREE char *path = strdup(dir);
-
-	if (path == NULL)
-		return -ENOMEM;
-	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
-		*s = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*s = '/';
-	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
 
 /* A directory of somebody else's, or one that others can write, is no place for what we trust. */
 static int check_owner(int dir, const char *path, struct err *err)
@@ -42,7 +26,7 @@ static int check_owner(int dir, const char *path, struct err *err)
 int privatedir_open(const char *path, bool is_made, int *ret, struct err *err)
 {
 	AUTO_CLOSE int dir = -1;
-	int r = is_made ? make_dirs(path) : 0;
+	int r = is_made ? dirs_make(path) : 0;
 
 	if (r < 0)
 		return err_set(err, -r, "make %s", path);

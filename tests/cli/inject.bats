@@ -128,6 +128,14 @@ pause='touch go; while [ -e go ]; do sleep 0.05; done'
 	run ! grep -rq anary "$HOME/.local"
 }
 
+@test "mode shared: the agent itself is served too, and has no more than the fake" {
+	rules 'secret = env:API_TOKEN' 'env = API_TOKEN'
+	output=$(lab "$agentjail" -q --mode shared bash -c "$get"'; echo "$API_TOKEN"; get api.test/a; env; cat /proc/[0-9]*/environ' | tr '\0' '\n')
+	has "got Bearer"
+	has_not anary
+	[ "$(cat "$root/seen")" = "/a Bearer $canary" ]
+}
+
 @test "a request that no rule allows is refused, told and recorded" {
 	rules 'secret = env:API_TOKEN' 'method = GET' 'path = /ok/*'
 	output=$(cell 'get api.test/no; get api.test/ok/x -X POST')

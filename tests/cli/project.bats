@@ -67,14 +67,14 @@ plan() { works "$agentjail" -q "$@" --explain sh; }
 	fails 125 "Not a directory" "$agentjail" --project file sh
 }
 
-@test "a HOME that is no directory gives way to the user database" {
+@test "a HOME that is no directory gives way to that of /etc/passwd" {
 	if [ "$(id -u)" = 0 ]; then
 		HOME=relative works "$agentjail" -q --explain sh
 		has "home     /"
 		HOME=/nonexistent works "$agentjail" -q --explain sh
 		has_not "/nonexistent"
 	else
-		skip "the user database may have no home of this user"
+		skip "/etc/passwd may have no home of this user"
 	fi
 }
 

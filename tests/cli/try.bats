@@ -144,3 +144,16 @@ assert a["remedy"]["lines"][0]["section"] == "files" and a["remedy"]["risk"]' <<
 	has_not $'\e'
 	has '\x1b[31m\xc2\x9b'
 }
+
+@test "files: what git has is shown in spite of its name, until it is changed or its path is named" {
+	git init -q && git config user.email a@b.test && git config user.name n
+	echo A=1 >.env.test && echo 'use x' >.envrc && echo S=1 >.env && git add -f .env.test .envrc && git commit -qm 1
+	allows "git has its content" read .env.test
+	allows "git has its content" write .env.test
+	allows "git has its content" read .envrc
+	denies "hide = .envrc" write .envrc
+	denies "hide = .env" read .env
+	denies "hide" --hide .env.test read .env.test
+	echo B=1 >>.env.test
+	denies "hide = .env.*" read .env.test
+}

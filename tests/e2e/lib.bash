@@ -118,12 +118,14 @@ headless() {
 	esac
 }
 
-# run_agent bare|none|jail COMMAND...: in the project, as the user; output in $stage/out and err.
+# run_agent bare|none|jail|shared COMMAND...: in the project, as the user; output in $stage/out and err.
 run_agent() {
 	local prefix=() root=()
 	case $1 in
 	none) prefix=("$program" --mode none --) ;;
 	jail) prefix=("$program" --) ;;
+	# Its API is the model on loopback here.
+	shared) prefix=("$program" --mode shared --allow "localhost:$model_port" --) ;;
 	esac
 	shift
 	[ "$(id -u)" = 0 ] && [ -z "${run_as:-}" ] && root=(IS_SANDBOX=1 CLAUDE_CODE_BUBBLEWRAP=1)

@@ -113,6 +113,11 @@ static enum verdict act_exchange(char **arg)
 	return attack_result(rc);
 }
 
+static enum verdict act_swap(char **arg)
+{
+	return attack_result(renameat2(AT_FDCWD, arg[0], AT_FDCWD, arg[1], RENAME_EXCHANGE));
+}
+
 static enum verdict act_link(char **arg)
 {
 	return attack_result(link(arg[0], arg[1]));
@@ -273,6 +278,7 @@ const struct attack attack_files[] = {
 	{"append", "PATH", 1, act_append},
 	{"rename", "FROM TO", 2, act_rename},
 	{"exchange", "ONE OTHER", 2, act_exchange},
+	{"swap", "ONE OTHER", 2, act_swap},
 	{"link", "FROM TO", 2, act_link},
 	{"remove", "PATH", 1, act_remove},
 	{"mknod", "PATH", 1, act_mknod},

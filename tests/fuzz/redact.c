@@ -27,7 +27,7 @@ static void make_text(
 static bool is_fit(const char *value, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (value[i] == 0 || strchr("x*\r\n", value[i]) != NULL)
+		if (value[i] == 0 || strchr("xX*\r\n", value[i]) != NULL)
 			return false;
 	return true;
 }

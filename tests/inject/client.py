@@ -61,6 +61,43 @@ class Client:
         context.set_alpn_protocols(list(alpn))
         return context.wrap_socket(sock, server_hostname=sni)
 
+    def tls_as(self, sock, *names):
+        """TLS 1.2 or later with these bytes as the names of the SNI, whatever they are: a ClientHello of
+        OpenSSL's with its server_name rewritten. A record layer between us and the socket."""
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        tls = context.wrap_bio(into, out, server_hostname="placeholder.test")
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        sock.sendall(self.with_names(out.read(), names))
+        return sock
+
+    @staticmethod
+    def with_names(hello, names):
+        """A ClientHello (RFC 8446, 4.1.2) with the names of its server_name extension (RFC 6066, 3)."""
+        old = b"placeholder.test"
+        at = hello.index(old)
+        entries = b"".join(b"\0" + struct.pack(">H", len(n)) + n for n in names)
+        was = 3 + len(old)
+        grown = len(entries) - was
+        # type, length of the extension, length of the list, then the entries
+        start = at - 3 - 2 - 2
+        extension = struct.pack(">HH", len(entries) + 2, len(entries)) + entries
+        body = hello[:start] + extension + hello[at + len(old):]
+        body = bytearray(body)
+        body[3:5] = struct.pack(">H", struct.unpack(">H", hello[3:5])[0] + grown)
+        body[6:9] = (int.from_bytes(hello[6:9], "big") + grown).to_bytes(3, "big")
+        # the length of all extensions stands behind session, ciphers and compressions
+        i = 5 + 4 + 2 + 32
+        i += 1 + body[i]
+        i += 2 + int.from_bytes(body[i:i + 2], "big")
+        i += 1 + body[i]
+        body[i:i + 2] = (int.from_bytes(body[i:i + 2], "big") + grown).to_bytes(2, "big")
+        return bytes(body)
+
     @staticmethod
     def exactly(sock, n):
         data = b""

@@ -9,7 +9,8 @@ import sys
 import time
 import urllib.parse
 
-import cases
+import cases_more as cases
+import names
 import origin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,13 +18,21 @@ SECRET = origin.SECRET
 RULE_HOSTS = ("api.test scoped.test git.test query.test key.test a.wild.test ttl.test expired.test "
               "wrongname.test selfsigned.test constrained.test").split()
 OTHER_HOSTS = ["evil.test"]
+INSIDE_RULE_HOST = "loop.test"
 PROFILE = """
 [egress]
 allow = evil.test evil.test:80 api.test:80 api.test:8443
+allow = {inside}
 private = {hosts}
 
 [inject api]
 host = api.test
+header = Authorization: Bearer {{secret}}
+secret = env:TEST_API_TOKEN
+env = TEST_API_TOKEN
+
+[inject inside]
+host = loop.test
 header = Authorization: Bearer {{secret}}
 secret = env:TEST_API_TOKEN
 
@@ -99,6 +108,12 @@ def finds_secret(data):
 class Echo(origin.Origin):
     """The origin with what needs the secret in other forms, and the hostile replies."""
 
+    def listen_all(self):
+        for port, tls in ((443, True), (8443, True), (80, False)):
+            self.listen("127.0.0.1", port, tls)
+        for address in ["::1"] + names.on_loopback():
+            self.listen(address, 443, True)
+
     def answer(self, method, path, target, head, body):
         secret = SECRET.encode()
         if path.startswith(b"/raw/"):
@@ -107,6 +122,15 @@ class Echo(origin.Origin):
             return (origin.reply(body=b"ok") + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEXTRA",)
         if path == b"/te":
             return origin.reply(body=b"with te", fields=[b"TE: trailers"])
+        if path == b"/links":
+            return origin.reply(body=b"ok", fields=[b"Link: <http://127.0.0.1/>; rel=preload", b"Refresh: 0; url=/x"])
+        if path == b"/echo-401":
+            return origin.reply(b"401 Who", body=b"{}", fields=[b"Set-Cookie: a=" + secret + b"; Path=/",
+                                b'WWW-Authenticate: Bearer realm="' + secret + b'"',
+                                b"Authentication-Info: nextnonce=" + secret])
+        if path == b"/echo-206":
+            part = b"--b\r\nContent-Range: bytes 0-9/90\r\n\r\n" + secret + b"\r\n--b--\r\n"
+            return origin.reply(b"206 Part", body=part, fields=[b"Content-Type: multipart/byteranges; boundary=b"])
         if path == b"/seconds":
             return [b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"] + [b"."] * 20
         if path == b"/echo-slow":
@@ -132,7 +156,8 @@ def start_origin(folder):
     ca = origin.make_ca(folder, "ca", "-addext", "basicConstraints=critical,CA:TRUE")
     limited = origin.make_ca(folder, "limited", "-addext", "basicConstraints=critical,CA:TRUE",
                              "-addext", "nameConstraints=critical,permitted;DNS:other.test")
-    good = [h for h in RULE_HOSTS if h.split(".")[0] not in
+    inside = [*names.INSIDE, names.REBIND, names.PUBLIC_NAME, names.ALIAS]
+    good = inside + [h for h in RULE_HOSTS if h.split(".")[0] not in
             ("expired", "wrongname", "selfsigned", "constrained")] + OTHER_HOSTS
     files = {" ".join(good): origin.make_leaf(folder, "good", ca, good),
              "expired.test": origin.make_leaf(folder, "expired", ca, ["expired.test"], days="-1"),
@@ -142,15 +167,15 @@ def start_origin(folder):
     with open(f"{folder}/own-both.pem", "w") as f:
         f.write(open(own[0]).read() + open(own[1]).read())
     files["selfsigned.test"] = f"{folder}/own-both.pem"
-    server = Echo(files)
-    for port, tls in ((443, True), (8443, True), (80, False)):
-        server.listen("127.0.0.1", port, tls)
-    return server, [ca[0], limited[0]]
+    return Echo(files), [ca[0], limited[0]]
 
 
 def namespace(folder, roots):
     """lo, names and the authorities of this mount namespace alone."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in names.on_loopback():
+        subprocess.run(["ip", "address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else [])],
+                       check=True)
     with open(f"{folder}/hosts", "w") as f:
         f.write("127.0.0.1 localhost\n")
         for h in RULE_HOSTS + OTHER_HOSTS:
@@ -172,7 +197,7 @@ class Side:
     def __init__(self, name, prefix, project, env):
         self.name, self.stderr = name, open(f"{project}/../{name}.stderr", "wb")
         self.process = subprocess.Popen(
-            prefix + ["python3", f"{project}/client.py", "cases", name], cwd=project, env=env,
+            prefix + ["python3", f"{project}/client.py", "cases_more", name], cwd=project, env=env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr)
 
     def play(self, case):
@@ -261,23 +286,35 @@ def requests_of(seen):
     return [c for c in seen if c.data]
 
 
+def start_lab(folder):
+    server, roots = start_origin(folder)
+    namespace(folder, roots)
+    server.listen_all()
+    names.Server()
+    return server
+
+
 def main():
     base, program, _who = sys.argv[1:4]
     project = f"{base}/home/project"
     for folder in (project, f"{base}/home/.config/agentjail/profiles", f"{base}/origin"):
         os.makedirs(folder, exist_ok=True)
-    for file in ("client.py", "cases.py"):
+    for file in ("client.py", "cases.py", "cases_more.py", "names.py"):
         with open(f"{HERE}/{file}") as f, open(f"{project}/{file}", "w") as out:
             out.write(f.read())
-    server, roots = start_origin(f"{base}/origin")
-    namespace(f"{base}/origin", roots)
+    server = start_lab(f"{base}/origin")
     profile = f"{base}/home/.config/agentjail/profiles/lab.ini"
     with open(profile, "w") as f:
-        f.write(PROFILE.format(hosts=" ".join(RULE_HOSTS + OTHER_HOSTS)) + "".join(
+        f.write(PROFILE.format(hosts=" ".join(RULE_HOSTS + OTHER_HOSTS),
+                               inside=" ".join([*names.INSIDE, names.REBIND, names.PUBLIC_NAME, names.ALIAS])) + "".join(
                 BAD_RULE.format(name=n) for n in ("expired", "wrongname", "selfsigned", "constrained")))
     env = {"HOME": f"{base}/home", "PATH": os.environ["PATH"], "TEST_API_TOKEN": SECRET}
-    bare = Side("bare", DROP, project, env)
-    jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env) if program else None
+    # What steers TLS libraries must steer no process of agentjail's.
+    steered = {name: f"{base}/home/{name}" for name in ("SSLKEYLOGFILE", "OPENSSL_CONF")}
+    with open(steered["OPENSSL_CONF"], "w") as f:
+        f.write("openssl_conf = broken\n[broken]\nssl_conf = nowhere\n")
+    bare = Side("bare", DROP, project, env | {"SSLKEYLOGFILE": f"{base}/home/control"})
+    jail = Side("cell", DROP + [program, "run", "-p", profile, "--"], project, env | steered) if program else None
     if os.environ.get("ONLY") != "modes":
         play_all(server, jail, bare, sys.argv[4:])
     if program and not sys.argv[4:]:
@@ -290,6 +327,8 @@ def main():
     if jail:
         said = open(f"{base}/home/cell.stderr", "rb").read()
         tap(not finds_secret(said), "no secret in what was said on stderr", said)
+        tap(os.path.exists(f"{base}/home/control") and not os.path.exists(steered["SSLKEYLOGFILE"]),
+            "H10: SSLKEYLOGFILE and OPENSSL_CONF of the user's steer nothing")
 
 
 DROP = [] if os.geteuid() == 0 else ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]

@@ -41,8 +41,8 @@ def make_leaf(folder, name, ca, names, days="30", extra=()):
 class Connection:
     """One connection as the origin saw it: which name (SNI), which port, all bytes."""
 
-    def __init__(self, port):
-        self.port, self.sni, self.alpn, self.data = port, None, None, b""
+    def __init__(self, port, address):
+        self.port, self.address, self.sni, self.alpn, self.data = port, address, None, None, b""
 
     def __repr__(self):
         return f"<{self.sni}:{self.port} {self.data[:300]!r}>"
@@ -121,15 +121,14 @@ class Origin:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
         server.listen(256)
-        threading.Thread(target=self.accept, args=(server, port, tls), daemon=True).start()
+        threading.Thread(target=self.accept, args=(server, port, address, tls), daemon=True).start()
 
-    def accept(self, server, port, tls):
+    def accept(self, server, port, address, tls):
         while True:
             client, _ = server.accept()
-            threading.Thread(target=self.serve, args=(client, port, tls), daemon=True).start()
+            threading.Thread(target=self.serve, args=(client, Connection(port, address), tls), daemon=True).start()
 
-    def serve(self, client, port, tls):
-        conn = Connection(port)
+    def serve(self, client, conn, tls):
         with self.lock:
             self.connections.append(conn)
         try:

@@ -4,11 +4,16 @@
  */
 #include "base/cleanup.h"
 #include "cell/net.h"
+#include "cell/net_msg.h"
 #include "tap.h"
 #include "wire/netplan.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -75,6 +80,31 @@ static struct net_request make_request(void)
 	return request;
 }
 
+/* One acknowledgement stands for a batch: errors of the others have to come unasked. */
+static void test_batch_error(void)
+{
+	const struct nfgenmsg group = { .res_id = htons(NFNL_SUBSYS_NFTABLES) };
+	const struct nfgenmsg inet = { .nfgen_family = NFPROTO_INET };
+	static struct net_msg m;
+	int sock = net_msg_socket(NETLINK_NETFILTER);
+
+	net_msg_init(&m);
+	net_msg_begin(&m, NFNL_MSG_BATCH_BEGIN, 0);
+	net_msg_put(&m, &group, sizeof(group));
+	net_msg_begin(&m, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWRULE, NLM_F_CREATE);
+	net_msg_put(&m, &inet, sizeof(inet));
+	net_msg_attr_str(&m, NFTA_RULE_TABLE, "missing");
+	net_msg_attr_str(&m, NFTA_RULE_CHAIN, "missing");
+	net_msg_begin(&m, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWTABLE, NLM_F_CREATE);
+	net_msg_put(&m, &inet, sizeof(inet));
+	net_msg_attr_str(&m, NFTA_TABLE_NAME, "good");
+	net_msg_want_ack(&m);
+	net_msg_begin(&m, NFNL_MSG_BATCH_END, 0);
+	net_msg_put(&m, &group, sizeof(group));
+	tap_ok(net_msg_exchange(&m, sock) == -ENOENT, "an error without an acknowledgement");
+	(void)close(sock);
+}
+
 static int test_setup(bool ipv6)
 {
 	const struct net_request request = make_request();
@@ -102,17 +132,53 @@ static int test_setup(bool ipv6)
 	tap_ok(connect_to(AF_INET, "198.18.1.2", 443) == 0, "the synthetic range is redirected");
 	tap_ok(connect_to(AF_INET, "10.1.2.3", 1000) == 0, "an allowed literal address too");
 	tap_ok(connect_to(AF_INET, "10.1.2.3", 1001) == ECONNREFUSED, "not on another port");
-	tap_ok(connect_to(AF_INET, "127.0.0.1", 8000) == ECONNREFUSED,
-		"loopback is the cell's own");
+	tap_ok(connect_to(AF_INET, "127.0.0.1", 8000) == ECONNREFUSED &&
+			connect_to(AF_INET, "198.18.0.1", 8000) == ECONNREFUSED,
+		"loopback and its address are the cell's own");
 	if (ipv6)
 		tap_ok(connect_to(AF_INET6, "2001:db8::7", 1001) == 0 &&
 				connect_to(AF_INET6, "2001:db8::7", 1000) == ECONNREFUSED,
 			"the same with IPv6");
+	test_batch_error();
 	net_done(&s);
 	return tap_done();
 }
 
-int main(void)
+/* The kernel gives an IPv6 address its route a moment later (addrconf_dad_work). */
+static int connect_own6(void)
+{
+	int r;
+
+	for (int tries = 0; (r = connect_to(AF_INET6, "fdaa:6a61:696c::1", 8000)) == ENETUNREACH; tries++)
+		if (tries == 100 || usleep(20000) < 0)
+			break;
+	return r;
+}
+
+/* The common case has fewer rules. */
+static int test_plain(void)
+{
+	const struct net_request request = { .n_localhost = 0 };
+	struct net_sockets s;
+	struct err err = { .code = 0 };
+
+	if (!enter_namespace())
+		return 0;
+	if (!tap_ok(net_setup(&request, &s, &err) == 0, "set up %s", err.text))
+		return tap_done();
+	tap_ok(connect_to(AF_INET, "198.18.1.2", 443) == 0, "the synthetic range is redirected");
+	tap_ok(connect_to(AF_INET, "198.18.0.1", 8000) == ECONNREFUSED &&
+			connect_to(AF_INET, "127.0.0.1", 8000) == ECONNREFUSED &&
+			connect_own6() == ECONNREFUSED,
+		"the cell's addresses are its own");
+	tap_ok(connect_to(AF_INET, "10.1.2.3", 443) == ECONNREFUSED &&
+			connect_to(AF_INET6, "2001:db8::7", 443) == ECONNREFUSED,
+		"all others are refused");
+	net_done(&s);
+	return tap_done();
+}
+
+static bool is_child_good(int (*test)(void))
 {
 	int status = 0;
 	pid_t pid = fork();
@@ -121,9 +187,19 @@ int main(void)
 	if (pid == 0) {
 		if (freopen("/dev/null", "w", stdout) == NULL)
 			_exit(1);
-		_exit(test_setup(false));
+		_exit(test());
 	}
-	tap_ok(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
-		"everything below without IPv6");
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int test_without_ipv6(void)
+{
+	return test_setup(false);
+}
+
+int main(void)
+{
+	tap_ok(is_child_good(test_without_ipv6), "everything below without IPv6");
+	tap_ok(is_child_good(test_plain), "a profile without literal addresses");
 	return test_setup(true);
 }

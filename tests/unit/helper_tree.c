@@ -1,7 +1,8 @@
 /*
  * Proves, in a mount namespace of its own: what appears in a project is masked, at every depth, by
  * name, path or file, after a storm that the kernel could not remember, and where there are no
- * watches; what no rule is about, and new names in packages, stay as they are. And how long it takes.
+ * watches; what no rule is about, new names in packages, and what git has, stay as they are. And how
+ * long it takes.
  */
 #include "helper/tree.h"
 
@@ -57,12 +58,12 @@ static bool is_masked(const char *path)
 {
 	struct stat st;
 
-	return access(in_project(path), F_OK) < 0 && lstat(in_project(path), &st) == 0;
+	return lstat(in_project(path), &st) == 0 && st.st_dev == tree.view.masks_dev;
 }
 
 static bool is_seen(const char *path)
 {
-	return access(in_project(path), F_OK) == 0 && !is_masked(path);
+	return !is_masked(path) && access(in_project(path), F_OK) == 0;
 }
 
 /* A helper's view without a helper: this process's own mounts. */
@@ -81,6 +82,7 @@ static bool begin(const struct policy *policy)
 	tree.view.root = open("/", O_PATH | O_CLOEXEC);
 	tree.view.masks = open(at("masks"), O_PATH | O_CLOEXEC);
 	tree.view.project = open(at("project"), O_PATH | O_CLOEXEC);
+	tree.view.plain = sys_open_tree(tree.view.project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (tree.watch == NULL || fstat(tree.view.masks, &st) < 0 ||
 		statx(tree.view.project, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0)
 		return false;
@@ -92,6 +94,8 @@ static bool begin(const struct policy *policy)
 static void end(void)
 {
 	watch_free(tree.watch);
+	tracked_done(&tree.tracked);
+	(void)close(tree.view.plain);
 	buf_done(&tree.path);
 	buf_done(&tree.full);
 }
@@ -175,6 +179,92 @@ static void test_host(void)
 	tap_ok(tree_drain(&tree) == 0 && is_masked("h2/.env"), "and it is put on again");
 }
 
+/* ---- a process that stays in the namespace where there are no masks ---- */
+
+static int host_in = -1, host_out = -1;
+
+static void serve(int in, int out)
+{
+	char script[512];
+
+	if (chdir(at("project")) < 0)
+		_exit(1);
+	(void)setenv("HOME", dir, 1);
+	while (read(in, script, sizeof(script)) == (ssize_t)sizeof(script)) {
+		pid_t pid = fork();
+		int status = -1;
+
+		if (pid == 0) {
+			(void)execl("/bin/sh", "sh", "-ec", script, (char *)NULL);
+			_exit(1);
+		}
+		(void)waitpid(pid, &status, 0);
+		(void)write_all(out, &status, sizeof(status));
+	}
+	_exit(0);
+}
+
+static void start_host(void)
+{
+	int in[2], out[2];
+
+	if (pipe(in) < 0 || pipe(out) < 0)
+		exit(1);
+	if (fork() == 0) {
+		(void)close(in[1]);
+		serve(in[0], out[1]);
+	}
+	(void)close(in[0]);
+	host_in = in[1];
+	host_out = out[0];
+}
+
+static bool run_on_host(const char *script)
+{
+	char text[512] = "";
+	int status = -1;
+
+	(void)snprintf(text, sizeof(text), "%s", script);
+	return write_all(host_in, text, sizeof(text)) == 0 &&
+		read(host_out, &status, sizeof(status)) == (ssize_t)sizeof(status) && status == 0;
+}
+
+static bool host(const char *script)
+{
+	return run_on_host(script) && tree_drain(&tree) == 0;
+}
+
+static void test_git(void)
+{
+	tap_ok(host("git init -q g; cd g; git config user.email a@example.org; git config user.name n; "
+		    "echo A=1 >.env; git add .; git commit -qm 1; echo B=1 >.env.other") &&
+			is_seen("g/.env") && is_masked("g/.env.other"),
+		"what git has is seen, what it has not is masked");
+	tap_ok(host("echo SECRET=x >>g/.env") && is_masked("g/.env"), "written to: masked");
+	tap_is(last_told, "g/.env 19", "as one of git's");
+	tap_ok(host("echo A=1 >g/.env") && is_seen("g/.env"), "written back: seen");
+	tap_is(last_told, "g/.env 35", "and told");
+	tap_ok(host("echo SECRET=x >g/new; mv g/new g/.env") && is_masked("g/.env"), "replaced: masked");
+	tap_ok(host("git -C g checkout -q .env") && is_seen("g/.env"), "checked out: seen");
+	tap_ok(host("mv g g2; echo SECRET=x >>g2/.env") && is_masked("g2/.env"),
+		"moved with its directory, then written to");
+	tap_ok(host("git -C g2 checkout -q .env; git -C g2 rm -q --cached .env") && is_masked("g2/.env"),
+		"not git's any more: masked");
+	tap_ok(host("git -C g2 add .env") && is_seen("g2/.env"), "git's again: seen");
+}
+
+/* A command may ask often whether it has found out what is hidden, but not without end. */
+static void test_guesses(void)
+{
+	tap_ok(host("cd g2; echo x >.env; git checkout -q .env") && is_seen("g2/.env"), "control: it is seen");
+	tap_ok(tree.n_wrong > 0, "wrong ones are counted");
+	tree.n_wrong = 1000;
+	tap_ok(host("cd g2; echo x >.env; git checkout -q .env") && is_masked("g2/.env"),
+		"after a thousand: masked");
+	tree.n_wrong = 0;
+	tap_ok(host("cd g2; cp .env new; mv new .env") && is_seen("g2/.env"), "control: that was why");
+}
+
 static void test_storm(void)
 {
 	char name[64];
@@ -186,8 +276,10 @@ static void test_storm(void)
 		(void)close(open(in_project(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 	}
 	make("storm/sub/.env");
+	tap_ok(run_on_host("echo SECRET=x >>g2/.env") && is_seen("g2/.env"), "control: it is not dealt with");
 	tap_ok(tree_drain(&tree) == 0 && tree.n_rescans == 1, "a storm that the kernel forgot");
 	tap_ok(is_masked("storm/sub/.env"), "and what came last in it is masked");
+	tap_ok(is_masked("g2/.env"), "and a file of git's that was written to");
 }
 
 static int compare(const void *a, const void *b)
@@ -246,7 +338,7 @@ static bool enter(void)
 		mount("tmpfs", at("masks"), "tmpfs", 0, "mode=755") < 0)
 		return false;
 	return symlink("/proc/0/hidden", at("masks/file")) == 0 && mkdir(at("masks/dir"), 0555) == 0 &&
-		mkdir(at("masks/closed"), 0) == 0;
+		mkdir(at("masks/closed"), 0) == 0 && mknod(at("masks/refused"), S_IFREG, 0) == 0;
 }
 
 /* Last, for no watch can be had any more: compared by times. */
@@ -280,6 +372,7 @@ static int run(void)
 {
 	struct policy *policy;
 
+	start_host();
 	user("[files]\nhide = .env .env.* ./**/keys/*.key ./once.txt\nread = .env.example\n");
 	policy = loaded();
 	if (policy == NULL || !enter() || !begin(policy)) {
@@ -289,6 +382,8 @@ static int run(void)
 	test_names();
 	test_files();
 	test_host();
+	test_git();
+	test_guesses();
 	test_storm();
 	measure();
 	end();

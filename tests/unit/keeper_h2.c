@@ -125,9 +125,10 @@ static struct server begin(int door, uint16_t port)
 	return server;
 }
 
-/* After the first request. */
-static bool accept_h2(struct server *server)
+/* After the first request. stream_window 0: the protocol's own windows, opened again by themselves. */
+static bool accept_with(struct server *server, uint32_t stream_window)
 {
+	const nghttp2_settings_entry window = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window };
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *option;
 
@@ -140,11 +141,17 @@ static bool accept_h2(struct server *server)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_option_new(&option);
 	nghttp2_option_set_max_send_header_block_length(option, 1 << 20);
+	nghttp2_option_set_no_auto_window_update(option, stream_window != 0);
 	nghttp2_session_server_new2(&server->session, callbacks, server, option);
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
-	nghttp2_submit_settings(server->session, 0, NULL, 0);
+	nghttp2_submit_settings(server->session, 0, &window, stream_window != 0);
 	return receive(server);
+}
+
+static bool accept_h2(struct server *server)
+{
+	return accept_with(server, 0);
 }
 
 static void end(struct server *server)
@@ -302,6 +309,50 @@ static void bodies(int door)
 	tap_ok(receive(&s) && strcmp(s.body.data, "abc") == 0, "one of unknown length");
 	respond(&s, fields, 1, "");
 	tap_is(whole_answer(&s.conn), "200 unknown\n\nEND 1", "its answer");
+	end(&s);
+}
+
+/*
+ * The window of the connection, not the stream's, ends right behind a piece of the body, and the next
+ * piece comes before it is opened again: nobody has been asked for more then, and nothing was put off.
+ */
+static void used_up_window(int door)
+{
+	static char block[KEEPMSG_DATA_MAX];
+	const size_t window = NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE;
+	const struct timespec while_it_comes = { .tv_nsec = 100 * 1000000 };
+	struct server s = begin(door, 443);
+	nghttp2_nv fields[] = { nv(":status", "200"), nv("content-length", "0") };
+	char bytes[16384];
+	int n = 1;
+
+	memset(block, 'x', sizeof(block));
+	get(&s, "/a", "");
+	tap_ok(accept_with(&s, 1 << 20), "a first request, after which both know the windows");
+	respond(&s, fields, 2, NULL);
+	tap_is(whole_answer(&s.conn), "200 length:0\n\nEND 1", "its answer");
+	send_request(&s.conn, "POST /a", "",
+		(struct keepmsg_head){ .flags = KEEPMSG_H2, .framing = KEEPMSG_LENGTH,
+			.length = window + 4 });
+	for (size_t left = window, piece; left > 0; left -= piece) {
+		piece = left < sizeof(block) ? left : sizeof(block);
+		send_message(&s.conn, KEEPMSG_BODY, block, piece);
+	}
+	while (s.body.len < window && n > 0) {
+		n = SSL_read(s.conn.ssl, bytes, sizeof(bytes));
+		if (n > 0 && nghttp2_session_mem_recv(s.session, (uint8_t *)bytes, (size_t)n) < 0)
+			break;
+	}
+	tap_ok(s.body.len == window, "as much as the window of the connection");
+	send_message(&s.conn, KEEPMSG_BODY, "tail", 4);
+	send_end(&s.conn);
+	(void)nanosleep(&while_it_comes, NULL);
+	nghttp2_submit_window_update(s.session, NGHTTP2_FLAG_NONE, 0, 1 << 20);
+	send_all(&s);
+	tap_ok(receive(&s) && s.body.len == window + 4 && strcmp(s.body.data + window, "tail") == 0,
+		"what came while it was used up is not lost");
+	respond(&s, fields, 2, NULL);
+	tap_is(whole_answer(&s.conn), "200 length:0\n\nEND 1", "its answer");
 	end(&s);
 }
 
@@ -487,6 +538,7 @@ int main(int argc, char **argv)
 	injection(door);
 	memory(door);
 	bodies(door);
+	used_up_window(door);
 	trailers(door);
 	ends(door);
 	bad_frames(door);

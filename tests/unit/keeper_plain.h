@@ -24,6 +24,18 @@ static void plain_raw(const char *v, size_t n, struct buf *out)
 	buf_add(out, v, n);
 }
 
+static void plain_capital(const char *v, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out, "%c", toupper((unsigned char)v[i]));
+}
+
+static void plain_small(const char *v, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out, "%c", tolower((unsigned char)v[i]));
+}
+
 static bool plain_is_unreserved(char c)
 {
 	return isalnum((unsigned char)c) || strchr("-._~", c) != NULL;
@@ -300,6 +312,8 @@ static const struct plain_form plain_forms[] = {
 	{ "base64 in lines in JSON", plain_base64_json_lines },
 	{ "base64, percent", plain_base64_percent },
 	{ "base64, JSON", plain_base64_json },
+	{ "itself in capitals", plain_capital },
+	{ "itself in small letters", plain_small },
 };
 static const size_t plain_n_forms = sizeof(plain_forms) / sizeof(plain_forms[0]);
 
@@ -482,6 +496,20 @@ static bool plain_has(const struct buf *text, const char *v, size_t n)
 	return text->len >= n && memmem(text->data, text->len, v, n) != NULL;
 }
 
+/* The same, of letters of any size. */
+static bool plain_has_folded(const struct buf *text, const char *v, size_t n)
+{
+	struct buf small = { 0 }, wanted = { 0 };
+	bool has;
+
+	plain_small(text->data, text->len, &small);
+	plain_small(v, n, &wanted);
+	has = plain_has(&small, wanted.data, wanted.len);
+	buf_done(&small);
+	buf_done(&wanted);
+	return has;
+}
+
 /* Is the value in none of the readings of the text? */
 __attribute__((unused)) static bool plain_is_clean(
 	const char *t, size_t n, const char *v, size_t v_n)
@@ -496,7 +524,7 @@ __attribute__((unused)) static bool plain_is_clean(
 		struct buf once = { 0 };
 
 		undo[i](t, n, &once);
-		is_clean = is_clean && !plain_has(&once, v, v_n);
+		is_clean = is_clean && !plain_has_folded(&once, v, v_n);
 		for (unsigned skip = 0; skip < 4; skip++) {
 			struct buf more = { 0 };
 

@@ -167,14 +167,14 @@ static void test_false_positives(void)
 		"ghp_1234567890abcdefABCDEE",
 		"ghp_1234567890abcdefABCDE",
 		"hp_1234567890abcdefABCDEF",
-		"GHP_1234567890ABCDEFABCDEF",
+		"GHP_1234567890ABCDEFABCDEG",
 		"ghp_1234567890abcdef ABCDEF",
 		"Z2hwXzEyMzQ1Njc4OTBh",
 		"\\u0067\\u0068\\u0070",
 		"%67%68%70_1234567890",
 		"6768705f31323334353637383930616263646566",
 		"ghp_1234567890\nabcdefABCDEF",
-		"ghp\\_1234567890abcdefABCDEf",
+		"ghp\\_1234567890abcdefABCDEg",
 	};
 	AUTO_FREE char *random = malloc(1u << 20);
 	uint64_t x = 0x9e3779b97f4a7c15ull;

@@ -7,6 +7,7 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "policy_fixture.h"
 #include "wire/proxymsg.h"
 
@@ -131,7 +132,7 @@ static void test_owner(void)
 		"it is told that it may be another's");
 	tap_is(read_now(a[0]), "", "the older one is not told");
 	w.commands[3].cell_pid = w.commands[4].cell_pid = 0;
-	w.commands[4].ended_ms = denial_now_ms();
+	w.commands[4].ended_ms = clock_ms();
 	tap_is(record_of(PROXYMSG_LITERAL), ",\"command\":4,\"command_guess\":true",
 		"none runs: the one that has just ended");
 	w.commands[4].ended_ms -= 5000;
@@ -168,12 +169,12 @@ static bool waits(int fd)
 
 static bool returns(int fd)
 {
-	int64_t before = denial_now_ms();
+	int64_t before = clock_ms();
 
 	(void)ualarm(500000, 0);
 	tell_fd(fd, true, line, sizeof(line) - 1);
 	(void)ualarm(0, 0);
-	return denial_now_ms() - before < 400;
+	return clock_ms() - before < 400;
 }
 
 static void fill(int fd)

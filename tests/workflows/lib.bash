@@ -1,16 +1,16 @@
 # Shared by the tables of workflows (sourced by worker): one workflow bare, then in a cell, compared.
 # Expects: base (a directory of this user), agentjail, share (0 or 1: every second workflow is ours),
-# rust (a toolchain's directory or nothing), only, verbose, split.
+# rust and tools (a directory each, or nothing), only, verbose, split.
 # shellcheck shell=bash disable=SC2154
 
 index=0
 home=$base/home
 project=$home/project
 path=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-env_of=(env --default-signal -i HOME="$home" PATH="$path${rust:+:$rust/bin}" USER="$(id -un)" LOGNAME="$(id -un)" SHELL=/bin/bash
+env_of=(env --default-signal -i HOME="$home" PATH="$path${rust:+:$rust/bin}${tools:+:$tools/node_modules/.bin}" USER="$(id -un)" LOGNAME="$(id -un)" SHELL=/bin/bash
 	TERM=dumb LANG=C.UTF-8 TZ=UTC GIT_AUTHOR_DATE='2024-01-02 03:04:05 +0000'
 	GIT_COMMITTER_DATE='2024-01-02 03:04:05 +0000' SOURCE_DATE_EPOCH=1700000000)
-options=(-q ${rust:+--read "$rust"})
+options=(-q ${rust:+--read "$rust"} ${tools:+--read "$tools"})
 
 # In front of every workflow.
 # shellcheck disable=SC2016 # for the workflow's own shell

@@ -246,6 +246,36 @@ cat .env || true
 rm .env
 end
 
+differs status,files 'Device or resource busy' 'a hidden name cannot be renamed: what is behind it would show'
+work 'mv .env .env.bak' <<'end'
+mv .env .env.bak
+end
+
+differs status,files 'Device or resource busy' 'a hidden name cannot be replaced: the user has something there'
+work 'an atomic save over .env' <<'end'
+echo NEW=1 >new
+mv new .env
+end
+
+differs stdout,files 'No such file' 'a hidden file is not there to be edited'
+work 'sed -i, vim and python on .env' vim python3 <<'end'
+sed -i s/a/b/ .env 2>&1 || echo "sed: $?"
+python3 -c 'open(".env", "a").write("A=1\n")' 2>&1 | tail -1
+vim -u NONE -es -c '%s/./x/' -c wq .env 2>&1 || echo "vim: $?"
+ls -A | grep env
+end
+
+work 'a directory with a hidden file in it is moved and removed' <<'end'
+mkdir -p deep/service
+cp .env.example deep/service/.env
+sleep 0.3
+mv deep/service moved
+ls -A moved
+mv moved deep/again
+rm -r deep
+ls
+end
+
 work 'rm .env' <<'end'
 rm -f .env
 end

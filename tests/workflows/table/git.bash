@@ -224,6 +224,73 @@ printf '#!/bin/sh\n' >.git/hooks/pre-push
 ls .git/hooks/pre-push
 end
 
+# What a command writes under a hidden name is hidden: git brings it here.
+session 'files of variables that git has: status, diff, checkout, stash, rebase, merge, reset' git <<'end'
+cat >has <<'s'
+blob=$(echo "$2" | git hash-object -w --stdin)
+git update-index --add --cacheinfo "100644,$blob,$1"
+s
+sh has .env.test A=1
+sh has service/.env B=1
+git commit -qm variables
+git checkout -q .
+git status --short
+cat .env.test service/.env
+---
+git checkout -q -b side
+sh has .env.test A=2
+git commit -qm second
+git checkout -q .
+git checkout -q main
+git status --short
+cat .env.test
+git merge -q side
+cat .env.test
+---
+git checkout -q -b third HEAD~1
+sh has service/.env.local C=1
+git commit -qm third
+git checkout -q .
+git rebase -q main
+git log --format=%s
+git status --short
+cat .env.test service/.env service/.env.local
+---
+git reset -q --hard main
+git status --short
+for i in 1 2 3 4 5; do
+	git checkout -q third@{1}
+	cat .env.test service/.env
+	git status --short
+	git checkout -q third
+	cat .env.test service/.env
+	git status --short
+done
+ls -A service
+echo x >>README
+git stash -q
+git stash pop -q
+git status --short
+rm -r service
+git status --short
+git checkout -q service
+cat service/.env
+end
+
+differs status,stdout,files 'Permission denied' 'what is written into a hidden name is hidden, and git refuses to add it'
+work 'a file of variables that git has is changed and added' git <<'end'
+blob=$(echo A=1 | git hash-object -w --stdin)
+git update-index --add --cacheinfo "100644,$blob,.env.test"
+git commit -qm variables
+git checkout -q .
+echo A=2 >>.env.test
+sleep 0.5
+git status --short
+git add .env.test 2>&1
+git commit -qm changed
+git log --format=%s
+end
+
 work 'git in a subdirectory' git <<'end'
 cd 'sub dir'
 echo four >>list.txt

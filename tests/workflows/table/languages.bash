@@ -21,6 +21,86 @@ cd /
 python -c 'import hello'
 end
 
+ignore '*/venv/*' '*.egg-info/*' '*/__pycache__*'
+work 'pip install -e of the project, no index' python3:venv python3:ensurepip python3:setuptools python3:wheel <<'end'
+python3 -m venv --system-site-packages venv
+. venv/bin/activate
+printf 'from setuptools import setup\nsetup(name="demo", version="1", py_modules=["hello"])\n' >setup.py
+pip install -q --no-index --no-build-isolation --no-deps -e . 2>/dev/null
+echo 'print("changed")' >hello.py
+cd /
+python -c 'import hello; print(hello.__file__)' | sed "s|$HOME|~|"
+end
+
+ignore '*/.pre-commit/*' '*/.git/hooks/pre-commit'
+work 'pre-commit: installed into a new repository, hooks of the project' pre-commit git <<'end'
+mkdir app
+cd app
+git init -q
+export PRE_COMMIT_HOME=$PWD/../out/.pre-commit
+cat >.pre-commit-config.yaml <<'y'
+repos:
+- repo: local
+  hooks:
+  - { id: fix, name: fix, language: system, entry: "sed -i s/bad/good/", files: "txt$" }
+  - { id: refuse, name: refuse, language: system, entry: "sh -c 'exit 1'", files: "wrong$" }
+y
+git add .
+pre-commit install | sed "s|$HOME|~|"
+echo bad >a.txt
+git add a.txt
+git commit -qm one 2>&1 | grep -E '^fix'
+git add a.txt
+git commit -qm two 2>&1 | grep -E '^fix'
+echo x >wrong
+git add wrong
+git commit -qm three 2>&1 | grep -E '^refuse' || true
+git log --format=%s
+cat a.txt
+end
+
+ignore '*/_/*'
+work 'husky: installed into a new repository, hooks run at a commit and refuse one' husky git npm <<'end'
+mkdir app
+cd app
+git init -q
+npm init -y >/dev/null
+husky
+git config core.hooksPath
+printf 'echo husky; test ! -e wrong\n' >.husky/pre-commit
+git add .
+git commit -qm one 2>&1
+touch wrong
+git add wrong
+git commit -qm two 2>&1 || echo refused
+git log --format=%s
+end
+
+ignore '*/node_modules/.modules.yaml' '*/store/*/index/*' '*/store/*-index.json' '*/pnpm-state/*' '*.tgz'
+work 'pnpm install: hard links from a store in the project, and from the one in HOME' pnpm npm node <<'end'
+export npm_config_update_notifier=false
+mkdir -p lib/package app
+printf '{ "name": "lib", "version": "1.0.0", "main": "index.js" }\n' >lib/package/package.json
+echo 'module.exports = 42' >lib/package/index.js
+echo 'KEY=' >lib/package/env
+tar -C lib --transform s,/env,/.env, --sort=name --mtime=@1700000000 --owner=0 --group=0 --numeric-owner \
+	-czf lib/lib-1.0.0.tgz package
+cd app
+printf '{ "name": "app", "version": "1.0.0", "dependencies": { "lib": "file:../lib/lib-1.0.0.tgz" } }\n' >package.json
+pnpm install --offline --silent --store-dir ../store
+node -p 'require("lib")'
+test "$(stat -c %h node_modules/lib/index.js)" -gt 1 && echo linked
+find ../store -samefile node_modules/lib/index.js | wc -l
+rm -rf node_modules
+pnpm install --offline --silent --frozen-lockfile --store-dir ../store
+node -p 'require("lib")'
+rm -rf node_modules ../store
+pnpm install --offline --silent
+node -p 'require("lib")'
+cat node_modules/lib/.env
+rm -rf node_modules
+end
+
 session 'a server started by one command is used by the next' python3 curl <<'end'
 python3 -m http.server 18734 --bind 127.0.0.1 >server.log 2>&1 & echo $! >server.pid
 ---

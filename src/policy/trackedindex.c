@@ -1,0 +1,124 @@
+/* Pure. Hostile: every byte of the index. */
+#include "policy/trackedindex.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Times, numbers, modes and size of a file: gitformat-index(5), "Index entry". */
+#define STAT_BYTES 40u
+#define FLAG_EXTENDED 0x4000u
+#define FLAG_NAME 0x0fffu
+
+struct reader {
+	const unsigned char *at, *end;
+	size_t hash_bytes;
+	uint32_t version;
+	char path[PATH_MAX];
+	size_t path_n;
+};
+
+static uint32_t number(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* How many bytes of the last path are dropped, in git's offset encoding. */
+static bool read_strip(struct reader *r, size_t *ret)
+{
+	size_t value = 0;
+
+	for (unsigned i = 0; i < 3 && r->at < r->end; i++) {
+		unsigned char c = *r->at++;
+
+		value = i == 0 ? c & 127u : ((value + 1) << 7) + (c & 127u);
+		if ((c & 128) == 0) {
+			*ret = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_path(struct reader *r, unsigned flags)
+{
+	size_t strip = r->path_n, n;
+	const unsigned char *nul;
+
+	if (r->version == 4 && (!read_strip(r, &strip) || strip > r->path_n))
+		return false;
+	nul = memchr(r->at, '\0', (size_t)(r->end - r->at));
+	n = nul != NULL ? (size_t)(nul - r->at) : PATH_MAX;
+	r->path_n -= strip;
+	if (n >= sizeof(r->path) - r->path_n)
+		return false;
+	memcpy(r->path + r->path_n, r->at, n + 1);
+	r->path_n += n;
+	r->at = nul + 1;
+	/* The flags tell the length as well: with another kind of hash it would be another one. */
+	return (flags & FLAG_NAME) == (r->path_n < FLAG_NAME ? r->path_n : FLAG_NAME);
+}
+
+static bool read_entry(struct reader *r)
+{
+	const unsigned char *start = r->at;
+	size_t head = STAT_BYTES + r->hash_bytes + 2, pad;
+	unsigned flags;
+
+	if ((size_t)(r->end - r->at) < head + 2)
+		return false;
+	flags = (unsigned)start[head - 2] << 8 | start[head - 1];
+	if ((flags & FLAG_EXTENDED) != 0)
+		head += 2;
+	r->at += head;
+	if (!read_path(r, flags))
+		return false;
+	if (r->version == 4)
+		return true;
+	/* One to eight bytes of zero end an entry on a multiple of eight; one has been read. */
+	pad = (8 - (size_t)(r->at - start) % 8) % 8;
+	if ((size_t)(r->end - r->at) < pad)
+		return false;
+	r->at += pad;
+	return true;
+}
+
+/* Behind the entries: is there the extension that names another file with the rest of them? */
+static bool is_split(const struct reader *r)
+{
+	const unsigned char *at = r->at;
+
+	while ((size_t)(r->end - at) >= 8) {
+		uint32_t n = number(at + 4);
+
+		if (memcmp(at, "link", 4) == 0)
+			return true;
+		if (n > (size_t)(r->end - at) - 8)
+			return false;
+		at += 8 + n;
+	}
+	return false;
+}
+
+struct trackedindex_answer trackedindex_find(const void *index, size_t n, const char *path)
+{
+	static const size_t kinds[] = { 20, 32 };
+	const unsigned char *bytes = index;
+
+	for (size_t k = 0; k < 2 && n >= 12 + kinds[k] && memcmp(bytes, "DIRC", 4) == 0; k++) {
+		struct reader r = { .at = bytes + 12,
+			.end = bytes + n - kinds[k],
+			.hash_bytes = kinds[k],
+			.version = number(bytes + 4) };
+		uint32_t left = number(bytes + 8);
+		bool is_named = false;
+
+		if (r.version < 2 || r.version > 4)
+			break;
+		for (; left > 0 && read_entry(&r); left--)
+			is_named = is_named || strcmp(r.path, path) == 0;
+		if (left == 0)
+			return (struct trackedindex_answer){ is_named || is_split(&r), kinds[k] };
+	}
+	return (struct trackedindex_answer){ false, 0 };
+}

@@ -253,6 +253,29 @@ assert held[1]["state"] == "new" and "\\x1b]0" in held[1]["diff"], held' "$root/
 	[ -d place ] && [ -p pipe ]
 }
 
+@test "a directory that is exchanged for a link meanwhile leads nowhere" {
+	command -v python3 >/dev/null || skip "no python3"
+	mkdir "$root/outside" real && ln -s "$root/outside" link
+	# Exchanges real and link as fast as it can (RENAME_EXCHANGE).
+	timeout 60 python3 -c 'import ctypes
+libc = ctypes.CDLL(None)
+while True:
+    libc.renameat2(-100, b"real", -100, b"link", 2)' &
+	racer=$!
+	local i hits=0 done=0
+	for i in {1..150}; do
+		hold real/file x -
+		review -q --apply >/dev/null 2>&1 && done=$((done + 1))
+		[ ! -e "$root/outside/file" ]
+		# The control: a name that is followed ends up outside.
+		echo x >real/file 2>/dev/null && [ -e "$root/outside/file" ] && hits=$((hits + 1))
+		rm -f "$root/outside/file" real/file link/file
+	done
+	kill "$racer" && wait "$racer" || true
+	echo "$done applied, $hits through the link without it"
+	[ "$hits" -gt 0 ] && [ "$done" -gt 0 ]
+}
+
 @test "a store that others can write is not read" {
 	hold .envrc x -
 	chmod 770 "$held"

@@ -103,6 +103,12 @@ static bool ok_ref(const struct sides *s, const char *value)
 	return str_starts(value, "refs/heads/") && is_name(value);
 }
 
+static bool ok_name(const struct sides *s, const char *value)
+{
+	(void)s;
+	return is_name(value);
+}
+
 static bool ok_bool(const struct sides *s, const char *value)
 {
 	(void)s;
@@ -210,6 +216,9 @@ static const struct allowed {
 	{ "branch", true, "merge", false, ok_ref },
 	{ "branch", true, "rebase", false, ok_rebase },
 	{ "branch", true, "description", false, ok_text },
+	/* What editors and gh note of a branch; git itself does not know them. */
+	{ "branch", true, "vscode-merge-base", false, ok_name },
+	{ "branch", true, "gh-merge-base", false, ok_name },
 	{ "advice", false, "*", false, ok_bool },
 	{ "core", false, "repositoryformatversion", true, ok_zero },
 	{ "core", false, "filemode", true, ok_bool },

@@ -262,8 +262,8 @@ libc = ctypes.CDLL(None)
 while True:
     libc.renameat2(-100, b"real", -100, b"link", 2)' &
 	racer=$!
-	local i hits=0 done=0
-	for i in {1..150}; do
+	local hits=0 done=0
+	for _ in {1..150}; do
 		hold real/file x -
 		review -q --apply >/dev/null 2>&1 && done=$((done + 1))
 		[ ! -e "$root/outside/file" ]

@@ -4,6 +4,7 @@
  */
 #include "warden/warden.h"
 
+#include "warden/listed.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -168,6 +169,8 @@ static int plan_and_finish(struct warden *w, struct err *err)
 		cells_close(w);
 		return -err->code;
 	}
+	/* While the cell mounts; no command of it has run yet. */
+	listed_begin(w);
 	if (finish_cell(w, err) < 0) {
 		masks_stop(w);
 		return -err->code;

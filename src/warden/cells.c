@@ -4,9 +4,9 @@
  */
 #include "warden/warden.h"
 
-#include "warden/listed.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "warden/listed.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -45,6 +45,16 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
  */
 int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct err *err);
 
+/*
+ * What the host's own configuration of git names in the project (hooks elsewhere, more configuration,
+ * filters) the host's git reads or runs unasked: protected, and the directories above it pinned. What
+ * cannot be read names nothing. Of a git directory elsewhere (a worktree's), and of the project's own
+ * .git and the user. 0 or -errno with err.
+ */
+int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
+	struct err *err);
+int plan_add_own_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
 /* Puts a backslash before what glob(3) would not take as it is; with all, '*' and '?' too. */
 void plan_escape(const char *path, bool all, struct buf *out);
 

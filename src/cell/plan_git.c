@@ -166,7 +166,8 @@ int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct 
 		top = common;
 	}
 	entry.path = (char *)(size_t)top;
-	if (plan_add(plan, entry, err) < 0)
+	if (plan_add(plan, entry, err) < 0 || plan_add_gitnames(run, plan, gitdir, err) < 0 ||
+		plan_add_gitnames(run, plan, top, err) < 0)
 		return -err->code;
 	return plan_add_repository(run, plan, top, false, err);
 }

@@ -190,19 +190,34 @@ static int read_config(struct names *n, const char *path, struct err *err)
 	return r;
 }
 
-int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+static int read_in(const struct run_plan *run, struct mount_plan *plan, const char *dir,
+	const char *name, struct err *err)
 {
-	static const char *const places[] = { ".git/config", ".git/config.worktree" };
-	static const char *const own[] = { ".gitconfig", ".config/git/config" };
 	struct names n = { .run = run, .plan = plan };
 	char path[PATH_MAX];
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(places); i++)
-		if (snprintf(path, sizeof(path), "%s/%s", run->project, places[i]) < PATH_MAX)
-			r = read_config(&n, path, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(own); i++)
-		if (snprintf(path, sizeof(path), "%s/%s", run->home, own[i]) < PATH_MAX)
-			r = read_config(&n, path, err);
-	return r;
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= PATH_MAX)
+		return 0;
+	return read_config(&n, path, err);
+}
+
+int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
+	struct err *err)
+{
+	int r = read_in(run, plan, gitdir, "config", err);
+
+	return r < 0 ? r : read_in(run, plan, gitdir, "config.worktree", err);
+}
+
+int plan_add_own_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	int r = read_in(run, plan, run->project, ".git/config", err);
+
+	if (r == 0)
+		r = read_in(run, plan, run->project, ".git/config.worktree", err);
+	if (r == 0)
+		r = read_in(run, plan, run->home, ".gitconfig", err);
+	if (r == 0)
+		r = read_in(run, plan, run->home, ".config/git/config", err);
+	return r < 0 ? r : read_in(run, plan, "/etc", "gitconfig", err);
 }

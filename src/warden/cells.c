@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "warden/listed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -172,6 +173,8 @@ static int plan_and_finish(struct warden *w, struct err *err)
 		cells_close(w);
 		return -err->code;
 	}
+	/* While the cell mounts; no command of it has run yet. */
+	listed_begin(w);
 	if (finish_cell(w, err) < 0) {
 		masks_stop(w);
 		return -err->code;

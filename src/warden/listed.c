@@ -141,7 +141,7 @@ static void tell(const struct buf *paths, size_t n)
 
 void listed_begin(struct warden *w)
 {
-	if (w->plan->tool == NULL)
+	if (w->plan->tool == NULL && w->listed == NULL)
 		w->listed = look(w->plan->project);
 }
 

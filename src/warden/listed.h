@@ -7,7 +7,10 @@
 
 struct warden;
 
-/* Notes what is there: a stat(2) each, nothing is read. No failure of it is one of the session's. */
+/*
+ * Notes what is there before the session's first command, once: a stat(2) each, nothing is read. No
+ * failure of it is one of the session's.
+ */
 void listed_begin(struct warden *w);
 
 /*

@@ -431,7 +431,6 @@ static int prepare(struct warden *w, struct err *err)
 		return -err->code;
 	if (caches_take(w, err) < 0 || held_open(w, err) < 0)
 		return -err->code;
-	listed_begin(w);
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
 	if (strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0 &&

@@ -90,6 +90,18 @@ keeps() {
 	[ -e "$root/ours" ]
 }
 
+@test "in a linked worktree, what the repository's configuration names there" {
+	git commit -qam x && git worktree add -q "$HOME/tree"
+	git config core.hooksPath tools/hooks
+	git config extensions.worktreeConfig true
+	mkdir -p "$HOME/tree/lib" && cp -r tools "$HOME/tree" && cp lib/other "$HOME/tree/lib"
+	cd "$HOME/tree"
+	git config --worktree core.fsmonitor ./lib/other
+	keeps tools/hooks/pre-commit git commit -qam y
+	keeps lib/other git status
+	[ -e "$root/ours" ]
+}
+
 @test "a link is kept where it lies, and what it leads to" {
 	ln -s ../lib/other tools/link
 	git config filter.t.clean ./tools/link && git config core.attributesFile tools/attributes

@@ -253,6 +253,29 @@ assert held[1]["state"] == "new" and "\\x1b]0" in held[1]["diff"], held' "$root/
 	[ -d place ] && [ -p pipe ]
 }
 
+@test "a directory that is exchanged for a link meanwhile leads nowhere" {
+	command -v python3 >/dev/null || skip "no python3"
+	mkdir "$root/outside" real && ln -s "$root/outside" link
+	# Exchanges real and link as fast as it can (RENAME_EXCHANGE).
+	timeout 60 python3 -c 'import ctypes
+libc = ctypes.CDLL(None)
+while True:
+    libc.renameat2(-100, b"real", -100, b"link", 2)' &
+	racer=$!
+	local hits=0 done=0
+	for _ in {1..150}; do
+		hold real/file x -
+		review -q --apply >/dev/null 2>&1 && done=$((done + 1))
+		[ ! -e "$root/outside/file" ]
+		# The control: a name that is followed ends up outside.
+		echo x >real/file 2>/dev/null && [ -e "$root/outside/file" ] && hits=$((hits + 1))
+		rm -f "$root/outside/file" real/file link/file
+	done
+	kill "$racer" && wait "$racer" || true
+	echo "$done applied, $hits through the link without it"
+	[ "$hits" -gt 0 ] && [ "$done" -gt 0 ]
+}
+
 @test "a store that others can write is not read" {
 	hold .envrc x -
 	chmod 770 "$held"
@@ -270,6 +293,23 @@ assert held[1]["state"] == "new" and "\\x1b]0" in held[1]["diff"], held' "$root/
 	fails 125 "is gone" review --project "$project"
 	reviewed 0 --project "$project" --drop
 	[ "$output" = ".envrc: dropped" ] && [ ! -e "$(entry .envrc)" ]
+}
+
+@test "more files than anybody looks at are said, and can be dropped" {
+	hold .envrc x -
+	python3 -c 'import hashlib, os, sys
+for i in range(4100):
+    path = ".vscode/%d" % i
+    dir = sys.argv[1] + "/" + hashlib.sha256(path.encode()).hexdigest()[:32]
+    os.mkdir(dir, 0o700)
+    open(dir + "/path", "w").write(path)
+    open(dir + "/copy", "w").write("x\n")' "$held"
+	reviewed 1
+	case $errors in *"more than 4096 held files"*) ;; *) false ;; esac
+	has "4096 files wait"
+	reviewed 1 -q --drop
+	reviewed 0 -q --drop
+	[ "$(ls "$held")" = lock ]
 }
 
 @test "XDG_STATE_HOME is where the store is" {
@@ -326,6 +366,14 @@ keys() {
 	[ "$(cat .envrc)" = two ] && [ ! -e .exrc ] && [ ! -e "$(entry .exrc)" ] && [ -e "$(entry .vimrc)" ]
 	[ "$(grep -c '^\.envrc: changed' <<<"$output")" = 2 ]
 	keys 20 'uit\?' '\x03'
+	has "0 applied, 0 dropped, 1 left"
+}
+
+@test "after a long difference what counts is said again" {
+	command -v python3 >/dev/null || skip "no python3"
+	hold .envrc "$(seq 50)" -
+	keys 20 '\+50.*\.envrc:new.*uit\?' q
+	[ "$(grep -c '^\.envrc: new' <<<"$output")" = 2 ]
 	has "0 applied, 0 dropped, 1 left"
 }
 

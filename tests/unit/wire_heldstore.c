@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,26 @@ static void test_lock(struct heldstore *s)
 	heldstore_unlock(s);
 }
 
+static void test_used(struct heldstore *s)
+{
+	AUTO_HELDSTORE struct heldstore session = HELDSTORE_NONE;
+	AUTO_HELDENTRY struct heldstore_entry e = { .dir = -1 };
+	struct err err = { 0 };
+
+	tap_ok(!heldstore_is_used(s) && !heldstore_is_used(s), "no session has it");
+	tap_ok(heldstore_open(state, PROJECT, false, &session, &err) == 0 &&
+			flock(session.dir, LOCK_SH | LOCK_NB) == 0 && heldstore_is_used(s),
+		"a session has it");
+	tap_ok(heldstore_lock(s, 0, &err) == 0, "which does not keep its entries locked");
+	heldstore_unlock(s);
+	heldstore_done(&session);
+	tap_ok(!heldstore_is_used(s), "and has it no more");
+	tap_ok(heldstore_find(s, "z", &e, &err) == 0 && heldstore_remove_id(s, e.id, &err) == 0 &&
+			heldstore_remove_id(s, e.id, &err) == 0 &&
+			heldstore_remove_id(s, "../../..", &err) == -EINVAL,
+		"an entry goes by its name, once, and nothing else does");
+}
+
 static void test_foreign(void)
 {
 	AUTO_HELDSTORE struct heldstore s = HELDSTORE_NONE;
@@ -231,6 +252,7 @@ int main(void)
 	test_hostile_copies(&s);
 	test_walk(&s);
 	test_lock(&s);
+	test_used(&s);
 	test_foreign();
 	(void)snprintf(command, sizeof(command), "%s", state);
 	if (fork() == 0)

@@ -246,6 +246,8 @@ static void rest(struct self *s)
 		fds[2].fd = s->view[HELPER_FD_COUNT];
 	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
 		continue;
+	if ((fds[0].revents & POLLHUP) != 0)
+		_exit(0);
 	enter(s);
 }
 

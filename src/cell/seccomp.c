@@ -13,27 +13,11 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <string.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
 #endif
-
-static int install(const struct sock_filter *filter, size_t n, struct err *err)
-{
-	struct sock_fprog prog = { .len = (unsigned short)n,
-		.filter = (struct sock_filter *)(size_t)filter };
-
-	/* SPEC_ALLOW: without it every command pays for the speculation switch (seccomp(2)). */
-	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0)
-		return err_set(err, errno, "seccomp");
-	return 0;
-}
-
-int belts_seccomp_cell(bool userns, struct err *err)
-{
-	return userns ? install(seccomp_userns, ARRAY_LEN(seccomp_userns), err)
-		      : install(seccomp_cell, ARRAY_LEN(seccomp_cell), err);
-}
 
 #if defined(__x86_64__)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
@@ -55,26 +39,43 @@ int belts_seccomp_cell(bool userns, struct err *err)
 #define OLD_UNLINK 0xffffffffu /* no such call */
 #endif
 
-int belts_seccomp_unlinks(struct err *err)
-{
-	static const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 6),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OLD_UNLINK, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unlinkat, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 2 * 8),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x200 /* AT_REMOVEDIR */, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_LEN(code), .filter = (struct sock_filter *)(size_t)code };
-	int listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
-		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-			SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-		&prog);
+/* Deletions wait for the helper, which takes a mask off; every other call is the next filter's. */
+static const struct sock_filter unlinks[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 6),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OLD_UNLINK, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unlinkat, 0, 3),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 2 * 8),
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x200 /* AT_REMOVEDIR */, 1, 0),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+};
 
-	return listener < 0 ? err_set(err, errno, "seccomp listener") : listener;
+/* SPEC_ALLOW: without it every command pays for the speculation switch (seccomp(2)). */
+static int install(struct sock_filter *filter, size_t n, unsigned flags)
+{
+	struct sock_fprog prog = { .len = (unsigned short)n, .filter = filter };
+
+	return sys_seccomp(SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog);
+}
+
+/* One program for both: the kernel compiles one, and runs one for each call of a command. */
+int belts_seccomp_cell(bool userns, int *ret_listener, struct err *err)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	const struct sock_filter *cell = userns ? seccomp_userns : seccomp_cell;
+	size_t n = userns ? ARRAY_LEN(seccomp_userns) : ARRAY_LEN(seccomp_cell);
+
+	_Static_assert(ARRAY_LEN(unlinks) + sizeof(seccomp_userns) / sizeof(seccomp_userns[0]) +
+				sizeof(seccomp_cell) / sizeof(seccomp_cell[0]) < BPF_MAXINSNS, "room");
+	memcpy(code, unlinks, sizeof(unlinks));
+	memcpy(code + ARRAY_LEN(unlinks), cell, n * sizeof(code[0]));
+	*ret_listener = install(code, ARRAY_LEN(unlinks) + n,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	/* Where another listener is above us there can be none: nothing but deleting is lost. */
+	if (*ret_listener < 0 && install(code + ARRAY_LEN(unlinks), n, 0) < 0)
+		return err_set(err, errno, "seccomp");
+	return 0;
 }
 
 /* Calls by which a program replaces a file of its own; see warden/kept.h. */

@@ -91,13 +91,6 @@ int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, con
 	bool in_project, struct err *err);
 
 /*
- * What the host's own configuration of git names in the project (hooks elsewhere, more configuration,
- * filters) the host's git reads or runs unasked: protected, and the directories above it pinned. What
- * cannot be read names nothing.
- */
-int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err);
-
-/*
  * Adds what [files] hold says of a name in the project, of that kind (entry.kind is MOUNT_HOLD): a
  * regular file is held, of a directory each file that the policy holds; a link is protected, and
  * what it leads to; so is what there are too many of. 0 or -errno with err.

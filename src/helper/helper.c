@@ -252,6 +252,12 @@ static void read_warden(struct self *s)
 	}
 }
 
+/* Of a listener: nobody is left under the filter. */
+static bool is_deserted(short revents)
+{
+	return (revents & (POLLIN | POLLHUP)) == POLLHUP;
+}
+
 /* Until HELPMSG_ENTER, and then for as long as nothing happens and the time is not up. */
 static void rest(struct self *s)
 {
@@ -261,13 +267,21 @@ static void rest(struct self *s)
 		{ .fd = watch != NULL ? watch_inotify(watch) : -1, .events = POLLIN },
 		{ .fd = -1, .events = POLLIN },
 	};
+	int timeout = REST_MS;
 
 	while (s->n_view == 0)
 		read_warden(s);
 	if ((s->present & HELPMSG_WITH_CALLS) != 0)
 		fds[2].fd = s->view[HELPER_FD_COUNT];
-	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
-		continue;
+	while (poll(fds, ARRAY_LEN(fds), timeout) < 0 || is_deserted(fds[2].revents)) {
+		/* The cell has ended: what is left to come is the warden's word, or its end. */
+		if (is_deserted(fds[2].revents)) {
+			fds[1].fd = fds[2].fd = -1;
+			timeout = -1;
+		}
+	}
+	if ((fds[0].revents & POLLHUP) != 0)
+		_exit(0);
 	enter(s);
 }
 

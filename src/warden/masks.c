@@ -166,10 +166,14 @@ void masks_stop(struct warden *w)
 	m->done = m->wanted = m->sent;
 }
 
+/*
+ * The helpers end with this process (PR_SET_PDEATHSIG, and their sockets' end), and put away watches
+ * and mounts then: nobody waits for that.
+ */
 void masks_done(struct warden *w)
 {
-	masks_stop(w);
-	helper_stop(&w->masks.agent);
+	w->start->end_watch(w->masks.watch);
+	w->masks.watch = NULL;
 	free(w->masks.for_agent);
 	w->masks.for_agent = NULL;
 }

@@ -543,7 +543,8 @@ int plan_mounts(const struct run_plan *run, struct mount_plan *plan, struct err 
 		pin_below_tmp(plan, plan->agent_root, err) < 0 ||
 		plan_add_sockets(run, plan, err) < 0 || plan_add_trust(run, plan, err) < 0 ||
 		(geteuid() == 0 && plan_add_root_files(plan, err) < 0) ||
-		plan_add_gitdir(run, plan, err) < 0 || plan_walk_project(run, plan, err) < 0)
+		plan_add_gitdir(run, plan, err) < 0 || plan_add_gitnames(run, plan, err) < 0 ||
+		plan_walk_project(run, plan, err) < 0)
 		return -err->code;
 	qsort(plan->entries, plan->n, sizeof(plan->entries[0]), compare_entries);
 	drop_doubles(plan);

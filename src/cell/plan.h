@@ -45,6 +45,13 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
  */
 int plan_add_gitdir(const struct run_plan *run, struct mount_plan *plan, struct err *err);
 
+/*
+ * What the host's own configuration of git names in the project (hooks elsewhere, more configuration,
+ * filters) the host's git reads or runs unasked: protected, and the directories above it pinned. What
+ * cannot be read names nothing.
+ */
+int plan_add_gitnames(const struct run_plan *run, struct mount_plan *plan, struct err *err);
+
 /* Puts a backslash before what glob(3) would not take as it is; with all, '*' and '?' too. */
 void plan_escape(const char *path, bool all, struct buf *out);
 

@@ -21,6 +21,8 @@
 #include <string.h>
 
 #define QUOTE_BYTES 256
+/* Rationale: a small terminal. */
+#define SCREEN_LINES 20
 
 enum review_status { REVIEW_DONE, REVIEW_LEFT };
 
@@ -114,12 +116,20 @@ static int apply_item(struct review *review, const struct reviewitem *item)
 	return 0;
 }
 
+/* Next to the question: a long file must not push what counts off the screen. */
 static int show(const struct reviewitem *item, struct err *err)
 {
 	AUTO_BUF struct buf out = { 0 };
+	size_t lines = 0;
 
 	buf_adds(&out, "\n");
 	reviewtext_add(item, &out);
+	for (size_t i = 0; i < out.len; i++)
+		lines += out.data[i] == '\n';
+	if (lines > SCREEN_LINES) {
+		buf_adds(&out, "\n");
+		reviewtext_add_head(item, &out);
+	}
 	return listing_print(&out, err);
 }
 
@@ -273,7 +283,7 @@ static void say_missing(struct review *review)
 	char quoted[QUOTE_BYTES];
 
 	for (size_t i = 0; i < review->options->n_operands; i++)
-		if (!review->is_found[i] && review->wanted[i][0] != '\0') {
+		if (!review->is_found[i] && review->wanted[i] != NULL && review->wanted[i][0] != '\0') {
 			review->n_failed++;
 			log_error("%s: nothing of it waits", quote(review->wanted[i], quoted));
 		}
@@ -324,10 +334,12 @@ static int run(struct review *review, struct err *err)
 		buf_add_json(&review->out, review->project_path, strlen(review->project_path));
 		buf_adds(&review->out, ", \"held\": [");
 	}
-	if (review->store.dir >= 0)
-		r = heldstore_walk(&review->store, visit, review, err);
-	if (r < 0)
-		return r;
+	if (review->store.dir >= 0 && heldstore_walk(&review->store, visit, review, err) < 0) {
+		/* What was found is shown all the same, and can be dropped. */
+		log_error("%s", err->text);
+		err->code = 0;
+		review->n_failed++;
+	}
 	if (!review->is_over)
 		say_missing(review);
 	add_end(review);

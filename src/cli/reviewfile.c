@@ -128,7 +128,7 @@ int reviewfile_remove(int project, const char *path, struct err *err)
 
 	if (dir == -ENOENT)
 		return 0;
-	if (dir < 0)
+	if (dir < 0 || name == NULL)
 		return err_set(err, -dir, "the directory that it is in");
 	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 		return err_set(err, errno, "take it away");

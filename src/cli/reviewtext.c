@@ -124,7 +124,7 @@ static bool has_variables(const struct reviewitem *i)
 	       heldrisk_is_gitconfig(i->path);
 }
 
-void reviewtext_add(const struct reviewitem *i, struct buf *out)
+void reviewtext_add_head(const struct reviewitem *i, struct buf *out)
 {
 	int x = reviewitem_mode_change(i);
 	struct err err = { 0 };
@@ -148,6 +148,11 @@ void reviewtext_add(const struct reviewitem *i, struct buf *out)
 	}
 	if (i->is_stale)
 		buf_adds(out, "  " STALE "\n");
+}
+
+void reviewtext_add(const struct reviewitem *i, struct buf *out)
+{
+	reviewtext_add_head(i, out);
 	add_difference(i, out);
 }
 

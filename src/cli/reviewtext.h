@@ -10,7 +10,10 @@
  */
 void reviewtext_add(const struct reviewitem *i, struct buf *out);
 
-/* The same as one JSON object. */
+/* The same without the difference. */
+void reviewtext_add_head(const struct reviewitem *i, struct buf *out);
+
+/* All of it as one JSON object. */
 void reviewtext_add_json(const struct reviewitem *i, struct buf *out);
 
 #endif

@@ -81,6 +81,18 @@ int gitconfig_compare(const struct gitconfig_pair *pair, gitconfig_each *each, v
 const char *gitconfig_risk(const struct gitconfig_variable *v);
 
 /*
+ * What the value of a variable names, where git reads or runs it without being asked for it. Paths are
+ * relative to the file that includes (INCLUDE), else to the top of the working tree.
+ */
+enum gitconfig_named {
+	GITCONFIG_NAMES_NOTHING,
+	GITCONFIG_NAMES_INCLUDE, /* one more file of configuration */
+	GITCONFIG_NAMES_PATH,    /* a file of attributes, a directory of hooks */
+	GITCONFIG_NAMES_COMMAND, /* words for a shell, some of which may be paths */
+};
+enum gitconfig_named gitconfig_names(const struct gitconfig_variable *v);
+
+/*
  * Appends the host's text with the copy's harmless changes: all other bytes are the host's, and no key
  * but harmless ones differs when the result is read again (checked). origin GITCONFIG_CELL with an
  * empty host text: what passes of a new repository's configuration. n_passed is 0: the text is the

@@ -14,14 +14,23 @@
 /* Rationale: what a description of a branch or a name takes, and what a screen shows of it. */
 #define TEXT_BYTES 4096
 
-int gitconfig_index_order(const struct gitconfig_variable *a, const struct gitconfig_variable *b)
+int gitconfig_index_section(const struct gitconfig_heading *a, const struct gitconfig_heading *b)
 {
 	int r = strcmp(a->section, b->section);
 
-	if (r == 0 && (a->subsection == NULL || b->subsection == NULL))
-		r = (a->subsection != NULL) - (b->subsection != NULL);
-	else if (r == 0)
-		r = strcmp(a->subsection, b->subsection);
+	if (r != 0)
+		return r;
+	if (a->subsection == NULL || b->subsection == NULL)
+		return (a->subsection != NULL) - (b->subsection != NULL);
+	return strcmp(a->subsection, b->subsection);
+}
+
+int gitconfig_index_order(const struct gitconfig_variable *a, const struct gitconfig_variable *b)
+{
+	int r = gitconfig_index_section(
+		&(struct gitconfig_heading){ .section = a->section, .subsection = a->subsection },
+		&(struct gitconfig_heading){ .section = b->section, .subsection = b->subsection });
+
 	return r != 0 ? r : strcmp(a->name, b->name);
 }
 
@@ -42,7 +51,7 @@ int gitconfig_index(const struct gitconfig *c, const struct gitconfig_variable *
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n; i++)
 		index[i] = &c->variables[i];
-	qsort(index, c->n, sizeof(*index), by_key);
+	qsort(index, c->n, sizeof(const void *), by_key);
 	*ret = index;
 	return 0;
 }
@@ -75,10 +84,10 @@ static bool is_text(const char *s, const char *more)
 {
 	size_t i = 0;
 
-	for (; s[i] != '\0' && i < TEXT_BYTES; i++)
+	for (; i < TEXT_BYTES && s[i] != '\0'; i++)
 		if (((unsigned char)s[i] < 0x20 && strchr(more, s[i]) == NULL) || s[i] == 0x7f)
 			return false;
-	return s[i] == '\0';
+	return i < TEXT_BYTES;
 }
 
 /* A word that neither git nor a shell takes for anything but a name (git-check-ref-format(1)). */
@@ -284,7 +293,7 @@ static void tell(const struct sides *s, const struct group *host, const struct g
 {
 	struct gitconfig_change change = { .is_removed = copy->n == 0 };
 	const struct group *of = change.is_removed ? host : copy;
-	bool passes = change.is_removed ? find_allowed(s, host->first[0]) != NULL : may_pass(s, copy);
+	bool passes = change.is_removed ? find_allowed(s, of->first[0]) != NULL : may_pass(s, of);
 
 	if (host->n > 0 && copy->n > 0 && is_same(host, copy))
 		return;
@@ -298,7 +307,7 @@ static void walk(const struct sides *s, gitconfig_each *each, void *context)
 	size_t h = 0, c = 0;
 
 	while (h < s->n_host || c < s->n_copy) {
-		struct group host = { .n = 0 }, copy = { .n = 0 };
+		struct group host = { .first = s->host + h }, copy = { .first = s->copy + c };
 		int r = h == s->n_host ? 1
 			: c == s->n_copy
 				? -1

@@ -4,7 +4,8 @@
 
 #include "policy/gitconfig.h"
 
-/* Order by section, subsection (none first) and name; 0: the same key. */
+/* Order by section and subsection (none first), then by name; 0: the same section, the same key. */
+int gitconfig_index_section(const struct gitconfig_heading *a, const struct gitconfig_heading *b);
 int gitconfig_index_order(const struct gitconfig_variable *a, const struct gitconfig_variable *b);
 
 /*

@@ -22,6 +22,7 @@ struct merging {
 	const struct gitconfig_merge *m;
 	struct gitconfig host, copy;
 	const struct gitconfig_variable **host_index, **copy_index;
+	const struct gitconfig_heading **heading_index; /* the host's by section, then in their order */
 	bool *is_deleted;  /* by the host's variables */
 	bool *is_extended; /* by its headings */
 	size_t *added;     /* the first variables of keys that come from the copy */
@@ -29,7 +30,7 @@ struct merging {
 	struct edit *edits;
 	size_t n_edits, cap;
 	struct buf tail; /* new sections */
-	const struct gitconfig_variable *tail_section; /* a variable of the last one */
+	struct gitconfig_heading tail_section; /* the last one */
 	size_t n_passed, n_waiting;
 	int error;
 };
@@ -43,6 +44,7 @@ static void merging_done(struct merging *g)
 	free(g->is_extended);
 	free(g->added);
 	free(g->host_index);
+	free(g->heading_index);
 	free(g->copy_index);
 	gitconfig_done(&g->host);
 	gitconfig_done(&g->copy);
@@ -104,12 +106,37 @@ static void add_heading(struct buf *out, const struct gitconfig_variable *v)
 	buf_adds(out, "]\n");
 }
 
-static bool is_section(const char *section, const char *subsection,
+static int by_section(const void *a, const void *b)
+{
+	const struct gitconfig_heading *const *one = a, *const *other = b;
+	int r = gitconfig_index_section(*one, *other);
+
+	return r != 0 ? r : (*one > *other) - (*one < *other);
+}
+
+static struct gitconfig_heading section_of(const struct gitconfig_variable *v)
+{
+	return (struct gitconfig_heading){ .section = v->section, .subsection = v->subsection };
+}
+
+/* The host's last heading of a variable's section, or NULL. */
+static const struct gitconfig_heading *last_heading(const struct merging *g,
 	const struct gitconfig_variable *v)
 {
-	if (strcmp(section, v->section) != 0 || (subsection == NULL) != (v->subsection == NULL))
-		return false;
-	return subsection == NULL || strcmp(subsection, v->subsection) == 0;
+	const struct gitconfig_heading wanted = section_of(v);
+	size_t low = 0, high = g->host.n_headings;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (gitconfig_index_section(g->heading_index[middle], &wanted) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || gitconfig_index_section(g->heading_index[low - 1], &wanted) != 0)
+		return NULL;
+	return g->heading_index[low - 1];
 }
 
 static void delete_key(struct merging *g, const struct gitconfig_variable *v)
@@ -127,12 +154,22 @@ static bool is_line_end(const struct merging *g, size_t at)
 /* Behind what is left of the host's variables under that heading, else behind the heading itself. */
 static size_t place_under(const struct merging *g, size_t heading)
 {
-	size_t at = g->host.headings[heading].end;
+	const struct gitconfig_variable *variables = g->host.variables;
+	size_t low = 0, high = g->host.n;
 
-	for (size_t i = 0; i < g->host.n; i++)
-		if (g->host.variables[i].heading == heading && !g->is_deleted[i])
-			at = g->host.variables[i].end;
-	return at;
+	/* Behind the last variable under it. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (variables[middle].heading <= heading)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low > 0 && variables[low - 1].heading == heading && g->is_deleted[low - 1])
+		low--;
+	return low > 0 && variables[low - 1].heading == heading ? variables[low - 1].end
+								: g->host.headings[heading].end;
 }
 
 /* What else stands on the heading's line gets one of its own, and a last line that goes on its end. */
@@ -152,11 +189,11 @@ static void add_under(struct merging *g, size_t heading, const struct gitconfig_
 
 static void add_behind(struct merging *g, const struct gitconfig_variable *v)
 {
-	const struct gitconfig_variable *last = g->tail_section;
+	struct gitconfig_heading section = section_of(v);
 
-	if (last == NULL || !is_section(last->section, last->subsection, v))
+	if (g->tail_section.section == NULL || gitconfig_index_section(&g->tail_section, &section) != 0)
 		add_heading(&g->tail, v);
-	g->tail_section = v;
+	g->tail_section = section;
 	add_variable(&g->tail, v);
 	buf_adds(&g->tail, "\n");
 }
@@ -164,15 +201,12 @@ static void add_behind(struct merging *g, const struct gitconfig_variable *v)
 /* Under the last heading of that section, or in a section of its own at the end. */
 static void add_key(struct merging *g, const struct gitconfig_variable *v)
 {
-	const struct gitconfig *host = &g->host;
-	size_t h = host->n_headings;
+	const struct gitconfig_heading *heading = last_heading(g, v);
 
-	while (h > 0 && !is_section(host->headings[h - 1].section, host->headings[h - 1].subsection, v))
-		h--;
 	for (size_t i = gitconfig_index_find(g->copy_index, g->copy.n, v);
 		i < g->copy.n && gitconfig_index_order(g->copy_index[i], v) == 0; i++) {
-		if (h > 0)
-			add_under(g, h - 1, g->copy_index[i]);
+		if (heading != NULL)
+			add_under(g, (size_t)(heading - g->host.headings), g->copy_index[i]);
 		else
 			add_behind(g, g->copy_index[i]);
 	}
@@ -354,17 +388,32 @@ static int check(const struct merging *g, const struct buf *out, struct err *err
 	return 0;
 }
 
-static int merge(struct merging *g, struct buf *out, struct err *err)
+static int make_tables(struct merging *g, struct err *err)
 {
+	size_t n = g->host.n_headings;
 	int r = gitconfig_index(&g->host, &g->host_index);
 
 	if (r == 0)
 		r = gitconfig_index(&g->copy, &g->copy_index);
+	g->heading_index = calloc(n + 1, sizeof(const void *));
 	g->is_deleted = calloc(g->host.n + 1, sizeof(bool));
-	g->is_extended = calloc(g->host.n_headings + 1, sizeof(bool));
+	g->is_extended = calloc(n + 1, sizeof(bool));
 	g->added = calloc(g->copy.n + 1, sizeof(*g->added));
-	if (r < 0 || g->is_deleted == NULL || g->is_extended == NULL || g->added == NULL)
+	if (r < 0 || g->heading_index == NULL || g->is_deleted == NULL || g->is_extended == NULL ||
+		g->added == NULL)
 		return err_set(err, ENOMEM, "git configuration");
+	for (size_t i = 0; i < n; i++)
+		g->heading_index[i] = &g->host.headings[i];
+	qsort(g->heading_index, n, sizeof(const void *), by_section);
+	return 0;
+}
+
+static int merge(struct merging *g, struct buf *out, struct err *err)
+{
+	int r = make_tables(g, err);
+
+	if (r < 0)
+		return r;
 	r = gitconfig_compare(&(struct gitconfig_pair){ &g->host, &g->copy, g->m->origin }, on_change, g,
 		err);
 	if (r < 0)

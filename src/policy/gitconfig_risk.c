@@ -98,3 +98,38 @@ const char *gitconfig_risk(const struct gitconfig_variable *v)
 			return risks[i].text;
 	return "not known to be harmless";
 }
+
+static const struct named {
+	const char *section, *name;
+	enum gitconfig_named what;
+} named[] = {
+	{ "include", "path", GITCONFIG_NAMES_INCLUDE },
+	{ "includeif", "path", GITCONFIG_NAMES_INCLUDE },
+	{ "core", "hookspath", GITCONFIG_NAMES_PATH },
+	{ "core", "attributesfile", GITCONFIG_NAMES_PATH },
+	{ "core", "fsmonitor", GITCONFIG_NAMES_COMMAND },
+	{ "core", "sshcommand", GITCONFIG_NAMES_COMMAND },
+	{ "core", "askpass", GITCONFIG_NAMES_COMMAND },
+	{ "core", "editor", GITCONFIG_NAMES_COMMAND },
+	{ "core", "pager", GITCONFIG_NAMES_COMMAND },
+	{ "sequence", "editor", GITCONFIG_NAMES_COMMAND },
+	{ "pager", "*", GITCONFIG_NAMES_COMMAND },
+	{ "filter", "clean", GITCONFIG_NAMES_COMMAND },
+	{ "filter", "smudge", GITCONFIG_NAMES_COMMAND },
+	{ "filter", "process", GITCONFIG_NAMES_COMMAND },
+	{ "diff", "external", GITCONFIG_NAMES_COMMAND },
+	{ "diff", "command", GITCONFIG_NAMES_COMMAND },
+	{ "diff", "textconv", GITCONFIG_NAMES_COMMAND },
+	{ "interactive", "difffilter", GITCONFIG_NAMES_COMMAND },
+	{ "merge", "driver", GITCONFIG_NAMES_COMMAND },
+	{ "credential", "helper", GITCONFIG_NAMES_COMMAND },
+	{ "gpg", "program", GITCONFIG_NAMES_COMMAND },
+};
+
+enum gitconfig_named gitconfig_names(const struct gitconfig_variable *v)
+{
+	for (size_t i = 0; i < ARRAY_LEN(named); i++)
+		if (strcmp(named[i].section, v->section) == 0 && str_glob(named[i].name, v->name))
+			return named[i].what;
+	return GITCONFIG_NAMES_NOTHING;
+}

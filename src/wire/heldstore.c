@@ -281,6 +281,7 @@ static void free_places(struct place *places, size_t n)
 	free(places);
 }
 
+/* -E2BIG: there are more. */
 static int list_places(const struct heldstore *s, struct place *places, size_t *n)
 {
 	AUTO_CLOSE int again = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -291,10 +292,10 @@ static int list_places(const struct heldstore *s, struct place *places, size_t *
 	if (d == NULL)
 		return -errno;
 	(void)take_fd(&again);
-	while (r == 0 && *n < HELDSTORE_ENTRIES_MAX && (e = readdir(d)) != NULL) {
+	while (r == 0 && (e = readdir(d)) != NULL) {
 		if (!cachedir_is_key(e->d_name))
 			continue;
-		r = add_place(s, e->d_name, &places[*n]);
+		r = *n == HELDSTORE_ENTRIES_MAX ? -E2BIG : add_place(s, e->d_name, &places[*n]);
 		*n += r == 0;
 	}
 	(void)closedir(d);
@@ -317,17 +318,17 @@ int heldstore_walk(const struct heldstore *s, heldstore_each *each, void *contex
 {
 	struct place *places = calloc(HELDSTORE_ENTRIES_MAX, sizeof(*places));
 	size_t n = 0;
-	int r = places == NULL ? -ENOMEM : list_places(s, places, &n);
+	int listed = places == NULL ? -ENOMEM : list_places(s, places, &n), r = 0;
 
-	if (r < 0) {
-		err_set(err, -r, "read the store of held files");
-	} else {
+	if (listed == 0 || listed == -E2BIG) {
 		qsort(places, n, sizeof(*places), by_path);
 		for (size_t i = 0; i < n && r == 0; i++)
 			r = call_each(s, places[i].id, each, context);
 	}
 	free_places(places, n);
-	return r;
+	if (listed == -E2BIG && r == 0)
+		return err_set(err, 0, "there are more than %u held files", HELDSTORE_ENTRIES_MAX);
+	return listed < 0 && r == 0 ? err_set(err, -listed, "read the store of held files") : r;
 }
 
 static int count_one(const struct heldstore_entry *e, const char *id, const char *text, void *context)

@@ -104,7 +104,8 @@ int heldstore_remove_id(struct heldstore *s, const char *id, struct err *err);
 /*
  * Calls each() with every entry, in the order of their paths; it may remove that entry. e is NULL
  * for a directory that is no good entry: then text says why, and id is its name. Ends at the first
- * that returns not 0, and returns that; or -errno with err.
+ * that returns not 0, and returns that; or -errno with err, also when HELDSTORE_ENTRIES_MAX were called
+ * and there are more.
  */
 typedef int heldstore_each(const struct heldstore_entry *e, const char *id, const char *text,
 	void *context);

@@ -272,6 +272,23 @@ assert held[1]["state"] == "new" and "\\x1b]0" in held[1]["diff"], held' "$root/
 	[ "$output" = ".envrc: dropped" ] && [ ! -e "$(entry .envrc)" ]
 }
 
+@test "more files than anybody looks at are said, and can be dropped" {
+	hold .envrc x -
+	python3 -c 'import hashlib, os, sys
+for i in range(4100):
+    path = ".vscode/%d" % i
+    dir = sys.argv[1] + "/" + hashlib.sha256(path.encode()).hexdigest()[:32]
+    os.mkdir(dir, 0o700)
+    open(dir + "/path", "w").write(path)
+    open(dir + "/copy", "w").write("x\n")' "$held"
+	reviewed 1
+	case $errors in *"more than 4096 held files"*) ;; *) false ;; esac
+	has "4096 files wait"
+	reviewed 1 -q --drop
+	reviewed 0 -q --drop
+	[ "$(ls "$held")" = lock ]
+}
+
 @test "XDG_STATE_HOME is where the store is" {
 	hold .envrc x -
 	export XDG_STATE_HOME=$HOME/elsewhere
@@ -326,6 +343,14 @@ keys() {
 	[ "$(cat .envrc)" = two ] && [ ! -e .exrc ] && [ ! -e "$(entry .exrc)" ] && [ -e "$(entry .vimrc)" ]
 	[ "$(grep -c '^\.envrc: changed' <<<"$output")" = 2 ]
 	keys 20 'uit\?' '\x03'
+	has "0 applied, 0 dropped, 1 left"
+}
+
+@test "after a long difference what counts is said again" {
+	command -v python3 >/dev/null || skip "no python3"
+	hold .envrc "$(seq 50)" -
+	keys 20 '\+50.*\.envrc:new.*uit\?' q
+	[ "$(grep -c '^\.envrc: new' <<<"$output")" = 2 ]
 	has "0 applied, 0 dropped, 1 left"
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What git makes of a text: "key\nvalue\0" or "key\0" for each. False: it refuses. */
@@ -293,6 +294,33 @@ static void test_merges(void)
 	}
 }
 
+/* What a cell can make of it takes no time that anybody notices. */
+static void test_speed(void)
+{
+	AUTO_BUF struct buf host = { 0 }, copy = { 0 }, out = { 0 };
+	struct gitconfig_merge m = { .origin = GITCONFIG_HOST };
+	struct timespec start, end;
+	struct err err = { 0 };
+	long ms;
+
+	buf_adds(&host, "[remote \"o\"]\nurl = u\n");
+	buf_adds(&copy, "[remote \"o\"]\nurl = u\n");
+	for (unsigned i = 0; i < GITCONFIG_VARIABLES_MAX - 1; i++) {
+		buf_addf(&host, "[branch \"b%u\"]\nremote=o\n", i);
+		buf_addf(&copy, "[branch \"b%u\"]\nremote=.\n", i);
+	}
+	m.host = host.data;
+	m.host_bytes = host.len;
+	m.copy = copy.data;
+	m.copy_bytes = copy.len;
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	tap_ok(gitconfig_merge(&m, &out, &err) == 0 && m.n_passed == GITCONFIG_VARIABLES_MAX - 1,
+		"as many branches as there can be: %s", err.text);
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	ms = (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
+	tap_ok(ms < 2000, "%ld ms", ms);
+}
+
 static void test_removed_branch(void)
 {
 	struct gitconfig_merge m = { .host = HOST MAIN "[x]\ny = 1\n", .copy = HOST "[x]\ny = 1\n" };
@@ -346,6 +374,7 @@ int main(void)
 	test_chance();
 	test_bounds();
 	test_merges();
+	test_speed();
 	test_removed_branch();
 	test_refused();
 	test_risks();

@@ -86,6 +86,7 @@ static void add_planned(struct holds *h, const char *path)
 	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
 	hold->is_new = faccessat(h->store.dir, base, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	h->has_new |= hold->is_new;
 	hold->is_config = str_ends(path, "/config") || str_ends(path, "/config.worktree");
 }
 
@@ -261,7 +262,7 @@ static struct hold *find(struct holds *h, const struct call *c, const char *path
 
 static bool is_dotgit(const char *path)
 {
-	return str_ends(path, "/.git/config");
+	return strcmp(path, ".git/config") == 0 || str_ends(path, "/.git/config");
 }
 
 /*
@@ -293,8 +294,8 @@ static int remove_at(struct holds *h, const struct call *c, const char *path)
 
 	hold = find(h, c, path, &is_on);
 	/* The project's own repository lives longer than any command. */
-	if (hold == NULL || !is_on || (!hold->is_new && !hold->is_config) ||
-		strcmp(hold->path, ".git/config") == 0)
+	if (hold == NULL || !is_on ||
+		(!hold->is_new && (!hold->is_config || strcmp(hold->path, ".git/config") == 0)))
 		return 1;
 	if (is_dotgit(hold->path) && empty_copy(h, hold, c, &r))
 		return r;

@@ -42,6 +42,7 @@ struct holds {
 	const struct mask_view *view;
 	struct hold list[HOLD_MAX];
 	size_t n;
+	bool has_new; /* commands have made one of them: it can be renamed away */
 	struct namebits names; /* of the held files */
 	unsigned n_taken;
 	const char *hostile; /* what a command did that nobody does by mistake: the cell has to end */

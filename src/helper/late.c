@@ -248,7 +248,7 @@ static int adopt(struct holds *h, const struct late *l, const struct taken *t)
 	hold = hold_add(h, l->path);
 	if (hold == NULL)
 		return drop(l);
-	hold->is_new = true;
+	hold->is_new = h->has_new = true;
 	hold->is_config = str_ends(l->path, "/config") || str_ends(l->path, "/config.worktree");
 	return hold_mount_copy(h, hold, l->dir, l->name, false);
 }
@@ -280,7 +280,7 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 		r = r < 0 ? r : -EIO;
 	if (r == 0 && l->content != NULL)
 		r = hold_mount_copy(h, hold, l->dir, l->name, false);
-	hold->is_new = true;
+	hold->is_new = h->has_new = true;
 	hold->is_config = kind == GITDIR_CONFIG;
 	if (kind != GITDIR_NONE)
 		hold_guard(h, hold);

@@ -8,6 +8,7 @@
  *        bench window PATH                 reads PATH as fast as it can until PATH-end is there: lines
  *                                           "FROM TO", each a time in which it could be read
  *        bench unlink N                    N files of a new directory deleted: nanoseconds for one
+ *        bench rename N                    one file renamed N times: the same
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -129,6 +130,20 @@ static int unlinks(int count)
 	return rmdir("bench-unlink") != 0;
 }
 
+static int renames(int count)
+{
+	static const char *const names[] = { "bench-rename-1", "bench-rename-2" };
+	int64_t start;
+
+	close(open(names[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	start = now_ns();
+	for (int i = 0; i < count; i++)
+		if (rename(names[i % 2], names[(i + 1) % 2]) < 0)
+			return 1;
+	printf("%lld\n", (long long)((now_ns() - start) / count));
+	return unlink(names[count % 2]) != 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 4 && strcmp(argv[1], "spawn") == 0)
@@ -139,6 +154,8 @@ int main(int argc, char **argv)
 		return window(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "unlink") == 0)
 		return unlinks((int)strtol(argv[2], NULL, 10));
-	fprintf(stderr, "usage: bench spawn N PROGRAM... | rounds N FILE | window PATH | unlink N\n");
+	if (argc == 3 && strcmp(argv[1], "rename") == 0)
+		return renames((int)strtol(argv[2], NULL, 10));
+	fprintf(stderr, "usage: bench spawn N PROGRAM... | rounds N FILE | window PATH | unlink N | rename N\n");
 	return 64;
 }

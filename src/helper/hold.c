@@ -204,7 +204,21 @@ int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *nam
 	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
 	cleanup_close(&hold->file);
-	return is_beneath ? hold_take_off(dir, name) : 0;
+	if (is_beneath && hold_take_off(dir, name) < 0)
+		return -errno;
+	hold_show(h, hold, dir, name);
+	return 0;
+}
+
+void hold_show(const struct holds *h, const struct hold *hold, int dir, const char *name)
+{
+	AUTO_CLOSE int mount = -1;
+
+	if (h->show == NULL || !hold->is_new)
+		return;
+	mount = sys_open_tree(dir, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (mount >= 0)
+		h->show(h->arg, hold->path, mount);
 }
 
 /* ---- content ---- */

@@ -259,6 +259,8 @@ static void read_warden(struct self *s)
 			_exit(0);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
 		mask_for_agent(s, msg.text);
+	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 0) {
+		hold_show_all(&s->notify.holds);
 	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 1) {
 		if (mask_cover(&s->tree.view, msg.text, fds[0]) < 0)
 			fail(s, "a held file could not be covered for the agent");

@@ -214,11 +214,28 @@ void hold_show(const struct holds *h, const struct hold *hold, int dir, const ch
 {
 	AUTO_CLOSE int mount = -1;
 
-	if (h->show == NULL || !hold->is_new)
+	if (h->show == NULL)
 		return;
 	mount = sys_open_tree(dir, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	if (mount >= 0)
 		h->show(h->arg, hold->path, mount);
+}
+
+void hold_show_all(struct holds *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		AUTO_CLOSE int dir = -1;
+		const char *name;
+		struct stat st;
+
+		if (!h->list[i].is_active)
+			continue;
+		dir = hold_open_parent(h, h->list[i].path, &name);
+		/* Where a secret is replaced something else lies on top. */
+		if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			hold_by_file(h, &st) == &h->list[i])
+			hold_show(h, &h->list[i], dir, name);
+	}
 }
 
 /* ---- content ---- */

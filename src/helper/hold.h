@@ -129,6 +129,7 @@ int hold_open_parent(const struct holds *h, const char *path, const char **ret_n
 int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *name, bool is_on);
 
 /* The agent sees what commands made as they do: its own file tools write to the same file. */
+void hold_show_all(struct holds *h);
 void hold_show(const struct holds *h, const struct hold *hold, int dir, const char *name);
 
 /* Takes the mount off a name; 0 or -errno. */

@@ -94,6 +94,14 @@ static void tell_agent_plan(struct warden *w)
 	}
 }
 
+/* The agent's view has the host's files: what its commands see instead is the cell's helper's to say. */
+static void ask_for_held(struct warden *w)
+{
+	/* One that is gone is noticed when its socket is read. */
+	if (w->held.dir >= 0 && w->masks.cell.sock >= 0 && w->masks.agent.sock >= 0)
+		(void)helpmsg_send(w->masks.cell.sock, HELPMSG_SHOW, 0, NULL, NULL, 0);
+}
+
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
@@ -116,6 +124,8 @@ int masks_enter(struct warden *w, struct err *err)
 	cleanup_close(&own[CELL_FD_MNTNS]);
 	if (r == 0)
 		tell_agent_plan(w);
+	if (r == 0)
+		ask_for_held(w);
 	return r;
 }
 
@@ -134,6 +144,7 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 	free(m->for_agent);
 	m->for_agent = NULL;
 	m->for_agent_bytes = 0;
+	ask_for_held(w);
 	return r;
 }
 

@@ -58,6 +58,14 @@ static void told(void *arg, const char *path, unsigned how)
 		_exit(0);
 }
 
+static void show_held(void *arg, const char *path, int mount)
+{
+	const struct self *s = arg;
+
+	if (helpmsg_send(s->sock, HELPMSG_HELD, 0, path, &mount, 1) < 0)
+		_exit(0);
+}
+
 /* ---- becoming one ---- */
 
 /* Nothing of the warden's but the two descriptors, and none of the user's variables. */
@@ -148,6 +156,10 @@ static void take_more(struct self *s)
 				.inotify = watch_inotify(s->tree.watch),
 				.view = &s->tree.view,
 				.request = s->request });
+		if (!s->request->plan->is_run_verb) {
+			y->holds.show = show_held;
+			y->holds.arg = s;
+		}
 		s->tree.holds = &y->holds;
 	}
 }
@@ -247,6 +259,11 @@ static void read_warden(struct self *s)
 			_exit(0);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
 		mask_for_agent(s, msg.text, msg.value);
+	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 0) {
+		hold_show_all(&s->notify.holds);
+	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 1) {
+		if (mask_cover(&s->tree.view, msg.text, fds[0]) < 0)
+			fail(s, "a held file could not be covered for the agent");
 	} else {
 		fail(s, "no such message");
 	}

@@ -83,21 +83,22 @@ static bool read_entry(struct reader *r)
 	return true;
 }
 
-/* Behind the entries: is there the extension that names another file with the rest of them? */
-static bool is_split(const struct reader *r)
+/*
+ * Behind the entries, to the very end. *ret_is_split: there is the extension that names another file
+ * with the rest of them.
+ */
+static bool read_extensions(struct reader *r, bool *ret_is_split)
 {
-	const unsigned char *at = r->at;
+	*ret_is_split = false;
+	while ((size_t)(r->end - r->at) >= 8) {
+		uint32_t n = number(r->at + 4);
 
-	while ((size_t)(r->end - at) >= 8) {
-		uint32_t n = number(at + 4);
-
-		if (memcmp(at, "link", 4) == 0)
-			return true;
-		if (n > (size_t)(r->end - at) - 8)
+		*ret_is_split = *ret_is_split || memcmp(r->at, "link", 4) == 0;
+		if (n > (size_t)(r->end - r->at) - 8)
 			return false;
-		at += 8 + n;
+		r->at += 8 + n;
 	}
-	return false;
+	return r->at == r->end;
 }
 
 struct trackedindex_answer trackedindex_find(const void *index, size_t n, const char *path)
@@ -111,14 +112,14 @@ struct trackedindex_answer trackedindex_find(const void *index, size_t n, const 
 			.hash_bytes = kinds[k],
 			.version = number(bytes + 4) };
 		uint32_t left = number(bytes + 8);
-		bool is_named = false;
+		bool is_named = false, is_split;
 
 		if (r.version < 2 || r.version > 4)
 			break;
 		for (; left > 0 && read_entry(&r); left--)
 			is_named = is_named || strcmp(r.path, path) == 0;
-		if (left == 0)
-			return (struct trackedindex_answer){ is_named || is_split(&r), kinds[k] };
+		if (left == 0 && read_extensions(&r, &is_split))
+			return (struct trackedindex_answer){ is_named || is_split, kinds[k] };
 	}
 	return (struct trackedindex_answer){ false, 0 };
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cell/cell.h"
 #include "cell/plan.h"
+#include "cli/act.h"
 #include "cli/cli.h"
 #include "cli/launch.h"
 #include "helper/helper.h"
@@ -20,6 +21,7 @@ static const struct role {
 	int (*main)(int argc, char **argv);
 } roles[] = {
 	{ "@options", cli_options_main },
+	{ "@act", act_main },
 };
 
 static const struct role_starters starters = {

@@ -28,6 +28,7 @@ enum verb {
 	VERB_WHY,
 	VERB_STATUS,
 	VERB_TRUST,
+	VERB_SELFTEST,
 	VERB_LATER, /* a word of the contract that this version does not do */
 	VERB_COUNT
 };
@@ -45,6 +46,7 @@ struct options {
 	bool explain, quiet, verbose, json, want_help, want_version;
 	bool follow, verify, denied; /* log */
 	bool yes, list, forget; /* trust */
+	const char *against;    /* selftest: as it was written, or NULL */
 	char **overrides; /* SECTION.KEY=VALUE, in order, owned */
 	size_t n_overrides;
 	const char **rules; /* --inject NAME, borrowed from argv */

@@ -158,6 +158,16 @@ static int on_session(
 	return 0;
 }
 
+static int on_against(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	(void)option;
+	if (value[0] == '\0')
+		return err_set(err, 0, "--against: a COMMAND is needed, such as 'bwrap ... --'");
+	o->against = value;
+	return 0;
+}
+
 #define FLAG_HANDLER(member)                                                                       \
 	static int on_##member(struct options *o, const struct option *option, const char *value,  \
 		struct err *err)                                                                   \
@@ -186,11 +196,11 @@ FLAG_HANDLER(forget)
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
 	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
-		FOR(VERB_CACHE))
+		FOR(VERB_CACHE) | FOR(VERB_SELFTEST))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
-	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY, NULL,
+	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY | FOR(VERB_SELFTEST), NULL,
 		"use this profile; with a slash it is a path", on_profile },
 	{ "project", 0, false, "DIR", FOR_POLICY, NULL,
 		"the project, instead of the git top level or the working directory", on_project },
@@ -211,7 +221,7 @@ const struct option options_table[] = {
 		"switch a rule on that comes with agentjail: github, npm, openai ...", on_inject },
 	{ "env", 0, false, "NAME[=VALUE]", FOR_RUNNING, NULL,
 		"pass a variable on to commands, or set it", on_env },
-	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY, NULL,
+	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY | FOR(VERB_SELFTEST), NULL,
 		"one more line of profile, after all the others", on_set },
 	{ "explain", 0, false, NULL, FOR_RUNNING, NULL, "print the plan and run nothing",
 		on_explain },
@@ -225,6 +235,8 @@ const struct option options_table[] = {
 	{ "list", 0, false, NULL, FOR(VERB_TRUST), NULL, "list what is trusted", on_list },
 	{ "forget", 0, false, NULL, FOR(VERB_TRUST), NULL, "trust it no more", on_forget },
 	{ "yes", 0, false, NULL, FOR(VERB_TRUST), NULL, "do not ask", on_yes },
+	{ "against", 0, false, "COMMAND", FOR(VERB_SELFTEST), NULL,
+		"try another sandbox: COMMAND is put before each attack", on_against },
 	{ "quiet", 'q', false, NULL, FOR_ALL, NULL, "errors only", on_quiet },
 	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
@@ -250,13 +262,14 @@ const struct verb_name options_verbs[] = {
 	{ "status", VERB_STATUS, "[--json]", "sessions that run" },
 	{ "trust", VERB_TRUST, "[DIR] [--yes] [--list] [--forget]",
 		"let the project's own profile loosen" },
+	{ "selftest", VERB_SELFTEST, "[-p NAME|PATH] [--against COMMAND] [--json] [-v]",
+		"the attack suite on this machine and profile" },
 	{ "demo", VERB_DEMO, "", "what a command can still reach, without and with agentjail" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
 	{ "review", VERB_LATER, "[PATH...]", "files held back, overlay changes" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
 	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
-	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },
 	{ "import", VERB_LATER, "FILE", "another tool's settings as a profile" },
 	{ "alias", VERB_LATER, "[SHELL]", "shell lines that put agentjail before each agent" },
 };

@@ -1,0 +1,66 @@
+/* Attacks by sockets: the host's network, and programs of the host that do what they are asked. */
+#include "cli/selftest.h"
+
+#define ACT(id, title, source, act, flags)                                                         \
+	{                                                                                          \
+		id, title, source, SELFTEST_ACT, act, NULL, NULL, NULL, NULL, NULL, NULL, flags    \
+	}
+
+/* clang-format off: one row an attack */
+const struct selftest_attack selftest_attacks_sockets[] = {
+	ACT("loopback", "the host's loopback", "CVE-2025-66479 (srt) class", "tcp 127.0.0.1 %PORT%",
+		0),
+	ACT("loopback-name", "the host's loopback as localhost", "CVE-2025-66479 (srt) class",
+		"tcp-name localhost %PORT%", 0),
+	ACT("loopback-any", "the host's loopback as 0.0.0.0", "0.0.0.0 day", "tcp 0.0.0.0 %PORT%",
+		0),
+	ACT("loopback-v6", "the host's loopback as ::1", "srt guard, own addresses",
+		"tcp ::1 %PORT%", 0),
+	ACT("loopback-mapped", "the host's loopback as ::ffff:127.0.0.1",
+		"CVE-2026 SOCKS class, forms", "tcp ::ffff:127.0.0.1 %PORT%", 0),
+	ACT("loopback-octal", "the host's loopback as 0177.1", "CVE-2026 SOCKS class, forms",
+		"tcp 0177.1 %PORT%", 0),
+	ACT("loopback-decimal", "the host's loopback as 2130706433", "CVE-2026 SOCKS class, forms",
+		"tcp 2130706433 %PORT%", 0),
+	ACT("own-address", "the machine's own address", "srt guard, own addresses",
+		"tcp %MYADDR% %PORT%", 0),
+	ACT("udp", "UDP to the host's loopback", "CVE-2025-55284 class", "udp 127.0.0.1 %PORT%", 0),
+	ACT("udp-v6", "UDP to ::1", "CVE-2025-55284 class", "udp ::1 %PORT%", 0),
+	ACT("udp-own", "UDP to the machine's own address, as to a resolver",
+		"CVE-2025-55284, srt#88", "udp %MYADDR% %PORT%", 0),
+	ACT("abstract", "an abstract socket of the host", "firejail#4793, runjail#21",
+		"unix @agentjail-selftest-%ABS%", 0),
+	ACT("x11", "the X server's abstract socket", "firejail#796", "unix @/tmp/.X11-unix/X%ABS%",
+		0),
+	ACT("dbus", "the session's D-Bus", "landrun#43, greywall#32", "unix %RUN%/bus", 0),
+	ACT("dbus-env", "the D-Bus that the environment names", "landrun#43",
+		"unix-env DBUS_SESSION_BUS_ADDRESS", 0),
+	ACT("systemd", "the user's systemd", "fence#186", "unix %RUN%/systemd/private", 0),
+	ACT("ssh-agent", "the ssh agent that the environment names", "KiroCrew#8104",
+		"unix-env SSH_AUTH_SOCK", 0),
+	ACT("gpg-agent", "the gpg agent", "delegated execution class",
+		"unix %RUN%/gnupg/S.gpg-agent", 0),
+	ACT("keyring", "the keyring's control socket", "firejail#796", "unix %RUN%/keyring/control",
+		0),
+	ACT("wayland", "the Wayland compositor", "delegated execution class",
+		"unix %RUN%/wayland-0", 0),
+	ACT("sound", "the sound server", "delegated execution class", "unix %RUN%/pulse/native", 0),
+	ACT("podman", "podman's socket", "greywall#55", "unix %RUN%/podman/podman.sock", 0),
+	ACT("docker", "docker's socket of the user", "greywall#55, safehouse#19",
+		"unix %HOME%/.docker/run/docker.sock", 0),
+	ACT("system-sockets", "docker, containerd, snapd, cups, D-Bus of the machine",
+		"greywall#55", "unix-system", 0),
+	ACT("tmux", "a tmux server of the host", "nono#437", "unix-env TMUX", 0),
+	ACT("editor", "an editor's server", "nono#437, nvim --server", "unix-env NVIM", 0),
+	ACT("project-socket", "a socket of the host inside the project",
+		"delegated execution class", "unix %PROJ%/host.sock", 0),
+	ACT("wsl", "Windows programs by WSL", "WSL interop",
+		"open-read /proc/sys/fs/binfmt_misc/WSLInterop", 0),
+	ACT("vsock", "a socket to the hypervisor", "AF_VSOCK class", "socket 40 1 0", 0),
+	ACT("alg", "the kernel's crypto sockets", "AF_ALG class", "socket 38 5 0", 0),
+	ACT("packet", "a raw packet socket", "AF_PACKET class", "socket 17 3 0", SELFTEST_ROOT),
+	ACT("netlink", "netlink beyond routes: uevents", "srt, AF_NETLINK allowed",
+		"socket 16 3 15", 0),
+	{ NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },
+};
+/* clang-format on */

@@ -27,7 +27,10 @@
 /* Rationale: the host prepares a handful of files; then the masks have some time to follow. */
 #define LIVE_WAIT_MS 5000
 
-static const struct act *const tables[] = { act_files, act_mount, act_process, act_net,
+/* Rationale: one and a half seconds; what supervises it is killed in the first tenth. */
+#define ORPHAN_TURNS 30
+
+static const struct act *const tables[] = { act_files, act_mount, act_process, act_net, act_proxy,
 	act_kernel };
 
 static char lab[LAB_BYTES];
@@ -324,9 +327,9 @@ static int stay(void)
 {
 	static const int deaf[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE };
 
-	tell_host("staying");
 	for (size_t i = 0; i < ARRAY_LEN(deaf); i++)
 		(void)signal(deaf[i], SIG_IGN);
+	tell_host("staying");
 	/* Bounded, so that nothing is left for ever. */
 	(void)sleep(30);
 	return 0;
@@ -351,6 +354,25 @@ static int make_daemon(char *token)
 		(void)dup2(null, fd);
 	(void)execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
 	_exit(1);
+}
+
+/* An agent that goes on starting commands, whoever supervises it. */
+static int start_commands(void)
+{
+	tell_host("staying");
+	for (int i = 0; i < ORPHAN_TURNS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			(void)execl(
+				"/bin/sh", "sh", "-c", "cat ~/.ssh/id_rsa >>leaked", (char *)NULL);
+			_exit(1);
+		}
+		(void)usleep(50000);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	return 0;
 }
 
 /* What a tool does all day, so that a sandbox in which nothing works is not taken for a good one.
@@ -380,6 +402,8 @@ int act_main(int argc, char **argv)
 		return work();
 	if (strcmp(verb, "stay") == 0)
 		return stay();
+	if (strcmp(verb, "orphan") == 0)
+		return start_commands();
 	if (strcmp(verb, "daemon") == 0 && argc == 4)
 		return make_daemon(argv[3]);
 	if (strcmp(verb, "victim") == 0 && argc > 5)

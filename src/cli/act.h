@@ -32,7 +32,8 @@ struct act {
 };
 
 /* One table a file, ended by a NULL name. */
-extern const struct act act_files[], act_mount[], act_process[], act_net[], act_kernel[];
+extern const struct act act_files[], act_mount[], act_process[], act_net[], act_proxy[],
+	act_kernel[];
 
 /* "OK", or errno's name when rc is negative. */
 const char *act_result(long rc);

@@ -139,7 +139,52 @@ static const char *act_sys32(char **arg)
 		argument(page, c->arg[2]));
 	return rc < 0 ? act_errno_name((int)-rc) : "OK";
 }
+
+/* In the child: execve by the old gate, its pointers of 32 bits each. */
+static _Noreturn void exec_gate(char **arg, int out)
+{
+	char *page = low_page();
+	uint32_t argv[3] = { 0 };
+	size_t at = 0;
+
+	if (page == NULL || dup2(out, 1) < 0)
+		_exit(1);
+	for (size_t i = 0; i < 2 && arg[i] != NULL; i++) {
+		argv[i] = (uint32_t)(uintptr_t)(page + at);
+		at += (size_t)snprintf(page + at, 1024, "%s", arg[i]) + 1;
+	}
+	memcpy(page + 2048, argv, sizeof(argv));
+	(void)gate32(11, (long)(uintptr_t)page, (long)(uintptr_t)(page + 2048), 0);
+	_exit(1);
+}
+
+/* PROGRAM WORD: a program, started by the 32-bit call, and the canary in what it prints. */
+static const char *act_exec32(char **arg)
+{
+	char bytes[512];
+	int ends[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return act_skip("no pipe");
+	pid = fork();
+	if (pid == 0)
+		exec_gate(arg, ends[1]);
+	(void)close(ends[1]);
+	n = read(ends[0], bytes, sizeof(bytes));
+	(void)close(ends[0]);
+	if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+		return act_result(-1);
+	return act_has_canary(bytes, n) ? "OK" : "NONE";
+}
 #else
+static const char *act_exec32(char **arg)
+{
+	(void)arg;
+	return act_skip("no 32-bit gate on this architecture");
+}
+
 static const char *act_sys32(char **arg)
 {
 	(void)arg;
@@ -231,6 +276,7 @@ static const char *act_clone(char **arg)
 const struct act act_kernel[] = {
 	{ "sys", 1, act_sys },
 	{ "sys32", 1, act_sys32 },
+	{ "exec32", 2, act_exec32 },
 	{ "tty", 2, act_tty },
 	{ "clone", 1, act_clone },
 	{ NULL, 0, NULL },

@@ -26,6 +26,7 @@ enum selftest_how {
 	SELFTEST_AGENT_SCRIPT, /* the same, in the agent's own context */
 	SELFTEST_SETTING,      /* a line of profile in a file that a cell may write */
 	SELFTEST_KILLED,       /* the sandbox's front process is killed while a command runs */
+	SELFTEST_ORPHAN,       /* an agent's supervisor is killed, and it starts commands */
 	SELFTEST_DAEMON,       /* a command leaves a process behind */
 	SELFTEST_HOW_COUNT
 };
@@ -85,6 +86,9 @@ struct selftest_result {
 };
 
 /* A throwaway home with a project, for the control or for the sandbox. */
+/* Rationale: sixteen variables, and one that is added later. */
+#define SELFTEST_ENV_MAX 32
+
 struct selftest_side {
 	bool is_jailed;
 	char *home, *project, *run;
@@ -115,6 +119,13 @@ struct selftest {
 int selftest_lab_begin(struct selftest *t, const struct launch *launch, struct err *err);
 /* Ends what the test started and removes what it made. */
 void selftest_end(struct selftest *t);
+
+/* ---- selftest_victim.c ---- */
+
+/* Below a side's runtime directory: what the victim listens on. NULL ends. */
+extern const char *const selftest_victim_sockets[];
+/* Starts the victim and writes each side's lab file. 0 or -errno with err. */
+int selftest_victim_start(struct selftest *t, struct err *err);
 
 /* ---- selftest_run.c: one process of the test, in a session of its own ---- */
 

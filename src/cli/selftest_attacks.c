@@ -17,6 +17,7 @@ const char *const selftest_how_names[SELFTEST_HOW_COUNT] = {
 	[SELFTEST_AGENT_SCRIPT] = "agent-script",
 	[SELFTEST_SETTING] = "setting",
 	[SELFTEST_KILLED] = "killed",
+	[SELFTEST_ORPHAN] = "orphan",
 	[SELFTEST_DAEMON] = "daemon",
 };
 

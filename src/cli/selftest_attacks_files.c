@@ -43,7 +43,7 @@ const struct selftest_attack selftest_attacks_files[] = {
 		"CVE-2026-39861 (Claude Code)",
 		"swap-write %PROJ%/swapped %PROJ%/README %HOME%/.profile", NULL, 0),
 	ACT("protected-link", "a protected name is a link to ~/.ssh",
-		"CVE-2024-42472 (Flatpak) class", "read %PROJ%/.vscode/id_rsa", "ENOENT", 0),
+		"CVE-2024-42472 (Flatpak) class", "read %PROJ%/.fleet/id_rsa", "ENOENT", 0),
 	ACT("rename-file", "rename .env, read it", "srt#8",
 		"rename-read %PROJ%/.env %PROJ%/visible %PROJ%/visible", NULL, 0),
 	ACT("rename-parent", "rename the directory above .env, read it", "srt#8",

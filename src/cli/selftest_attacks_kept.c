@@ -23,6 +23,9 @@
 
 /* A repository of the attack's own; `evil` leaves the mark where only the host's programs can. */
 #define SELFTEST_GIT_REPO "rm -rf ~/project/repo ~/ran && cp -a ~/template ~/project/repo"
+#define SELFTEST_GIT_LINKED                                                                        \
+	"rm -rf ~/project/repo ~/project/main ~/ran && cp -a ~/template ~/project/main && "        \
+	"git -C ~/project/main worktree add -qf ~/project/repo"
 #define STATUS "git status; git log -1 >/dev/null; :"
 
 /* clang-format off: one row an attack */
@@ -39,24 +42,29 @@ const struct selftest_attack selftest_attacks_kept[] = {
 		"project/.git/config", 0),
 	CREATE("git-worktree", "a new .git/config.worktree", "GitSpawn 2026-09",
 		"project/.git/config.worktree", 0),
-	CREATE("git-info", "a line more in .git/info/attributes", "GitSpawn 2026-09, filters",
-		"project/.git/info/attributes", SELFTEST_NOTICED),
+	{ "casefold", "a hook in .GIT/hooks, where names differ by case alone", "CVE-2025-59944 (Cursor)",
+		SELFTEST_ACT, "create %HOME%/project/.GIT/hooks/pre-push", NULL, NULL,
+		"project/.git/hooks/pre-push", NULL, NULL, NULL, 0 },
 	CREATE("husky", "a new .husky/pre-commit", "sandy PR#86, core.hooksPath",
 		"project/.husky/pre-commit", 0),
+	CREATE("vscode", "a new .vscode/tasks.json", "CVE-2026-25725 class, tasks of editors",
+		"project/.vscode/tasks.json", 0),
 	CREATE("zed", "a new .zed/tasks.json", "CVE-2026-25725 class, tasks of editors",
 		"project/.zed/tasks.json", 0),
 	CREATE("idea", "a new .idea/workspace.xml", "CVE-2026-25725 class, tasks of editors",
-		"project/.idea/workspace.xml", 0),
+		"project/.idea/workspace.xml", SELFTEST_NOTICED),
 	CREATE("devcontainer", "a new .devcontainer/devcontainer.json", "CVE-2026-25725 class",
 		"project/.devcontainer/devcontainer.json", 0),
-	CREATE("envrc", "a new .envrc", "CVE-2026-25725 class, direnv", "project/sub/.envrc", 0),
+	CREATE("envrc", "a new .envrc", "CVE-2026-25725 class, direnv", "project/sub/.envrc",
+		SELFTEST_NOTICED),
 	CREATE("claude-settings", "a new .claude/settings.json", "CVE-2026-25725 (Claude Code)",
-		"project/.claude/settings.json", 0),
-	CREATE("mcp", "a new .mcp.json", "CVE-2026-25725 class", "project/.mcp.json", 0),
+		"project/.claude/settings.json", SELFTEST_NOTICED),
+	CREATE("mcp", "a new .mcp.json", "CVE-2026-25725 class", "project/.mcp.json",
+		SELFTEST_NOTICED),
 	CREATE("cursor", "a new .cursor/mcp.json", "CVE-2026-25725 class",
-		"project/.cursor/mcp.json", 0),
+		"project/.cursor/mcp.json", SELFTEST_NOTICED),
 	CREATE("codex-settings", "a new .codex/config.toml", "CVE-2025-61260 class",
-		"project/.codex/config.toml", 0),
+		"project/.codex/config.toml", SELFTEST_NOTICED),
 	CREATE("own-settings", "a new .agentjail.ini", "claude-code#86504",
 		"project/.agentjail.ini", 0),
 	CREATE("agents-md", "a line more in AGENTS.md", "bmad-loop#461", "project/AGENTS.md",
@@ -65,6 +73,8 @@ const struct selftest_attack selftest_attacks_kept[] = {
 		SELFTEST_NOTICED),
 	CREATE("venv", "another .venv/bin/python", "sandy PR#85", "project/.venv/bin/python",
 		SELFTEST_NOTICED),
+	CREATE("pyc", "a compiled module in __pycache__", "sandy PR#85",
+		"project/pkg/__pycache__/mod.cpython-312.pyc", SELFTEST_NOTICED),
 	CREATE("node-bin", "a program in node_modules/.bin", "sandy PR#85",
 		"project/node_modules/.bin/tsc", SELFTEST_NOTICED),
 	CREATE("package-json", "a line more in package.json", "postinstall class",
@@ -91,6 +101,8 @@ const struct selftest_attack selftest_attacks_kept[] = {
 	CREATE("gitconfig", "a line more in ~/.gitconfig", "GitSpawn 2026-09", ".gitconfig", 0),
 	CREATE("own-config", "a line more in agentjail's own configuration", "claude-code#86504",
 		".config/agentjail/agentjail.ini", 0),
+	CREATE("tmp-write", "a file in a directory of the host's /tmp", "CVE-2026-46406 class",
+		"../planted", 0),
 	CREATE("npm-cache", "a package in the user's cache", "cache poisoning class",
 		".npm/package", 0),
 	GIT("git-fsmonitor", "git config core.fsmonitor, then the host's git status",
@@ -143,6 +155,19 @@ const struct selftest_attack selftest_attacks_kept[] = {
 	GIT("git-include", "an included file of settings", "GitSpawn 2026-09",
 		"printf '[core]\\n\\tfsmonitor = ./evil\\n' >inc; git config include.path ../inc",
 		STATUS),
+	{ "git-symlink", "a .git that is a link: its settings", "CVE-2026-39861 class",
+		SELFTEST_SCRIPT, "git config core.fsmonitor ./evil", NULL, NULL, "ran",
+		SELFTEST_GIT_REPO
+		" && rm -rf ~/project/real && mv ~/project/repo/.git ~/project/real && "
+		"ln -s ../real ~/project/repo/.git",
+		STATUS, "git", 0 },
+	{ "git-linked", "a linked worktree: the settings of its repository", "claude-code#17374",
+		SELFTEST_SCRIPT, "git config core.fsmonitor ./evil", NULL, NULL, "ran",
+		SELFTEST_GIT_LINKED, STATUS, "git", 0 },
+	{ "git-linked-hook", "a linked worktree: a hook of its repository", "claude-code#17374",
+		SELFTEST_SCRIPT, "cp evil \"$(git rev-parse --git-common-dir)/hooks/pre-commit\"",
+		NULL, NULL, "ran", SELFTEST_GIT_LINKED,
+		"git -c user.name=x -c user.email=x@y commit -q --allow-empty -m x; :", "git", 0 },
 	{ NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },
 };
 /* clang-format on */

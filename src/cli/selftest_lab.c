@@ -5,22 +5,16 @@
 #include "cli/selftest.h"
 
 #include "base/cleanup.h"
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <limits.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 /* Rationale: two repositories and a process; a loaded machine takes a second. */
 #define SETUP_MS 20000
@@ -48,6 +42,7 @@ static const struct {
 	{ "project/README", "a project\n", 0644 },
 	{ "project/AGENTS.md", "be nice\n", 0644 },
 	{ "project/Makefile", "all:\n", 0644 },
+	{ "project/read-key.sh", "#!/bin/sh\ncat ~/.ssh/id_rsa\n", 0755 },
 	{ "project/package.json", "{}\n", 0644 },
 	{ "project/.venv/bin/python", "#!/bin/sh\n", 0755 },
 	{ "project/late/checkout/.gitkeep", "", 0644 },
@@ -71,15 +66,10 @@ static const struct {
 	{ "../.ssh/id_rsa", "project/link-to-key", false },
 	{ "../.ssh", "project/link-to-dir", false },
 	{ ".env", "project/link-to-env", false },
-	{ "../.ssh", "project/.vscode", false },
+	{ "../.ssh", "project/.fleet", false },
 	{ ".ssh/id_rsa", "project/hard-link-to-key", true },
 	{ "project/.env.local", "project/hard-link-to-env", true },
 };
-
-/* Below the runtime directory, but for those that are said to be elsewhere. */
-static const char *const run_sockets[] = { "bus", "systemd/private", "ssh-agent",
-	"gnupg/S.gpg-agent", "keyring/control", "wayland-0", "pulse/native", "podman/podman.sock",
-	"tmux", "nvim" };
 
 static char *join(const char *a, const char *b)
 {
@@ -253,7 +243,7 @@ static int make_env(const struct selftest *t, struct selftest_side *side)
 	size_t n = 0;
 	bool good = true;
 
-	side->env = calloc(32, sizeof(*side->env));
+	side->env = calloc(SELFTEST_ENV_MAX, sizeof(*side->env));
 	if (side->env == NULL)
 		return -ENOMEM;
 	good &= add_env(side->env, &n, "HOME", side->home);
@@ -294,8 +284,8 @@ static int make_side(
 	r = fill_home(t, side->home, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_LEN(run_sockets); i++) {
-		AUTO_FREE char *path = join(side->run, run_sockets[i]);
+	for (size_t i = 0; selftest_victim_sockets[i] != NULL; i++) {
+		AUTO_FREE char *path = join(side->run, selftest_victim_sockets[i]);
 
 		if (path != NULL)
 			make_parents(path);
@@ -336,124 +326,6 @@ static int make_dir(struct selftest *t, const char *cache_dir, struct err *err)
 	return err_set(err, 0,
 		"no directory for the test: TMPDIR, /tmp and %s are read-only or noexec",
 		cache_dir);
-}
-
-/* The first address of this machine that is not loopback's; "-": none. */
-static void find_own_address(char *ret, size_t size)
-{
-	struct ifaddrs *list = NULL;
-
-	(void)snprintf(ret, size, "-");
-	if (getifaddrs(&list) < 0)
-		return;
-	for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
-		struct sockaddr_in at;
-
-		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
-			(i->ifa_flags & IFF_LOOPBACK) != 0 || (i->ifa_flags & IFF_UP) == 0)
-			continue;
-		memcpy(&at, i->ifa_addr, sizeof(at));
-		(void)inet_ntop(AF_INET, &at.sin_addr, ret, (socklen_t)size);
-		break;
-	}
-	freeifaddrs(list);
-}
-
-/* argv of the victim, all owned. */
-static void add_victim_words(const struct selftest *t, const char *address, char **word)
-{
-	const struct selftest_side *sides[] = { &t->bare, &t->jail };
-	size_t n = 0;
-
-	word[n++] = strdup(t->self);
-	word[n++] = strdup("@act");
-	word[n++] = strdup("victim");
-	word[n++] = join(t->dir, "ready");
-	word[n++] = join(t->bare.home, ".ssh/id_rsa");
-	word[n++] = strdup(address);
-	for (size_t s = 0; s < ARRAY_LEN(sides); s++) {
-		for (size_t i = 0; i < ARRAY_LEN(run_sockets); i++)
-			word[n++] = join(sides[s]->run, run_sockets[i]);
-		word[n++] = join(sides[s]->home, ".docker/run/docker.sock");
-		word[n++] = join(sides[s]->project, "host.sock");
-	}
-	if (asprintf(&word[n], "@agentjail-selftest-%d", (int)getpid()) >= 0)
-		n++;
-	if (asprintf(&word[n], "@/tmp/.X11-unix/X%d", (int)getpid()) >= 0)
-		n++;
-	/* The canary on a command line. */
-	if (asprintf(&word[n], "@%s", t->canary) >= 0)
-		n++;
-	word[n] = NULL;
-}
-
-static int wait_ready(const struct selftest *t, char *line, size_t size, struct err *err)
-{
-	AUTO_FREE char *path = join(t->dir, "ready");
-
-	for (int ms = 0; path != NULL && ms < SETUP_MS; ms += 5) {
-		if (act_slurp(path, line, size) > 0)
-			return 0;
-		if (waitpid(t->victim, NULL, WNOHANG) == t->victim)
-			break;
-		(void)usleep(5000);
-	}
-	return err_set(err, 0, "the test's own server does not start");
-}
-
-/* line: "pid port fd address". What the acts need to know, for both sides. */
-static int write_lab(
-	const struct selftest *t, const struct selftest_side *side, char *line, const char *address)
-{
-	AUTO_BUF struct buf text = { 0 };
-	AUTO_FREE char *key = join(side->home, ".ssh/id_rsa");
-	const char *loader = access("/lib64/ld-linux-x86-64.so.2", X_OK) == 0
-				     ? "/lib64/ld-linux-x86-64.so.2"
-				     : "/lib/ld-linux-aarch64.so.1";
-	struct {
-		struct file_handle head;
-		unsigned char bytes[MAX_HANDLE_SZ];
-	} h = { .head = { .handle_bytes = MAX_HANDLE_SZ } };
-	static const char *const names[] = { "PID", "PORT", "FD", "ADDR" };
-	char copy[128], *rest = copy;
-	int mount_id;
-
-	(void)snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\n"), line);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		buf_addf(&text, "%s=%s\n", names[i], strsep(&rest, " "));
-	buf_addf(&text, "HOME=%s\nPROJ=%s\nRUN=%s\nCANARY=%s\nMYADDR=%s\nABS=%d\nLOADER=%s\n",
-		side->home, side->project, side->run, t->canary, address, (int)getpid(), loader);
-	buf_addf(&text, "TMPFILE=%s/tmpfile\nOTHER=%s/other\nHANDLE=", t->dir, t->dir);
-	if (name_to_handle_at(AT_FDCWD, key, &h.head, &mount_id, 0) == 0) {
-		buf_addf(&text, "%d:", h.head.handle_type);
-		for (unsigned i = 0; i < h.head.handle_bytes; i++)
-			buf_addf(&text, "%02x", h.bytes[i]);
-	}
-	buf_adds(&text, "\n");
-	return text.failed ? -ENOMEM : write_file(side->project, ACT_LAB_FILE, text.data, 0600);
-}
-
-static int start_victim(struct selftest *t, struct err *err)
-{
-	char *word[64] = { 0 }, line[128], address[INET_ADDRSTRLEN];
-	int r;
-
-	find_own_address(address, sizeof(address));
-	add_victim_words(t, address, word);
-	t->victim = selftest_run_start(
-		&(struct selftest_command){ .side = &t->bare, .words = (const char *const *)word },
-		-1, -1);
-	for (size_t i = 0; word[i] != NULL; i++)
-		free(word[i]);
-	if (t->victim < 0)
-		return err_set(err, (int)-t->victim, "start the test's own server");
-	r = wait_ready(t, line, sizeof(line), err);
-	if (r < 0)
-		return r;
-	r = write_lab(t, &t->bare, line, address);
-	if (r == 0)
-		r = write_lab(t, &t->jail, line, address);
-	return r < 0 ? err_set(err, -r, "%s", ACT_LAB_FILE) : 0;
 }
 
 /* A repository to copy, with git's own hands; without git its attacks are skipped. */
@@ -509,5 +381,5 @@ int selftest_lab_begin(struct selftest *t, const struct launch *launch, struct e
 	copy_program(launch, &t->jail);
 	(void)make_template(&t->bare);
 	(void)make_template(&t->jail);
-	return start_victim(t, err);
+	return selftest_victim_start(t, err);
 }

@@ -118,6 +118,18 @@ static void note_session(
 		buf_add(&t->noticed, err->data, err->len);
 }
 
+/* What a sandbox tells only when it is asked. */
+static void ask_review(struct selftest *t)
+{
+	const char *words[] = { t->self, "review", NULL };
+
+	if (t->is_own)
+		(void)selftest_run(&(struct selftest_command){ .side = &t->jail,
+			.words = words,
+			.timeout_ms = SCRIPT_MS,
+			.out = &t->noticed });
+}
+
 static void try_batch(struct selftest *t, const struct selftest_side *side, enum selftest_how how)
 {
 	AUTO_BUF struct buf out = { 0 };
@@ -135,6 +147,8 @@ static void try_batch(struct selftest *t, const struct selftest_side *side, enum
 		.meanwhile = how == SELFTEST_LIVE ? change_files : NULL });
 	note_session(t, side, &err);
 	keep_batch(t, side, &out, how);
+	if (how == SELFTEST_ACT && side->is_jailed)
+		ask_review(t);
 }
 
 static int run_host_script(const struct selftest_side *side, const char *script, const char *cwd)
@@ -248,20 +262,17 @@ static void try_daemon(struct selftest *t, const struct selftest_side *side, siz
 	keep_answer(t, side, i, outlives(token, side->is_jailed));
 }
 
-static void try_killed(struct selftest *t, const struct selftest_side *side, size_t i)
+/* Starts words, waits for the file `staying`, and kills the front process alone. False: not
+ * started. */
+static bool start_and_kill(const struct selftest_command *command)
 {
-	char token[64], staying[PATH_MAX];
-	const char *words[] = { "sh", "-c", "./act @act stay \"$1\"; :", "sh", token, NULL };
+	char staying[PATH_MAX];
 	pid_t pid;
 	int ms = 0;
 
-	(void)snprintf(token, sizeof(token), "selftest-stay-%d-%d", (int)getpid(), side->is_jailed);
-	(void)snprintf(staying, sizeof(staying), "%s/staying", side->project);
+	(void)snprintf(staying, sizeof(staying), "%s/staying", command->side->project);
 	(void)unlink(staying);
-	pid = selftest_run_start(
-		&(struct selftest_command){
-			.side = side, .prefix = prefix_of(t, side, false), .words = words },
-		-1, -1);
+	pid = selftest_run_start(command, -1, -1);
 	while (pid > 0 && access(staying, F_OK) < 0 && ms < SCRIPT_MS &&
 		!selftest_run_is_stopped()) {
 		(void)usleep(10000);
@@ -269,9 +280,42 @@ static void try_killed(struct selftest *t, const struct selftest_side *side, siz
 	}
 	if (pid > 0 && kill(pid, SIGKILL) == 0)
 		(void)waitpid(pid, NULL, 0);
+	return access(staying, F_OK) == 0;
+}
+
+static void try_killed(struct selftest *t, const struct selftest_side *side, size_t i)
+{
+	char token[64];
+	const char *words[] = { "sh", "-c", "./act @act stay \"$1\"; :", "sh", token, NULL };
+
+	(void)snprintf(token, sizeof(token), "selftest-stay-%d-%d", (int)getpid(), side->is_jailed);
+	if (!start_and_kill(&(struct selftest_command){
+		    .side = side, .prefix = prefix_of(t, side, false), .words = words }))
+		keep_answer(t, side, i, "SKIP the command did not start");
+	else
+		keep_answer(t, side, i, outlives(token, side->is_jailed));
+}
+
+/* In a cell it would be a command: agentjail's agent is executed without the shell. */
+static void try_orphan(struct selftest *t, const struct selftest_side *side, size_t i)
+{
+	char token[64];
+	const char *direct[] = { side->agent_program, "@act", "orphan", token, NULL };
+	const char *words[] = { "sh", "-c", "./act @act orphan \"$1\"; :", "sh", token, NULL };
+	bool is_started;
+
+	(void)snprintf(
+		token, sizeof(token), "selftest-orphan-%d-%d", (int)getpid(), side->is_jailed);
+	is_started = start_and_kill(&(struct selftest_command){ .side = side,
+		.prefix = prefix_of(t, side, true),
+		.words = side->is_jailed && t->is_own ? direct : words });
+	(void)usleep(GONE_MS / 8 * 1000);
+	(void)outlives(token, false);
 	keep_answer(t, side, i,
-		access(staying, F_OK) < 0 ? "SKIP the command did not start"
-					  : outlives(token, side->is_jailed));
+		!is_started                                      ? "SKIP the agent did not start"
+		: file_has(side, "project/leaked", side->canary) ? "OK"
+								 : "NONE");
+	unlink_below(side->project, "leaked");
 }
 
 static int run_in_home(const struct selftest *t, const char *const *words)
@@ -322,6 +366,7 @@ static const struct {
 	{ SELFTEST_AGENT_SCRIPT, try_script },
 	{ SELFTEST_SCRIPT, try_script },
 	{ SELFTEST_DAEMON, try_daemon },
+	{ SELFTEST_ORPHAN, try_orphan },
 	{ SELFTEST_KILLED, try_killed },
 };
 _Static_assert(ARRAY_LEN(order) == SELFTEST_HOW_COUNT, "each kind is tried");
@@ -383,18 +428,6 @@ static int try_work(struct selftest *t, bool is_agent, struct err *err)
 		quoted[0] != '\0' ? "; it said: " : "", quoted);
 }
 
-/* What a sandbox tells only when it is asked. */
-static void ask_review(struct selftest *t)
-{
-	const char *words[] = { t->self, "review", NULL };
-
-	if (t->is_own)
-		(void)selftest_run(&(struct selftest_command){ .side = &t->jail,
-			.words = words,
-			.timeout_ms = SCRIPT_MS,
-			.out = &t->noticed });
-}
-
 int selftest_try_all(struct selftest *t, struct err *err)
 {
 	int r = try_work(t, false, err);
@@ -407,7 +440,6 @@ int selftest_try_all(struct selftest *t, struct err *err)
 	try_side(t, &t->jail);
 	if (selftest_run_is_stopped())
 		return err_set(err, EINTR, "selftest");
-	ask_review(t);
 	for (size_t i = 0; i < selftest_count(); i++) {
 		const char *check = selftest_get(i)->check;
 

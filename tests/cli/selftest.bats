@@ -29,18 +29,18 @@ tried() {
 		verdicts 'for a in attacks: a["verdict"] in ("FAIL", "WEAK") and print(a["id"], a["verdict"], a["why"])'
 		return 1
 	fi
-	verdicts 'assert len(by_id) == len(attacks) > 150, len(attacks)
-for a in attacks: assert a["title"] and a["source"] and a["why"], a
+	verdicts 'assert len(by_id) == len(attacks) > 200, len(attacks)
+for a in attacks: assert a["title"] and a["source"] and a["why"] and "no act" not in a["why"], a
 assert report["seconds"] < 60, report["seconds"]
 for word, verdict in ("passed", "PASS"), ("failed", "FAIL"), ("weak", "WEAK"), ("skipped", "SKIP"):
 	assert report[word] == sum(a["verdict"] == verdict for a in attacks), word
 assert report["status"] == (2 if report["failed"] else 1 if report["weak"] else 0)'
 }
 
-# Of what a cell writes and the host later runs.
-not_yet='later = set("""git-worktree git-info husky zed idea devcontainer envrc claude-settings mcp cursor
-codex-settings own-settings agents-md claude-md venv node-bin package-json makefile ci pre-commit npmrc cargo
-git-commondir git-nested git-submodule git-bare""".split())'
+# Written by a cell, run by the host later, and neither held back nor named so far.
+not_yet='later = set("""git-worktree husky vscode zed idea devcontainer envrc claude-settings mcp cursor
+codex-settings own-settings agents-md claude-md venv pyc node-bin package-json makefile ci pre-commit npmrc
+cargo git-commondir git-nested git-submodule git-bare""".split())'
 
 nothing_left() {
 	[ -z "$(find "$root" -mindepth 1 -maxdepth 1 -name 'agentjail-selftest*')" ]
@@ -54,8 +54,10 @@ nothing_left() {
 	for profile in default claude; do
 		tried 2 -p "$profile"
 		verdicts "$not_yet"'
-bad = [a["id"] for a in attacks if a["verdict"] in ("FAIL", "WEAK") and a["id"] not in later]
-assert not bad, [by_id[i] for i in bad]
+bad = {a["id"] for a in attacks if a["verdict"] in ("FAIL", "WEAK")}
+assert not bad - later, [by_id[i] for i in bad - later]
+gone = {i for i in later - bad if by_id[i]["verdict"] == "PASS"}
+assert not gone, ("stopped, to be taken off the list", gone)
 # What needs nothing but a file system has its control on every machine.
 for i in "key env-file rename-parent hard-link late-env agent-read agent-exec kill dbus loopback".split():
 	assert by_id[i]["verdict"] == "PASS", by_id[i]'

@@ -19,16 +19,9 @@ static bool add_word(char **words, size_t *n, const char *word)
 	return words[(*n)++] != NULL;
 }
 
-/* A profile's path is the user's, from where the user stands; a name is looked up in the copy. */
-static bool add_profile(char **words, size_t *n, const char *profile)
-{
-	AUTO_FREE char *path = strchr(profile, '/') != NULL ? realpath(profile, NULL) : NULL;
-
-	return add_word(words, n, "--profile") && add_word(words, n, path != NULL ? path : profile);
-}
-
 /* AGENTJAIL [run] [-p PROFILE] [--set LINE]... -- , all owned. */
-static char **own_prefix(const struct selftest *t, const struct options *o, bool is_agent)
+static char **own_prefix(
+	const struct selftest *t, const struct options *o, const char *profile, bool is_agent)
 {
 	char **words = calloc(8 + 2 * o->n_overrides, sizeof(*words));
 	size_t n = 0;
@@ -36,8 +29,8 @@ static char **own_prefix(const struct selftest *t, const struct options *o, bool
 
 	if (good && !is_agent)
 		good = add_word(words, &n, "run");
-	if (good && o->profile != NULL)
-		good = add_profile(words, &n, o->profile);
+	if (good && profile != NULL)
+		good = add_word(words, &n, "--profile") && add_word(words, &n, profile);
 	for (size_t i = 0; good && i < o->n_overrides; i++)
 		good = add_word(words, &n, "--set") && add_word(words, &n, o->overrides[i]);
 	if (good)
@@ -59,6 +52,20 @@ static char **foreign_prefix(const char *against)
 	return add_word(words, &n, "sh") ? words : NULL;
 }
 
+static int make_prefixes(struct selftest *t, const struct options *o, struct err *err)
+{
+	AUTO_FREE char *profile = NULL;
+	int r = 0;
+
+	if (t->is_own && o->profile != NULL)
+		r = selftest_config_profile(t, o->profile, &profile, err);
+	if (r < 0)
+		return r;
+	t->cell = t->is_own ? own_prefix(t, o, profile, false) : foreign_prefix(o->against);
+	t->agent = t->is_own ? own_prefix(t, o, profile, true) : foreign_prefix(o->against);
+	return t->cell == NULL || t->agent == NULL ? err_set(err, ENOMEM, "selftest") : 0;
+}
+
 static int begin(struct selftest *t, struct launch *launch, struct err *err)
 {
 	const struct options *o = &launch->options;
@@ -73,14 +80,13 @@ static int begin(struct selftest *t, struct launch *launch, struct err *err)
 	t->jail.is_jailed = true;
 	t->shows_progress = isatty(STDERR_FILENO) == 1 && !o->quiet;
 	t->results = calloc(selftest_count(), sizeof(*t->results));
-	t->cell = t->is_own ? own_prefix(t, o, false) : foreign_prefix(o->against);
-	t->agent = t->is_own ? own_prefix(t, o, true) : foreign_prefix(o->against);
-	if (t->results == NULL || t->cell == NULL || t->agent == NULL)
+	if (t->results == NULL)
 		return err_set(err, ENOMEM, "selftest");
 	/* What the attacks leave running comes to us, to be ended. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	selftest_run_catch_signals();
-	return selftest_lab_begin(t, launch, err);
+	r = selftest_lab_begin(t, launch, err);
+	return r < 0 ? r : make_prefixes(t, o, err);
 }
 
 int selftest_verb(struct launch *launch, struct err *err)

@@ -120,6 +120,18 @@ int selftest_lab_begin(struct selftest *t, const struct launch *launch, struct e
 /* Ends what the test started and removes what it made. */
 void selftest_end(struct selftest *t);
 
+/* ---- selftest_config.c ---- */
+
+/* The user's profiles into the side's home, without rules and tools. 0 or -errno with err. */
+int selftest_config_copy(
+	const struct launch *launch, const struct selftest_side *side, struct err *err);
+/*
+ * What --profile gets: the name, or the path of such a copy of the file that it names. *ret is the
+ * caller's. 0 or -errno with err.
+ */
+int selftest_config_profile(
+	const struct selftest *t, const char *profile, char **ret, struct err *err);
+
 /* ---- selftest_victim.c ---- */
 
 /* Below a side's runtime directory: what the victim listens on. NULL ends. */

@@ -94,6 +94,10 @@ static void judge(
 		decide(r, SELFTEST_WEAK, "neither done nor refused: %s", r->jailed);
 	else if (wanted != NULL && !is_among(r->jailed, wanted) && !is_among(r->jailed, "SIGSYS"))
 		decide(r, SELFTEST_WEAK, "refused, but seen to be there: %s", r->jailed);
+	else if (attack->check != NULL && r->bare_got && attack->how != SELFTEST_SETTING)
+		decide(r, SELFTEST_PASS,
+			"~/%s is changed without a sandbox (%s), and not with it (%s)",
+			attack->check, shown(r->bare), r->jailed);
 	else
 		decide(r, SELFTEST_PASS, "without a sandbox %s, in it %s", shown(r->bare),
 			r->jailed);

@@ -5,7 +5,6 @@
 #include "cli/selftest.h"
 
 #include "base/cleanup.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -163,57 +162,20 @@ static int fill_home(const struct selftest *t, const char *home, struct err *err
 	return 0;
 }
 
-static void copy_profiles(const char *from, const char *to)
-{
-	DIR *dir = opendir(from);
-	struct dirent *entry;
-
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		AUTO_FREE char *source = join(from, entry->d_name);
-		AUTO_FREE char *target = join(to, entry->d_name);
-
-		if (str_ends(entry->d_name, ".ini") && source != NULL && target != NULL)
-			(void)copy_file(source, target, 0600);
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-}
-
 /* A built tree in the project, so that an act finds a whole agentjail there. */
 static void copy_program(const struct launch *launch, const struct selftest_side *side)
 {
-	AUTO_FREE char *profiles = join(side->project, "profiles/");
+	AUTO_FREE char *from = join(launch->paths.profiles_dir, "default.ini");
+	AUTO_FREE char *profile = join(side->project, "profiles/default.ini");
 	AUTO_FREE char *program = join(side->project, "build/agentjail");
 
-	if (profiles == NULL || program == NULL)
+	/* Without them one attack has no control. */
+	if (from == NULL || profile == NULL || program == NULL ||
+		copy_file(from, profile, 0644) < 0)
 		return;
-	make_parents(profiles);
 	make_parents(program);
-	copy_profiles(launch->paths.profiles_dir, profiles);
-	/* Without it one attack has no control. */
 	if (link(side->program, program) < 0)
 		(void)copy_file(side->program, program, 0755);
-}
-
-/* Only the profiles: the real home's trust, caches and records are of no use here. */
-static void copy_config(const struct launch *launch, const char *home)
-{
-	static const char *const names[] = { "agentjail.ini", "profiles" };
-	const char *from = launch->paths.config_dir;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		AUTO_FREE char *source = join(from, names[i]);
-		AUTO_FREE char *target = NULL;
-
-		if (source == NULL ||
-			asprintf(&target, "%s/.config/agentjail/%s", home, names[i]) < 0)
-			return;
-		if (i == 0) {
-			(void)copy_file(source, target, 0600);
-			continue;
-		}
-		copy_profiles(source, target);
-	}
 }
 
 static bool add_env(char **env, size_t *n, const char *name, const char *value)
@@ -374,9 +336,10 @@ int selftest_lab_begin(struct selftest *t, const struct launch *launch, struct e
 		r = make_side(t, &t->jail, "jail", err);
 	if (r == 0)
 		r = write_extras(t, err);
+	if (r == 0 && t->is_own)
+		r = selftest_config_copy(launch, &t->jail, err);
 	if (r < 0)
 		return r;
-	copy_config(launch, t->jail.home);
 	copy_program(launch, &t->bare);
 	copy_program(launch, &t->jail);
 	(void)make_template(&t->bare);

@@ -90,6 +90,8 @@ static _Noreturn void exec_command(const struct selftest_command *c, int out, in
 	for (size_t i = 0; c->words[i] != NULL && n < WORDS_MAX; i++)
 		words[n++] = c->words[i];
 	words[n] = NULL;
+	if (words[0] == NULL)
+		_exit(EXIT_NOT_FOUND);
 	(void)setsid();
 	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++)
 		(void)signal(stop_signals[i], SIG_DFL);

@@ -45,12 +45,13 @@ static bool has_mark(const struct selftest_side *side, const struct selftest_att
 	return file_has(side, attack->check, mark);
 }
 
-static void unlink_below(const char *dir, const char *name)
+/* True: it was there. */
+static bool unlink_below(const char *dir, const char *name)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + ACT_ANSWER_BYTES];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	(void)unlink(path);
+	return unlink(path) == 0;
 }
 
 static char **prefix_of(const struct selftest *t, const struct selftest_side *side, bool is_agent)
@@ -73,7 +74,7 @@ static void keep_answer(
 	*(side->is_jailed ? &r->jailed_got : &r->bare_got) = got;
 	/* What it wrote there would make every later session refuse to start. */
 	if (attack->check != NULL && str_ends(attack->check, "agentjail.ini"))
-		unlink_below(side->home, attack->check);
+		(void)unlink_below(side->home, attack->check);
 }
 
 static void keep_batch(struct selftest *t, const struct selftest_side *side, struct buf *out,
@@ -162,14 +163,15 @@ static int run_host_script(const struct selftest_side *side, const char *script,
 					.timeout_ms = SCRIPT_MS });
 }
 
-/* A program that leaves the mark in the home, where a cell cannot; and this one. */
+/* A program that leaves the mark in the home, where a cell cannot, and a trace where it can; and
+ * act. */
 static bool write_evil(const struct selftest_side *side, const char *repo, const char *mark)
 {
 	AUTO_CLOSE int dir = open(repo, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int fd = openat(dir, "evil", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
 	AUTO_BUF struct buf text = { 0 };
 
-	buf_addf(&text, "#!/bin/sh\necho \"%s\" >>~/ran\n", mark);
+	buf_addf(&text, "#!/bin/sh\necho \"%s\" >>~/ran\n: >>ran-here\n", mark);
 	return fd >= 0 && !text.failed && write_all(fd, text.data, text.len) == 0 &&
 	       linkat(AT_FDCWD, side->program, dir, "act", 0) == 0;
 }
@@ -177,9 +179,10 @@ static bool write_evil(const struct selftest_side *side, const char *repo, const
 static void try_script(struct selftest *t, const struct selftest_side *side, size_t i)
 {
 	const struct selftest_attack *attack = selftest_get(i);
-	char repo[PATH_MAX], mark[ACT_ANSWER_BYTES], answer[32];
+	char repo[PATH_MAX], mark[ACT_ANSWER_BYTES], answer[64];
 	AUTO_BUF struct buf err = { 0 };
 	const char *words[] = { "sh", "-c", attack->act, "sh", mark, NULL };
+	bool is_run;
 	int r;
 
 	(void)snprintf(repo, sizeof(repo), "%s/repo", side->project);
@@ -196,13 +199,15 @@ static void try_script(struct selftest *t, const struct selftest_side *side, siz
 		.timeout_ms = SCRIPT_MS,
 		.err = &err });
 	note_session(t, side, &err);
+	is_run = unlink_below(repo, "ran-here");
 	if (attack->after != NULL) {
-		unlink_below(side->home, "ran");
+		(void)unlink_below(side->home, "ran");
 		(void)run_host_script(side, attack->after, repo);
 	}
-	(void)snprintf(answer, sizeof(answer), r == -ETIMEDOUT ? "TIMEOUT" : "status %d", r);
+	(void)snprintf(answer, sizeof(answer), r == -ETIMEDOUT ? "TIMEOUT" : "status %d%s", r,
+		is_run ? ", its program ran in there" : "");
 	keep_answer(t, side, i, answer);
-	unlink_below(side->home, "ran");
+	(void)unlink_below(side->home, "ran");
 }
 
 /* Does any process carry it on its command line? */
@@ -315,8 +320,12 @@ static void try_orphan(struct selftest *t, const struct selftest_side *side, siz
 		!is_started                                      ? "SKIP the agent did not start"
 		: file_has(side, "project/leaked", side->canary) ? "OK"
 								 : "NONE");
-	unlink_below(side->project, "leaked");
+	(void)unlink_below(side->project, "leaked");
 }
+
+static const char add_setting[] = "cp -a .config kept; mkdir -p \"$(dirname \"$1\")\"; "
+				  "printf '\\n[files]\\n%s\\n' \"$2\" >>\"$1\"";
+static const char take_setting[] = "rm -rf \"$1\" .config; mv kept .config";
 
 static int run_in_home(const struct selftest *t, const char *const *words)
 {
@@ -324,18 +333,13 @@ static int run_in_home(const struct selftest *t, const char *const *words)
 		.side = &t->jail, .words = words, .cwd = t->jail.home, .timeout_ms = SCRIPT_MS });
 }
 
-/* The same line from the user's own file is the control, from a file of the project's the attack.
- */
+/* The user's own file gives the control, a file of the project's is the attack. */
 static void try_setting(struct selftest *t, const struct selftest_side *side, size_t i)
 {
 	const struct selftest_attack *attack = selftest_get(i);
 	const char *file = side->is_jailed ? attack->check : ".config/agentjail/agentjail.ini";
-	const char *begin[] = { "sh", "-c",
-		"cp -a .config kept; mkdir -p \"$(dirname \"$1\")\"; "
-		"printf '\\n[files]\\n%s\\n' \"$2\" >>\"$1\"",
-		"sh", file, attack->act, NULL };
-	const char *end[] = { "sh", "-c", "rm -rf \"$1\" .config; mv kept .config", "sh", file,
-		NULL };
+	const char *begin[] = { "sh", "-c", add_setting, "sh", file, attack->act, NULL };
+	const char *end[] = { "sh", "-c", take_setting, "sh", file, NULL };
 	char path[PATH_MAX];
 	const char *words[] = { t->jail.program, "@act", "run", "read", path, NULL };
 	AUTO_BUF struct buf out = { 0 };
@@ -415,7 +419,7 @@ static int try_work(struct selftest *t, bool is_agent, struct err *err)
 		.err = &said });
 
 	if (r == 0 && file_has(side, "project/made-inside", "made")) {
-		unlink_below(side->project, "made-inside");
+		(void)unlink_below(side->project, "made-inside");
 		return 0;
 	}
 	if (selftest_run_is_stopped())

@@ -81,16 +81,14 @@ assert not bad, bad
 assert by_id["new-privileges"]["verdict"] in ("PASS", "SKIP")'
 }
 
-@test "a cell that is opened by one line is seen" {
-	tried 2 --set 'files.hide=!.env'
-	verdicts 'assert by_id["env-file"]["verdict"] == "FAIL", by_id["env-file"]
-assert by_id["key"]["verdict"] == "PASS", by_id["key"]'
-}
-
-@test "the user's own profile is the one that is tried" {
+@test "the user's own profile is the one that is tried, and one line that opens a cell is seen" {
 	printf '[files]\nread = ~/documents ~/.nobody-has-heard-of\n' >"$config/agentjail.ini"
-	tried 2
-	verdicts 'assert by_id["unknown-store"]["verdict"] == "FAIL", by_id["unknown-store"]'
+	printf '[inject x]\nhost = api.example.test\nheader = X: {secret}\nsecret = env:NOT_THERE\n' \
+		>>"$config/agentjail.ini"
+	cp "$top/profiles/claude.ini" "$root/mine.ini"
+	tried 2 --set 'files.hide=!.env' -p "$root/mine.ini"
+	verdicts 'for i in "unknown-store", "env-file": assert by_id[i]["verdict"] == "FAIL", by_id[i]
+assert by_id["key"]["verdict"] == "PASS", by_id["key"]'
 }
 
 @test "a sandbox in which nothing runs is no sandbox that stops everything" {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -93,6 +94,7 @@ static _Noreturn void exec_command(const struct selftest_command *c, int out, in
 	if (words[0] == NULL)
 		_exit(EXIT_NOT_FOUND);
 	(void)setsid();
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++)
 		(void)signal(stop_signals[i], SIG_DFL);
 	(void)signal(SIGPIPE, SIG_DFL);

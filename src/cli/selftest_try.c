@@ -427,8 +427,8 @@ static int try_work(struct selftest *t, bool is_agent, struct err *err)
 	if (said.data != NULL)
 		(void)log_quote(said.data, strcspn(said.data, "\n"), quoted, sizeof(quoted));
 	return err_set(err, 0,
-		"nothing can be tried: a file made in the project%s is not there%s%s",
-		is_agent ? " by an agent" : " in the sandbox",
+		"nothing can be tried: %s, a program of the project cannot write a file there%s%s",
+		is_agent ? "as an agent" : "in the sandbox",
 		quoted[0] != '\0' ? "; it said: " : "", quoted);
 }
 

@@ -19,7 +19,7 @@
 #include <sys/un.h>
 
 /* Rationale: loopback answers in less than a millisecond; a silent drop must be told from it. */
-#define WAIT_MS 500
+#define WAIT_MS 1500
 
 static socklen_t parse_address(const char *host, const char *port, struct sockaddr_storage *ret)
 {

@@ -314,7 +314,11 @@ static void try_orphan(struct selftest *t, const struct selftest_side *side, siz
 	is_started = start_and_kill(&(struct selftest_command){ .side = side,
 		.prefix = prefix_of(t, side, true),
 		.words = side->is_jailed && t->is_own ? direct : words });
-	(void)usleep(GONE_MS / 8 * 1000);
+	/* Until it has done it, or nobody is left who could. */
+	for (int ms = 0; is_started && ms < GONE_MS && find_token(token) > 0 &&
+			 !file_has(side, "project/leaked", side->canary);
+		ms += 20)
+		(void)usleep(20000);
 	(void)outlives(token, false);
 	keep_answer(t, side, i,
 		!is_started                                      ? "SKIP the agent did not start"
@@ -428,8 +432,8 @@ static int try_work(struct selftest *t, bool is_agent, struct err *err)
 		(void)log_quote(said.data, strcspn(said.data, "\n"), quoted, sizeof(quoted));
 	return err_set(err, 0,
 		"nothing can be tried: %s, a program of the project cannot write a file there%s%s",
-		is_agent ? "as an agent" : "in the sandbox",
-		quoted[0] != '\0' ? "; it said: " : "", quoted);
+		is_agent ? "as an agent" : "in the sandbox", quoted[0] != '\0' ? "; it said: " : "",
+		quoted);
 }
 
 int selftest_try_all(struct selftest *t, struct err *err)

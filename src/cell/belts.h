@@ -35,6 +35,12 @@ int belts_landlock_agent(const char *const *files, size_t n, struct err *err)
 int belts_seccomp_cell(bool userns, struct err *err) __attribute__((warn_unused_result));
 
 /*
+ * fallocate(2) is not supported, as on file systems without it: with [limits] files, which counts what
+ * is written, space could be taken that is not. Giving space back works.
+ */
+int belts_seccomp_no_fallocate(struct err *err) __attribute__((warn_unused_result));
+
+/*
  * Deletions by unlink(2) and unlinkat(2) are the helper's to answer. The listener; -errno with err
  * where there can be none: then the kernel refuses to delete what is masked.
  */

@@ -2,8 +2,12 @@
 #ifndef CELL_INIT_H
 #define CELL_INIT_H
 
+#include "policy/limits.h"
+
 struct init_config {
 	unsigned spare; /* runners ready at any time; 0: INIT_SPARE */
+	struct limits limits;
+	const char *home; /* may be a tmpfs of the cell's own: memory */
 };
 
 /* Rationale: one takes the next command while another is being forked for the one after it. */

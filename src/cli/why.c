@@ -135,6 +135,7 @@ static void add_title(const struct whyrecord *w, struct buf *out)
 		{ "cell", "ran in the cell" },
 		{ "agent", "ran in the agent's context" },
 		{ "tool", "ran in a cell of the tool's own" },
+		{ "ended", "the command was ended" },
 	};
 	const struct record *r = &w->record;
 	const char *decision = default_text(r, "decision"), *words = NULL;
@@ -149,7 +150,7 @@ static void add_title(const struct whyrecord *w, struct buf *out)
 	else if (record_text(r, "file") != NULL)
 		listing_add_quoted(out, record_text(r, "file"));
 	else
-		recordtext_add_argv(r, ARGV_BYTES, out);
+		recordtext_add_argv(record_says(r, "event", "limit") ? &w->command : r, ARGV_BYTES, out);
 	buf_adds(out, words != NULL || decision[0] != '\0' ? ": " : "");
 	listing_add_quoted(out, words != NULL ? words : decision);
 	buf_adds(out, "\n");

@@ -278,33 +278,47 @@ static bool find_owner(const struct warden *w, const struct proxymsg *msg, struc
 static bool guess_owner(const struct warden *w, struct suspect *ret)
 {
 	struct suspect s = { .is_guess = w->attend == NULL };
-	struct walk walk = { .budget = WALK_MAX };
 
 	s.command = newest_command(w, &s.has_others);
 	if (s.command == NULL)
 		return false;
-	walk.cell_pid = s.command->cell_pid;
-	if (walk.cell_pid != 0)
-		walk_children(&walk, w->cell.pid, 0);
-	s.pid = walk.found;
+	s.pid = denial_find(w, s.command->cell_pid);
 	*ret = s;
 	return true;
+}
+
+pid_t denial_find(const struct warden *w, pid_t cell_pid)
+{
+	struct walk walk = { .budget = WALK_MAX, .cell_pid = cell_pid };
+
+	if (cell_pid > 0 && w->cell.pid > 0)
+		walk_children(&walk, w->cell.pid, 0);
+	return walk.found;
+}
+
+bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, const char *line)
+{
+	/* A file system that a command made itself can keep a writer waiting for ever (fuse(4)). */
+	bool may_file =
+		strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") != 0;
+
+	if (pid > 0 && file != NULL)
+		return tell_process(pid, file, may_file, line, strlen(line));
+	if (pid > 0)
+		return tell_stderr(pid, may_file, line, strlen(line));
+	/* The command's own was the same. */
+	return (w->attend != NULL || w->bare > 0) &&
+		tell_fd(STDERR_FILENO, true, line, strlen(line));
 }
 
 static void say(const struct warden *w, const struct suspect *s, const struct proxymsg *msg,
 	uint64_t seq)
 {
-	/* A file system that a command made itself can keep a writer waiting for ever (fuse(4)). */
-	bool may_file =
-		strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") != 0;
 	char line[1024];
 
 	denial_line(msg, s->has_others ? " (of this command or another that runs)" : "", seq, line,
 		sizeof(line));
-	if (s->pid > 0)
-		tell_stderr(s->pid, may_file, line, strlen(line));
-	else if (w->attend != NULL || w->bare > 0)
-		tell_fd(STDERR_FILENO, true, line, strlen(line)); /* the command's own was the same */
+	(void)denial_say(w, s->pid, NULL, line);
 }
 
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record)

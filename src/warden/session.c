@@ -177,6 +177,8 @@ static void read_cell(struct warden *w)
 				command->cell_pid = (pid_t)msg.value;
 		} else if (msg.type == CELL_MSG_EXIT) {
 			record_exit(w, &msg);
+		} else if (msg.type == CELL_MSG_LIMIT) {
+			limit_tell(w, &msg);
 		}
 	}
 }
@@ -364,7 +366,7 @@ static int loop(struct warden *w, struct err *err)
 {
 	while (!w->has_ended) {
 		struct pollfd fds[SLOTS];
-		int timeout = fill_slots(w, fds);
+		int timeout = limit_timeout_ms(w, fill_slots(w, fds));
 
 		if (poll(fds, SLOTS, timeout) < 0) {
 			if (errno == EINTR)
@@ -372,6 +374,7 @@ static int loop(struct warden *w, struct err *err)
 			return err_set(err, errno, "poll");
 		}
 		dispatch(w, fds);
+		limit_check_time(w);
 	}
 	return 0;
 }
@@ -435,6 +438,7 @@ static int prepare(struct warden *w, struct err *err)
 	if (warden_need_cell(w, err) < 0)
 		return -err->code;
 	say_summary(w);
+	limit_begin(w);
 	return 0;
 }
 

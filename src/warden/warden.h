@@ -39,6 +39,8 @@ struct pending {
 struct command {
 	uint32_t id;
 	pid_t cell_pid; /* as the cell sees it; 0: not running */
+	dev_t err_dev; /* what it was started with as standard error; err_ino 0: a terminal, or closed */
+	ino_t err_ino;
 	int64_t ended_ms; /* denial_now_ms(); 0: not yet */
 	uint64_t audit_id;
 };
@@ -95,6 +97,8 @@ struct warden {
 	struct command commands[COMMANDS_MAX];
 	struct queued_job *queue, **queue_end;
 	size_t n_queued;
+	int64_t end_ms; /* denial_now_ms(): the session's time is over; 0: never */
+	bool is_overdue; /* the agent was asked to end */
 	bool has_ended;
 	int exit_status; /* with a failure: 126 or 127, 0: agentjail's own */
 	int status; /* wait status of the agent or of the one command */
@@ -142,6 +146,21 @@ void proxyctl_stop(struct warden *w);
 struct proxymsg;
 int64_t denial_now_ms(void); /* CLOCK_MONOTONIC */
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
+
+/* The process that a command's first one, or one below a runner, is on the host; 0: not found. */
+pid_t denial_find(const struct warden *w, pid_t cell_pid);
+/*
+ * The line on the stderr of that process (0: on ours, where the session has one command); file: what
+ * that was when it was started, or NULL. True: it was written.
+ */
+bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, const char *line);
+
+/* limit.c: [limits]. A runner says that its command passed one; and the session's own time. */
+struct cell_msg;
+void limit_tell(struct warden *w, const struct cell_msg *msg);
+void limit_begin(struct warden *w);
+int limit_timeout_ms(const struct warden *w, int timeout_ms); /* for poll(2): the sooner one */
+void limit_check_time(struct warden *w);
 
 /* denial_line.c: does the command hear of it, and what: a line, or "" when it does not fit. */
 bool denial_is_one(const struct proxymsg *msg);

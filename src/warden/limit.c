@@ -1,0 +1,131 @@
+/*
+ * [limits]: what happens when one is passed. Runs in the warden. Hostile: the cell's word for it (a
+ * runner's, which no command can write as); the process that is to hear of it.
+ */
+#include "warden/warden.h"
+
+#include "base/log.h"
+#include "policy/limits.h"
+#include "wire/job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Rationale: an agent saves its state and restores the terminal in less. */
+#define LAST_WORDS_MS 5000
+
+/* One record; its number. */
+static uint64_t record(struct warden *w, enum limits_kind kind, uint32_t command)
+{
+	const struct policy_item *item = limits_item(w->plan->policy, kind);
+	char amount[32], reason[160];
+	struct audit_record r;
+
+	limits_amount(w->plan->policy, kind, amount);
+	(void)snprintf(reason, sizeof(reason), "%s %s", limits_words(kind), amount);
+	audit_begin(&w->audit, &r, "limit");
+	audit_string(&r, "decision", "ended");
+	if (command != 0)
+		audit_number(&r, "command", command);
+	audit_string(&r, "reason", reason);
+	audit_string(&r, "rule_file", item->origin.file);
+	if (item->origin.line > 0)
+		audit_number(&r, "rule_line", item->origin.line);
+	return audit_end(&r);
+}
+
+static void make_line(const struct warden *w, enum limits_kind kind, uint64_t seq, char *line, size_t n)
+{
+	const struct policy_item *item = limits_item(w->plan->policy, kind);
+	char amount[32], file[300], at[16] = "";
+
+	limits_amount(w->plan->policy, kind, amount);
+	(void)log_quote(item->origin.file, strlen(item->origin.file), file, sizeof(file));
+	if (item->origin.line > 0)
+		(void)snprintf(at, sizeof(at), ":%u", item->origin.line);
+	(void)snprintf(line, n,
+		"agentjail: the %s was ended: %s %s ([limits], %s%s); see: agentjail why %llu\n",
+		kind == LIMITS_SESSION ? "session" : "command", limits_words(kind), amount, file, at,
+		(unsigned long long)seq);
+}
+
+/*
+ * On the stderr that it was started with: a shell may just have another one. Of a command that has
+ * ended, somebody is left to hear of it.
+ */
+static void tell(const struct warden *w, const struct cell_msg *msg, const char *line)
+{
+	const struct command *command = &w->commands[msg->id % COMMANDS_MAX];
+	struct stat file = { .st_dev = command->err_dev, .st_ino = command->err_ino };
+	bool is_known = command->id == msg->id && command->err_ino != 0;
+
+	if (w->attend != NULL && command->id == msg->id && command->ended_ms == 0) {
+		(void)denial_say(w, 0, NULL, line);
+		return;
+	}
+	for (size_t i = 0; i < CELL_MSG_PIDS; i++) {
+		pid_t pid = denial_find(w, (pid_t)msg->pids[i]);
+
+		if (pid > 0 && denial_say(w, pid, is_known ? &file : NULL, line))
+			return;
+	}
+}
+
+void limit_tell(struct warden *w, const struct cell_msg *msg)
+{
+	struct cell_msg answer = { .type = CELL_MSG_LIMIT, .id = msg->id };
+	enum limits_kind kind = (enum limits_kind)msg->value;
+	char line[600];
+
+	if (msg->value >= LIMITS_KIND_COUNT)
+		return;
+	make_line(w, kind, record(w, kind, msg->id), line, sizeof(line));
+	tell(w, msg, line);
+	(void)send(w->cell.ctl, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* ---- the session's time ---- */
+
+void limit_begin(struct warden *w)
+{
+	struct limits limits = limits_of(w->plan->policy);
+
+	/* A run of a tool has limits of its own. */
+	if (limits.amounts[LIMITS_SESSION] != 0 && w->plan->tool == NULL)
+		w->end_ms = denial_now_ms() + (int64_t)limits.amounts[LIMITS_SESSION] * 1000;
+}
+
+int limit_timeout_ms(const struct warden *w, int timeout_ms)
+{
+	int64_t left = w->end_ms - denial_now_ms();
+
+	if (w->end_ms == 0)
+		return timeout_ms;
+	/* poll(2) counts in an int. */
+	left = left < 0 ? 0 : left > 86400000 ? 86400000 : left;
+	return timeout_ms >= 0 && timeout_ms < left ? timeout_ms : (int)left;
+}
+
+void limit_check_time(struct warden *w)
+{
+	char line[600];
+
+	if (w->end_ms == 0 || denial_now_ms() < w->end_ms)
+		return;
+	if (!w->is_overdue) {
+		make_line(w, LIMITS_SESSION, record(w, LIMITS_SESSION, 0), line, sizeof(line));
+		line[strcspn(line, "\n")] = '\0';
+		log_error("%s", line + strlen("agentjail: "));
+		if (w->agent.pid > 0)
+			(void)kill(w->agent.pid, SIGTERM);
+		w->is_overdue = true;
+		w->end_ms = denial_now_ms() + (w->agent.pid > 0 ? LAST_WORDS_MS : 0);
+		return;
+	}
+	w->end_ms = 0;
+	w->has_ended = true;
+	w->status = SIGKILL;
+}

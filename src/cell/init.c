@@ -173,17 +173,21 @@ static bool is_runner(pid_t pid, void *arg)
 	return slot_of(arg, pid) != NULL;
 }
 
-/* The warden has told a command which limit it passed. */
+/* The warden has told a command which limit it passed, or why it wants its end. */
 static void read_ctl(struct init *init)
 {
 	struct cell_msg msg;
 
 	while (recv(init->runner.ctl_sock, &msg, sizeof(msg), MSG_DONTWAIT) == sizeof(msg)) {
-		for (size_t i = 0; msg.type == CELL_MSG_LIMIT && i < RUNNER_MAX; i++) {
+		if (msg.type != CELL_MSG_LIMIT && msg.type != CELL_MSG_END)
+			continue;
+		for (size_t i = 0; i < RUNNER_MAX; i++) {
 			struct runner_slot *slot = &init->runner.pool->slots[i];
 
 			if (atomic_load(&slot->command) != msg.id || slot->pid <= 0)
 				continue;
+			if (msg.type == CELL_MSG_END)
+				atomic_store(&slot->over, RUNNER_OVER_WARDEN);
 			atomic_store(&slot->told, 1);
 			(void)kill(slot->pid, SIGCHLD);
 		}

@@ -21,6 +21,9 @@
 
 enum runner_state { RUNNER_NONE, RUNNER_IDLE, RUNNER_BUSY };
 
+/* A runner_slot's `over` where the warden wants the command's end. */
+#define RUNNER_OVER_WARDEN (LIMITS_KIND_COUNT + 1u)
+
 /* Shared memory of init and all runners; commands never map it. */
 struct runner_pool {
 	struct runner_slot {

@@ -203,7 +203,8 @@ bool runner_limits_are_over(struct runner_limits *l, struct runner *r, pid_t pid
 		l->kill_ms = now_ms() + TOLD_WAIT_MS;
 		/* Pid 1 tells who left processes behind; who else, does not need to know. */
 		atomic_store(&r->slot->over, (uint32_t)kind + 1);
-		tell(l, r, kind, pid);
+		if (kind < LIMITS_KIND_COUNT)
+			tell(l, r, kind, pid);
 	}
 	return atomic_load(&r->slot->told) != 0 || until(l->kill_ms) == 0;
 }

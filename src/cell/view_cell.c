@@ -403,7 +403,7 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	if (view_masks_init(&v->masks, at, err) < 0)
+	if (view_masks_init(&v->masks, at, v->request, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;
 	return view_redact_init(&v->redact, at, err);
@@ -487,6 +487,7 @@ static int build(struct view *v, struct err *err)
 	for (size_t i = 0; i < plan->n; i++)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
+	view_honey(&v->masks, v->root, v->request);
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
 		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
 		return -err->code;

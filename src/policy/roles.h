@@ -104,6 +104,12 @@ struct trust_files {
 	int bundle, keystore, cert, report;
 };
 
+/* A hidden file that shows a fake in a cell; see warden/lure.h. */
+struct honey_file {
+	char *path, *text; /* absolute */
+	bool is_in_project;
+};
+
 #define TRUST_DIR "/run/agentjail-trust"
 #define TRUST_BUNDLE TRUST_DIR "/ca-bundle.crt"
 #define TRUST_CERT TRUST_DIR "/session-ca.crt"
@@ -117,6 +123,8 @@ struct cell_request {
 	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
 	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
+	const struct honey_file *honey; /* n_honey of them */
+	size_t n_honey;
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 

@@ -67,6 +67,8 @@ static int begin_cell(struct warden *w, struct err *err)
 		.mounts = &w->mounts,
 		.home_link = home_link(w->plan),
 		.caches = w->caches,
+		.honey = w->lure.files,
+		.n_honey = w->lure.n,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */

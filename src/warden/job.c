@@ -238,6 +238,10 @@ static int start_job(struct warden *w, const struct seccomp_notif *n, struct hel
 		r = take_stdio(c);
 	if (r < 0)
 		return r;
+	if (lure_in_argv(w, c->pid, &c->strings, c->n_argv_bytes, c->stdio[2])) {
+		redirect_answer(w, n, -EACCES);
+		return 0;
+	}
 	if (warden_need_cell(w, &err) < 0) {
 		log_error("%s", err.text);
 		return -EIO;

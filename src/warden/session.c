@@ -422,7 +422,7 @@ static int prepare(struct warden *w, struct err *err)
 	if (keeperctl_init(w, &w->keepers, err) < 0 || door_init(w, &w->door, err) < 0 ||
 		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0)
 		return -err->code;
-	if (w->start->init_mounts(&w->mounts, err) < 0)
+	if (lure_make(w->plan, &w->lure, err) < 0 || w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
@@ -495,6 +495,7 @@ static void tear_down(struct warden *w)
 	cells_close(w);
 	masks_done(w);
 	trust_done(&w->trust);
+	lure_done(&w->lure);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {

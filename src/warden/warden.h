@@ -8,6 +8,7 @@
 #include "warden/environ.h"
 #include "warden/fakes.h"
 #include "warden/kept.h"
+#include "warden/lure.h"
 #include "warden/masks.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
@@ -42,6 +43,7 @@ struct command {
 	dev_t err_dev; /* what it was started with as standard error; err_ino 0: a terminal, or closed */
 	ino_t err_ino;
 	int64_t ended_ms; /* denial_now_ms(); 0: not yet */
+	bool is_caught; /* with a fake key: it is being ended */
 	uint64_t audit_id;
 };
 
@@ -76,6 +78,7 @@ struct warden {
 	struct keeperctl *keepers; /* NULL: there is no rule */
 	struct fakes fakes;
 	struct trust trust;
+	struct lure lure;
 	struct masks masks;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
@@ -97,6 +100,7 @@ struct warden {
 	struct command commands[COMMANDS_MAX];
 	struct queued_job *queue, **queue_end;
 	size_t n_queued;
+	int64_t caught_ms; /* when the last one was; 0: never */
 	int64_t end_ms; /* denial_now_ms(): the session's time is over; 0: never */
 	bool is_overdue; /* the agent was asked to end */
 	bool has_ended;

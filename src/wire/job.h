@@ -88,6 +88,7 @@ enum cell_msg_type {
 	 * answers with the same type and id when it was told, on the same socket.
 	 */
 	CELL_MSG_LIMIT,
+	CELL_MSG_END, /* from the warden: the command id is to be ended */
 };
 
 /* Rationale: of processes that end all the time one is there still. */

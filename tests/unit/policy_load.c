@@ -160,7 +160,6 @@ static const struct bad {
 		":2: [inject github] secret: a secret is named, not written" },
 	{ "[tool push]\nmatch = git push *\n", ":1: [tool push] gives nothing" },
 	{ "[files]\nhold = ./.git/config\n", ":2: [files] hold is not supported yet" },
-	{ "[files]\nhoney = yes\n", ":2: [files] honey = yes is not supported yet" },
 	{ "[sandbox]\nisolation = command\n",
 		":2: [sandbox] isolation = command is not supported yet" },
 	{ "[sandbox]\ntty = filter\n", ":2: [sandbox] tty = filter is not supported yet" },

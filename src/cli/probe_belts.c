@@ -99,7 +99,23 @@ void probe_belts_secret(const struct probe_facts *facts, const struct probe_step
 		boot_fix(facts, "secretmem.enable=1", result);
 }
 
-/* What of [limits] each part of the machine carries; control groups have none of it. */
+/* "0::/PATH" of /proc/self/cgroup is the unified hierarchy (cgroups(7)). */
+static bool has_own_group(void)
+{
+	AUTO_CLOSE int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	AUTO_BUF struct buf text = { 0 }, path = { 0 };
+	const char *line;
+
+	if (fd < 0 || buf_read_fd(&text, fd, 1u << 16) < 0 || text.data == NULL)
+		return false;
+	line = strstr(text.data, "0::/");
+	if (line == NULL)
+		return false;
+	buf_addf(&path, "/sys/fs/cgroup%.*s/cgroup.subtree_control", (int)strcspn(line + 3, "\n"), line + 3);
+	return !path.failed && access(path.data, W_OK) == 0;
+}
+
+/* What carries [limits] on this machine. */
 void probe_belts_limits(const struct probe_facts *facts, const struct probe_steps *steps,
 	struct probe_result *result)
 {
@@ -113,6 +129,15 @@ void probe_belts_limits(const struct probe_facts *facts, const struct probe_step
 			"a machine with at most 1024 processors");
 		return;
 	}
+	if (has_own_group()) {
+		probe_found(result, "watched, and held by a control group of ours");
+		return;
+	}
 	probe_found(result, "%s, memory watched, %d processors to bind",
 		facts->is_root ? "processes watched" : "processes by the kernel", CPU_COUNT(&all));
+	probe_fail(result, PROBE_DEGRADED,
+		"parts of a processor, and memory that no process has mapped, in [limits]",
+		access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0
+			? "systemd-run --user --scope -p Delegate=yes agentjail ..."
+			: "boot with systemd.unified_cgroup_hierarchy=1");
 }

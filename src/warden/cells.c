@@ -79,6 +79,11 @@ static int begin_cell(struct warden *w, struct err *err)
 		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 		return -err->code;
 	}
+	/* Before it has any child. */
+	if (group_enter(&w->group, w->cell.pid, err) < 0) {
+		cells_close(w);
+		return -err->code;
+	}
 	return 0;
 }
 

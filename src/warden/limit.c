@@ -16,6 +16,8 @@
 
 /* Rationale: an agent saves its state and restores the terminal in less. */
 #define LAST_WORDS_MS 5000
+/* Rationale: a path of a profile may be long; what does not fit is cut. */
+#define LINE_BYTES 600
 
 /* One record; its number. */
 static uint64_t record(struct warden *w, enum limits_kind kind, uint32_t command)
@@ -37,18 +39,20 @@ static uint64_t record(struct warden *w, enum limits_kind kind, uint32_t command
 	return audit_end(&r);
 }
 
-static void make_line(const struct warden *w, enum limits_kind kind, uint64_t seq, char *line, size_t n)
+static void make_line(const struct warden *w, enum limits_kind kind, bool by_kernel, uint64_t seq,
+	char line[LINE_BYTES])
 {
 	const struct policy_item *item = limits_item(w->plan->policy, kind);
+	const char *subject = kind == LIMITS_SESSION ? "the session" : "the command";
 	char amount[32], file[300], at[16] = "";
 
 	limits_amount(w->plan->policy, kind, amount);
 	(void)log_quote(item->origin.file, strlen(item->origin.file), file, sizeof(file));
 	if (item->origin.line > 0)
 		(void)snprintf(at, sizeof(at), ":%u", item->origin.line);
-	(void)snprintf(line, n,
-		"agentjail: the %s was ended: %s %s ([limits], %s%s); see: agentjail why %llu\n",
-		kind == LIMITS_SESSION ? "session" : "command", limits_words(kind), amount, file, at,
+	(void)snprintf(line, LINE_BYTES,
+		"agentjail: %s was ended: %s %s ([limits], %s%s); see: agentjail why %llu\n",
+		by_kernel ? "a process" : subject, limits_words(kind), amount, file, at,
 		(unsigned long long)seq);
 }
 
@@ -78,13 +82,33 @@ void limit_tell(struct warden *w, const struct cell_msg *msg)
 {
 	struct cell_msg answer = { .type = CELL_MSG_LIMIT, .id = msg->id };
 	enum limits_kind kind = (enum limits_kind)msg->value;
-	char line[600];
+	char line[LINE_BYTES];
 
 	if (msg->value >= LIMITS_KIND_COUNT)
 		return;
-	make_line(w, kind, record(w, kind, msg->id), line, sizeof(line));
+	make_line(w, kind, false, record(w, kind, msg->id), line);
 	tell(w, msg, line);
 	(void)send(w->cell.ctl, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void limit_tell_all(struct warden *w)
+{
+	uint64_t seq = record(w, LIMITS_MEMORY, 0);
+	char line[LINE_BYTES];
+	bool is_told = false;
+
+	make_line(w, LIMITS_MEMORY, true, seq, line);
+	for (size_t i = 0; w->attend == NULL && i < COMMANDS_MAX; i++) {
+		const struct command *command = &w->commands[i];
+		struct stat file = { .st_dev = command->err_dev, .st_ino = command->err_ino };
+		pid_t pid = command->cell_pid != 0 ? denial_find(w, command->cell_pid) : 0;
+
+		is_told |= pid > 0 &&
+			denial_say(w, pid, command->err_ino != 0 ? &file : NULL, line);
+	}
+	if (!is_told && !denial_say(w, 0, NULL, line))
+		log_error("%.*s", (int)(strcspn(line, "\n") - strlen("agentjail: ")),
+			line + strlen("agentjail: "));
 }
 
 /* ---- the session's time ---- */
@@ -111,12 +135,12 @@ int limit_timeout_ms(const struct warden *w, int timeout_ms)
 
 void limit_check_time(struct warden *w)
 {
-	char line[600];
+	char line[LINE_BYTES];
 
 	if (w->end_ms == 0 || denial_now_ms() < w->end_ms)
 		return;
 	if (!w->is_overdue) {
-		make_line(w, LIMITS_SESSION, record(w, LIMITS_SESSION, 0), line, sizeof(line));
+		make_line(w, LIMITS_SESSION, false, record(w, LIMITS_SESSION, 0), line);
 		line[strcspn(line, "\n")] = '\0';
 		log_error("%s", line + strlen("agentjail: "));
 		if (w->agent.pid > 0)

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "policy/limits.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
 
@@ -286,7 +287,7 @@ static void read_signals(struct warden *w)
 /* ---- the loop ---- */
 
 enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
-	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_NET };
+	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_GROUP, SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -317,6 +318,7 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 	fds[SLOT_DOOR] = (struct pollfd){ .fd = door_fd(w->door), .events = POLLIN };
 	fds[SLOT_MASKS] = (struct pollfd){ .fd = w->masks.cell.sock, .events = POLLIN };
 	fds[SLOT_MASKS_AGENT] = (struct pollfd){ .fd = w->masks.agent.sock, .events = POLLIN };
+	fds[SLOT_GROUP] = (struct pollfd){ .fd = w->group.events, .events = POLLPRI };
 	watch_network(w, fds + SLOT_NET);
 	if (w->toolrun != NULL)
 		return toolrun_pollfds(w->toolrun, fds + SLOT_NET + NET_SLOTS);
@@ -334,6 +336,9 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 		exec_handle(w);
 	else if (fds[SLOT_LISTENER].revents != 0)
 		cleanup_close(&w->listener); /* nobody is left under the filter */
+	/* Before ends are read: whom the kernel has ended, it is told why. */
+	if (fds[SLOT_GROUP].revents != 0 && group_has_killed(&w->group))
+		limit_tell_all(w);
 	if (fds[SLOT_CELL].revents != 0)
 		read_cell(w);
 	if (fds[SLOT_MASKS].revents != 0 && fds[SLOT_MASKS].fd == w->masks.cell.sock)
@@ -409,7 +414,10 @@ static int start_agent(struct warden *w, struct err *err)
 
 static int prepare(struct warden *w, struct err *err)
 {
-	/* The authority first of all: it has the longest way. */
+	struct limits limits = limits_of(w->plan->policy);
+
+	group_make(&limits, &w->group);
+	/* The authority first of all that is started: it has the longest way. */
 	if (block_signals(w, err) < 0 || trust_start(&w->trust, w->plan, &w->old_mask, err) < 0)
 		return -err->code;
 	if (!w->plan->is_run_verb) {
@@ -496,6 +504,7 @@ static void tear_down(struct warden *w)
 	masks_done(w);
 	trust_done(&w->trust);
 	lure_done(&w->lure);
+	group_done(&w->group);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	if (w->audit.fd >= 0) {
@@ -555,6 +564,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
 	w.trust = (struct trust)TRUST_NONE;
 	w.masks = (struct masks)MASKS_NONE;
+	w.group = (struct group)GROUP_NONE;
 	w.queue_end = &w.queue;
 	r = run(&w, err);
 	tear_down(&w);

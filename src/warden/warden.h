@@ -7,6 +7,7 @@
 #include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
+#include "warden/group.h"
 #include "warden/kept.h"
 #include "warden/lure.h"
 #include "warden/masks.h"
@@ -79,6 +80,7 @@ struct warden {
 	struct fakes fakes;
 	struct trust trust;
 	struct lure lure;
+	struct group group; /* of the cells, with [limits] */
 	struct masks masks;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
@@ -162,6 +164,7 @@ bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, cons
 /* limit.c: [limits]. A runner says that its command passed one; and the session's own time. */
 struct cell_msg;
 void limit_tell(struct warden *w, const struct cell_msg *msg);
+void limit_tell_all(struct warden *w); /* the kernel has ended a process of the cell for its memory */
 void limit_begin(struct warden *w);
 int limit_timeout_ms(const struct warden *w, int timeout_ms); /* for poll(2): the sooner one */
 void limit_check_time(struct warden *w);

@@ -225,3 +225,24 @@ if (isMainThread) for (let i = 0; i < 8; i++) new Worker(new URL(import.meta.url
 		grep -q "go works" "$root/out"
 	fi
 }
+
+@test "a control group that is ours holds parts of a processor, and is gone afterwards" {
+	group=/sys/fs/cgroup/agentjail-test-$$
+	grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null &&
+		grep -qw cpu /sys/fs/cgroup/cgroup.subtree_control && mkdir "$group" 2>/dev/null ||
+		skip "no control group (version 2) that could be divided"
+	limits 'memory = 200M' 'cpu = 0.5'
+	# alone in it, as systemd starts a scope
+	sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
+		"$agentjail" -q run -- sleep 3 3>&- &
+	session=$!
+	sleep 1.5
+	cpu=$(cat "$group"/agentjail-*-cells/cpu.max)
+	memory=$(cat "$group"/agentjail-*-cells/memory.high)
+	wait "$session"
+	left=$(find "$group" -mindepth 1 -type d)
+	rmdir "$group"
+	[ "$cpu" = "50000 100000" ]
+	[ "$memory" = 222822400 ]
+	[ -z "$left" ]
+}

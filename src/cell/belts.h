@@ -32,6 +32,12 @@ int belts_landlock_agent(const char *const *files, size_t n, struct err *err)
 	__attribute__((warn_unused_result));
 
 /*
+ * fallocate(2) is not supported, as on file systems without it: with [limits] files, which counts what
+ * is written, space could be taken that is not. Giving space back works.
+ */
+int belts_seccomp_no_fallocate(struct err *err) __attribute__((warn_unused_result));
+
+/*
  * The cell's filter, made by seccomp_gen.c; userns: that of `[sandbox] userns = yes`. Deletions by
  * unlink(2) and unlinkat(2), and with holds rename(2) and its family, mkdir(2) and rmdir(2) too, are
  * the helper's to answer: *ret_listener, the caller's, or -1 where there can be none: then the kernel

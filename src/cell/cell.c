@@ -166,6 +166,9 @@ static int enter(const struct cell_request *request, const int sockets[2], int *
 		return -err->code;
 	if (belts_drop_caps(err) < 0 || belts_no_new_privs(err) < 0)
 		return -err->code;
+	if (limits_of(request->plan->policy).amounts[LIMITS_FILES] != 0 &&
+		belts_seccomp_no_fallocate(err) < 0)
+		return -err->code;
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
 	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
 		return -err->code;
@@ -181,7 +184,9 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	struct err err = { 0 };
 	int ctl = sockets[0], jobs = sockets[1], listener = -1;
 	/* `run` has one command, and a second runner would be forked for nothing. */
-	bool is_single = request->plan->is_run_verb;
+	const struct init_config config = { .is_single = request->plan->is_run_verb,
+		.limits = limits_of(request->plan->policy),
+		.home = request->plan->home };
 
 	place_wipe();
 	(void)setsid(); /* the terminal's signals are for others */
@@ -193,7 +198,7 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 		msg.type = CELL_MSG_STARTED;
 		if (fdpass_send(ctl, &msg, sizeof(msg), &listener, listener >= 0) == 0) {
 			cleanup_close(&listener);
-			init_run(jobs, ctl, &(struct init_config){ .is_single = is_single });
+			init_run(jobs, ctl, &config);
 		}
 	}
 	memcpy(msg.text, err.text, sizeof(msg.text));

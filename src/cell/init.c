@@ -7,8 +7,10 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "cell/init_limits.h"
 #include "cell/runner.h"
 #include "cell/runner_tree.h"
+#include "wire/job.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -27,6 +30,7 @@
 
 struct init {
 	struct runner runner; /* what every runner starts with */
+	struct init_limits limits;
 	int signal_fd;
 	bool is_single; /* see struct init_config */
 	bool has_strays; /* processes of a runner that died before them */
@@ -162,6 +166,8 @@ static void reap(struct init *init)
 		/* One that ended by itself had nothing below it. */
 		init->has_strays |= !WIFEXITED(status);
 		slot->pid = 0;
+		atomic_store(&slot->command, 0);
+		atomic_store(&slot->over, 0);
 		atomic_store(&slot->state, RUNNER_NONE);
 	}
 }
@@ -171,27 +177,63 @@ static bool is_runner(pid_t pid, void *arg)
 	return slot_of(arg, pid) != NULL;
 }
 
+/* The warden has told a command which limit it passed, or why it wants its end. */
+static void read_ctl(struct init *init)
+{
+	struct cell_msg msg;
+
+	while (recv(init->runner.ctl_sock, &msg, sizeof(msg), MSG_DONTWAIT) == sizeof(msg)) {
+		if (msg.type != CELL_MSG_LIMIT && msg.type != CELL_MSG_END)
+			continue;
+		for (size_t i = 0; i < RUNNER_MAX; i++) {
+			struct runner_slot *slot = &init->runner.pool->slots[i];
+
+			if (atomic_load(&slot->command) != msg.id || slot->pid <= 0)
+				continue;
+			if (msg.type == CELL_MSG_END)
+				atomic_store(&slot->over, RUNNER_OVER_WARDEN);
+			atomic_store(&slot->told, 1);
+			(void)kill(slot->pid, SIGCHLD);
+		}
+	}
+}
+
+static int timeout_ms(const struct init *init)
+{
+	int limits = init_limits_timeout_ms(&init->limits);
+
+	if (!init->has_strays && !init->lacks_runners)
+		return limits;
+	return limits >= 0 && limits < RETRY_MS ? limits : RETRY_MS;
+}
+
 void init_run(int job_sock, int ctl_sock, const struct init_config *config)
 {
 	struct init init = { .runner.spare = config->is_single ? 0 : INIT_SPARE,
+		.runner.config_limits = config->limits,
 		.is_single = config->is_single };
 
+	init_limits_begin(&init.limits, config);
 	set_up(&init, job_sock, ctl_sock);
 	for (;;) {
 		struct pollfd fds[] = {
 			{ .fd = init.signal_fd, .events = POLLIN },
 			{ .fd = init.runner.wake_fd, .events = POLLIN },
 			{ .fd = job_sock, .events = 0 }, /* its hang-up alone */
+			{ .fd = ctl_sock, .events = POLLIN },
 		};
 		uint64_t count;
 
 		fill_pool(&init);
-		(void)poll(fds, ARRAY_LEN(fds), init.has_strays || init.lacks_runners ? RETRY_MS : -1);
-		if (fds[2].revents != 0)
+		(void)poll(fds, ARRAY_LEN(fds), timeout_ms(&init));
+		if (fds[2].revents != 0 || (fds[3].revents & POLLHUP) != 0)
 			_exit(0); /* the kernel kills the rest of the pid namespace */
 		if (fds[1].revents != 0)
 			(void)!read(init.runner.wake_fd, &count, sizeof(count));
+		if (fds[3].revents != 0)
+			read_ctl(&init);
 		reap(&init);
+		init_limits_check(&init.limits, init.runner.pool);
 		if (init.has_strays)
 			init.has_strays = runner_tree_kill(is_runner, init.runner.pool) > 0;
 	}

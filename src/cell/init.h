@@ -2,10 +2,14 @@
 #ifndef CELL_INIT_H
 #define CELL_INIT_H
 
+#include "policy/limits.h"
+
 #include <stdbool.h>
 
 struct init_config {
 	bool is_single; /* one command will come and no other: no runner is forked behind it */
+	struct limits limits;
+	const char *home; /* may be a tmpfs of the cell's own: memory */
 };
 
 /* Rationale: one takes the next command while another is being forked for the one after it. */

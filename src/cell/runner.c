@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cell/runner_limits.h"
 #include "cell/runner_secrets.h"
 #include "cell/runner_spawn.h"
 #include "cell/runner_tree.h"
@@ -41,6 +42,7 @@ struct command {
 	struct runner *runner;
 	struct job job;
 	struct runner_tty tty;
+	struct runner_limits limits;
 	pid_t pid;
 	uint32_t conts; /* SIGCONTs that the front end sent */
 	bool has_ended; /* reaped; pid is no longer its own */
@@ -92,6 +94,9 @@ static void drain_signal_fd(const struct runner *r)
 
 static void handle_stop(struct command *c, int sig)
 {
+	/* By pid 1, for it passed a limit: its end is what is told. */
+	if (atomic_load(&c->runner->slot->over) != 0)
+		return;
 	if (c->tty.is_background && (sig == SIGTTIN || sig == SIGTTOU)) {
 		runner_tty_to_front(&c->tty, c->pid);
 		tell_front(c, JOB_MSG_WANTS_KEYS, 0);
@@ -142,6 +147,14 @@ static void kill_all(struct command *c)
 		reap(c);
 		wait_ms = wait_ms * 2 > KILL_WAIT_MAX_MS ? KILL_WAIT_MAX_MS : wait_ms * 2;
 	}
+}
+
+/* It passed a limit. Most of a command is one process group: all of that goes at one blow. */
+static void end_all(struct command *c)
+{
+	if (!c->has_ended)
+		(void)kill(-c->pid, SIGKILL);
+	kill_all(c);
 }
 
 static void handle_signal(struct command *c, uint32_t value)
@@ -235,12 +248,14 @@ static void serve(struct command *c)
 		{ .fd = r->job_sock, .events = 0 }, /* its hang-up alone */
 	};
 
-	if (poll(fds, ARRAY_LEN(fds), -1) < 0)
+	if (poll(fds, ARRAY_LEN(fds), runner_limits_timeout_ms(&c->limits, r)) < 0)
 		return;
 	if (fds[0].revents != 0)
 		read_front(c);
 	if (fds[1].revents != 0)
 		reap(c);
+	if (c->has_children && runner_limits_are_over(&c->limits, r, c->has_ended ? 0 : c->pid))
+		end_all(c);
 	if (fds[2].revents != 0)
 		runner_tty_discard(&c->tty);
 	if (fds[3].revents != 0) {
@@ -254,6 +269,7 @@ static void run_job(struct runner *r, struct job *job)
 	struct command c = { .runner = r, .job = *job, .tty = { .master = -1, .slave = -1 } };
 	struct err err;
 
+	runner_limits_begin(&c.limits, r, c.job.head.id);
 	if (start(&c, &err) != 0) {
 		say(&c, err.text);
 		tell_front(&c, JOB_MSG_FAILED, EXIT_AGENTJAIL);
@@ -267,6 +283,7 @@ static void run_job(struct runner *r, struct job *job)
 			cleanup_close(&c.job.sock);
 		serve(&c);
 	}
+	runner_limits_end(r);
 	job_done(&c.job);
 	runner_tty_done(&c.tty);
 }

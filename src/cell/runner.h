@@ -6,6 +6,7 @@
 #ifndef CELL_RUNNER_H
 #define CELL_RUNNER_H
 
+#include "policy/limits.h"
 #include "wire/hello.h"
 
 #include <stdatomic.h>
@@ -20,11 +21,17 @@
 
 enum runner_state { RUNNER_NONE, RUNNER_IDLE, RUNNER_BUSY };
 
+/* A runner_slot's `over` where the warden wants the command's end. */
+#define RUNNER_OVER_WARDEN (LIMITS_KIND_COUNT + 1u)
+
 /* Shared memory of init and all runners; commands never map it. */
 struct runner_pool {
 	struct runner_slot {
 		_Atomic uint32_t state; /* the runner's own; RUNNER_NONE: init's */
 		pid_t pid; /* init's */
+		_Atomic uint32_t command; /* the warden's number of what it runs; 0: nothing */
+		_Atomic uint32_t over; /* enum limits_kind that it has passed, and 1; 0: none */
+		_Atomic uint32_t told; /* the warden has said so */
 	} slots[RUNNER_MAX];
 };
 
@@ -34,6 +41,7 @@ struct runner {
 	int signal_fd; /* SIGCHLD; all signals are blocked */
 	struct runner_pool *pool;
 	struct runner_slot *slot;
+	struct limits config_limits;
 	unsigned spare; /* idle runners that there should be at any time */
 	struct shim_rlimit limits[HELLO_RLIMITS]; /* this process's own */
 	char *stack; /* lowest address of RUNNER_STACK_BYTES for a command before its exec */

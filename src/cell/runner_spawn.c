@@ -70,6 +70,21 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * What the kernel itself refuses of [limits] pids. It counts a user's tasks in a user namespace (since
+ * Linux 5.14): pid 1, runners and the helper too, for whom OWN_TASKS are. An eighth more, because a bomb
+ * whose processes end and fork all the time is below this limit at most moments, and pid 1 has to see it
+ * above its own.
+ */
+#define OWN_TASKS 64
+
+static uint64_t tasks_max(const struct runner_spawn *s)
+{
+	uint64_t pids = s->runner->config_limits.amounts[LIMITS_PIDS];
+
+	return pids != 0 ? pids + pids / 8 + OWN_TASKS : UINT64_MAX;
+}
+
 /* A cell's own hard limits are never raised; what they leave of the caller's is taken. */
 static void set_limits(const struct runner_spawn *s)
 {
@@ -78,6 +93,8 @@ static void set_limits(const struct runner_spawn *s)
 		const struct shim_rlimit *wanted = &s->job->head.rlimits[i];
 		struct shim_rlimit set = { .max = least(wanted->max, own->max) };
 
+		if (i == RLIMIT_NPROC)
+			set.max = least(set.max, tasks_max(s));
 		set.cur = least(wanted->cur, set.max);
 		if (set.cur != own->cur || set.max != own->max)
 			(void)syscall(SYS_prlimit64, 0, i, &set, NULL);

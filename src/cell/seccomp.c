@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/falloc.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
@@ -24,11 +25,13 @@
 #define OTHER_ARCH AUDIT_ARCH_I386
 #define OTHER_EXECVE 11
 #define OTHER_EXECVEAT 358
+#define OTHER_FALLOCATE 324
 #elif defined(__aarch64__)
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #define OTHER_ARCH AUDIT_ARCH_ARM
 #define OTHER_EXECVE 11
 #define OTHER_EXECVEAT 387
+#define OTHER_FALLOCATE 352
 #else
 #error "agentjail knows the exec calls of x86-64 and aarch64"
 #endif
@@ -121,6 +124,27 @@ static int install(struct sock_filter *filter, size_t n, unsigned flags)
 	struct sock_fprog prog = { .len = (unsigned short)n, .filter = filter };
 
 	return sys_seccomp(SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog);
+}
+
+int belts_seccomp_no_fallocate(struct err *err)
+{
+	static const struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 2, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OTHER_FALLOCATE, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8),
+		/* A hole gives space back: java's collectors return memory so. */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FALLOC_FL_PUNCH_HOLE, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	if (install((struct sock_filter *)(size_t)code, ARRAY_LEN(code), 0) < 0)
+		return err_set(err, errno, "seccomp");
+	return 0;
 }
 
 /* One program for both: the kernel compiles one, and runs one for each call of a command. */

@@ -17,9 +17,9 @@
 /* Where a masked file's link points: nowhere, and it says why. */
 #define MASK_TARGET "/proc/0/hidden-by-agentjail"
 
-int view_masks_init(struct masks *m, int at, struct err *err)
+int view_masks_init(struct masks *m, int at, const struct cell_request *request, struct err *err)
 {
-	AUTO_CLOSE int tree = mnt_tmpfs("755", "64k", MNT_NOEXEC_, err);
+	AUTO_CLOSE int tree = mnt_tmpfs("755", "256k", MNT_NOEXEC_, err);
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 
 	if (tree < 0)
@@ -27,6 +27,8 @@ int view_masks_init(struct masks *m, int at, struct err *err)
 	if (symlinkat(MASK_TARGET, tree, "file") < 0 || mkdirat(tree, "dir", 0555) < 0 ||
 		mkdirat(tree, "closed", 0) < 0 || mknodat(tree, "refused", S_IFREG, 0) < 0)
 		return err_set(err, errno, "masks");
+	if (request != NULL && view_honey_write(tree, request, err) < 0)
+		return -err->code;
 	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &read_only) < 0)
 		return err_set(err, errno, "masks: mount_setattr");
 	/* Attached, since a copy of a detached tree needs Linux 6.15; later mounts cover it. */

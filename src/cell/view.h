@@ -17,9 +17,23 @@ struct masks {
 	int root; /* the directory they are in */
 };
 
-/* Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount. */
-int view_masks_init(struct masks *m, int at, struct err *err) __attribute__((warn_unused_result));
+/*
+ * Makes the masks on a tmpfs attached over `at` (O_PATH), to be covered by a later mount, and beside
+ * them the fakes of a cell's request (NULL: none).
+ */
+int view_masks_init(struct masks *m, int at, const struct cell_request *request, struct err *err)
+	__attribute__((warn_unused_result));
 void view_masks_done(struct masks *m);
+
+/* Writes them into the masks' tmpfs: 0 or -errno with err. */
+int view_honey_write(int tree, const struct cell_request *request, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Shows the fakes in place of the masks, or where nothing is, in a directory that is a mask as well.
+ * One that cannot be shown stays hidden.
+ */
+void view_honey(const struct masks *m, int root, const struct cell_request *request);
 
 /*
  * Attaches a detached tree, which is taken and closed, at path below root, made where it is missing.

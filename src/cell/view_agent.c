@@ -246,7 +246,7 @@ static int build(struct agent_view *v, struct err *err)
 	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only) < 0)
 		return err_set(err, errno, "read-only view");
 	v->redact.note = v->note;
-	if (view_masks_init(&v->masks, at, err) < 0 ||
+	if (view_masks_init(&v->masks, at, NULL, err) < 0 ||
 		view_redact_init(&v->redact, at, err) < 0 || attach_tmp(v, err) < 0 ||
 		attach_own_dirs(v, err) < 0 || attach_home_layer(v, err) < 0)
 		return -err->code;

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cell/mnt.h"
 #include "cell/plan.h"
+#include "policy/limits.h"
 #include "wire/cachedir.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 struct view {
 	const struct cell_request *request;
@@ -71,6 +73,30 @@ static bool needs_source(const struct mount_entry *e)
 	return !e->agent_only && !e->is_new &&
 		(e->kind == MOUNT_READ || e->kind == MOUNT_WRITE || e->kind == MOUNT_OVERLAY ||
 			e->kind == MOUNT_CACHE || e->kind == MOUNT_REDACT);
+}
+
+/*
+ * Shares of the machine's memory, in percent, that a cell's own file systems may fill: 100 together, so
+ * that no command that fills them all takes the machine's last page. With [limits] memory they are
+ * shares of half of that: what lies in them outlives the command that wrote it, and the next one has
+ * to find room.
+ */
+enum share { SHARE_TMP = 40, SHARE_SHM = 20, SHARE_HOME = 15, SHARE_ROOT = 20, SHARE_RUN = 5 };
+
+static int share_tmpfs(const struct view *v, const char *mode, enum share share, struct err *err)
+{
+	struct limits limits = limits_of(v->request->plan->policy);
+	uint64_t bytes = limits.amounts[LIMITS_MEMORY] / 2 / 100 * (uint64_t)share;
+	char size[32];
+	struct sysinfo machine;
+
+	if (sysinfo(&machine) < 0)
+		return err_set(err, errno, "sysinfo");
+	if (bytes == 0 || bytes > (uint64_t)machine.totalram * machine.mem_unit / 100 * (uint64_t)share)
+		(void)snprintf(size, sizeof(size), "%d%%", (int)share);
+	else
+		(void)snprintf(size, sizeof(size), "%llu", (unsigned long long)bytes);
+	return mnt_tmpfs(mode, size, 0, err);
 }
 
 /* All sources are opened before the new root covers /tmp, where some may be. */
@@ -284,7 +310,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		mnt_parent_forget(&v->parent);
 		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
-		return place(v, mnt_tmpfs("700", "50%", 0, err), e, err);
+		return place(v, share_tmpfs(v, "700", SHARE_HOME, err), e, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
@@ -328,7 +354,7 @@ static int mount_dev(struct view *v, struct err *err)
 			mnt_new("mqueue", NULL,
 				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err),
 			"dev/mqueue", 1, err) < 0 ||
-		mnt_place(dev, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err) < 0)
+		mnt_place(dev, share_tmpfs(v, "1777", SHARE_SHM, err), "dev/shm", 1, err) < 0)
 		return err_prefix(err, "/dev");
 	mnt_parent_forget(dev);
 	return 0;
@@ -393,7 +419,7 @@ static int mount_tmp(struct view *v, struct err *err)
 		at = mnt_point(v->root, "tmp", 1, err);
 		if (at < 0 || mnt_attach(v->request->tmp_tree, at, err) < 0)
 			return err_prefix(err, "/tmp");
-	} else if (view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "tmp", 1, err) < 0) {
+	} else if (view_attach(v->root, share_tmpfs(v, "1777", SHARE_TMP, err), "tmp", 1, err) < 0) {
 		return -err->code;
 	}
 	/* `run` has neither an agent nor a second cell. */
@@ -415,7 +441,7 @@ static int mount_base(struct view *v, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (mkdirat(v->root, dirs[i], 0755) < 0)
 			return err_set(err, errno, "mkdir %s", dirs[i]);
-	if (view_attach(v->root, mnt_tmpfs("755", "10%", 0, err), "run", 1, err) < 0)
+	if (view_attach(v->root, share_tmpfs(v, "755", SHARE_RUN, err), "run", 1, err) < 0)
 		return -err->code;
 	if (mkdirat(v->root, "run/lock", 01777) < 0)
 		return err_set(err, errno, "mkdir run/lock");
@@ -423,7 +449,7 @@ static int mount_base(struct view *v, struct err *err)
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
-	if (view_masks_init(&v->masks, at, err) < 0 || mount_caches(v, at, err) < 0)
+	if (view_masks_init(&v->masks, at, v->request, err) < 0 || mount_caches(v, at, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;
 	if (view_redact_init(&v->redact, at, err) < 0)
@@ -460,7 +486,7 @@ static int make_links(struct view *v, struct err *err)
 
 static int open_root(struct view *v, struct err *err)
 {
-	AUTO_CLOSE int tree = mnt_tmpfs("755", "50%", 0, err), at = -1;
+	AUTO_CLOSE int tree = share_tmpfs(v, "755", SHARE_ROOT, err), at = -1;
 
 	if (tree < 0)
 		return -err->code;
@@ -512,6 +538,7 @@ static int build(struct view *v, struct err *err)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
 	mnt_parent_forget(&v->parent);
+	view_honey(&v->masks, v->root, v->request);
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
 		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
 		return -err->code;

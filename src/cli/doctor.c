@@ -31,7 +31,7 @@ static const struct {
 	{ "mount events", probe_files_mntns },
 	{ "inotify limits", probe_files_inotify },
 	{ "secret memory", probe_belts_secret },
-	{ "control groups", probe_belts_cgroup },
+	{ "limits", probe_belts_limits },
 };
 
 static const char *const state_names[] = {

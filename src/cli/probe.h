@@ -79,7 +79,7 @@ probe_function probe_exec_notify, probe_exec_killable, probe_exec_addfd, probe_e
 	probe_exec_memfd, probe_exec_pidfd;
 
 /* probe_belts.c */
-probe_function probe_belts_landlock, probe_belts_nft, probe_belts_secret, probe_belts_cgroup;
+probe_function probe_belts_landlock, probe_belts_nft, probe_belts_secret, probe_belts_limits;
 
 /* Fills result; fix may be NULL. */
 __attribute__((format(printf, 2, 3))) void probe_found(

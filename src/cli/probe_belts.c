@@ -1,4 +1,4 @@
-/* Landlock, nftables, secret memory, control groups. */
+/* Landlock, nftables, secret memory, limits. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/probe.h"
@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -99,10 +100,10 @@ void probe_belts_secret(const struct probe_facts *facts, const struct probe_step
 }
 
 /* "0::/PATH" of /proc/self/cgroup is the unified hierarchy (cgroups(7)). */
-static bool own_cgroup(char *out, size_t out_bytes)
+static bool has_own_group(void)
 {
 	AUTO_CLOSE int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
-	AUTO_BUF struct buf text = { 0 };
+	AUTO_BUF struct buf text = { 0 }, path = { 0 };
 	const char *line;
 
 	if (fd < 0 || buf_read_fd(&text, fd, 1u << 16) < 0 || text.data == NULL)
@@ -110,26 +111,33 @@ static bool own_cgroup(char *out, size_t out_bytes)
 	line = strstr(text.data, "0::/");
 	if (line == NULL)
 		return false;
-	(void)snprintf(
-		out, out_bytes, "/sys/fs/cgroup%.*s", (int)strcspn(line + 3, "\n"), line + 3);
-	return true;
+	buf_addf(&path, "/sys/fs/cgroup%.*s/cgroup.subtree_control", (int)strcspn(line + 3, "\n"), line + 3);
+	return !path.failed && access(path.data, W_OK) == 0;
 }
 
-void probe_belts_cgroup(const struct probe_facts *facts, const struct probe_steps *steps,
+/* What carries [limits] on this machine. */
+void probe_belts_limits(const struct probe_facts *facts, const struct probe_steps *steps,
 	struct probe_result *result)
 {
-	char path[512];
-	bool unified = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+	cpu_set_t all;
 
-	(void)facts;
 	(void)steps;
 	result->is_optional = true;
-	if (unified && own_cgroup(path, sizeof(path)) && access(path, W_OK) == 0) {
-		probe_found(result, "cgroup v2, ours to divide");
+	if (sched_getaffinity(0, sizeof(all), &all) < 0) {
+		probe_found(result, "sched_getaffinity: %s", strerror(errno));
+		probe_fail(result, PROBE_DEGRADED, "[limits] cpu = N processors",
+			"a machine with at most 1024 processors");
 		return;
 	}
-	probe_found(result, unified ? "cgroup v2, not ours to divide" : "no cgroup v2");
-	probe_fail(result, PROBE_DEGRADED, "[limits] memory, pids and cpu will not be possible",
-		unified ? "systemd-run --user --scope -p Delegate=yes agentjail ..."
+	if (has_own_group()) {
+		probe_found(result, "watched, and held by a control group of ours");
+		return;
+	}
+	probe_found(result, "%s, memory watched, %d processors to bind",
+		facts->is_root ? "processes watched" : "processes by the kernel", CPU_COUNT(&all));
+	probe_fail(result, PROBE_DEGRADED,
+		"parts of a processor, and memory that no process has mapped, in [limits]",
+		access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0
+			? "systemd-run --user --scope -p Delegate=yes agentjail ..."
 			: "boot with systemd.unified_cgroup_hierarchy=1");
 }

@@ -214,6 +214,14 @@ static void say_other(const struct record *r, struct buf *out)
 	}
 }
 
+static void say_limit(const struct record *r, struct buf *out)
+{
+	add_number(r, "command", "#", out);
+	add_text(r, "reason", out->len > 0 && out->data[out->len - 1] != ' ' ? ": " : "", out);
+	add_text(r, "rule_file", "  ", out);
+	add_number(r, "rule_line", ":", out);
+}
+
 static const struct event {
 	const char *name;
 	void (*say)(const struct record *r, struct buf *out);
@@ -230,6 +238,7 @@ static const struct event {
 	{ "tool-end", say_exit },
 	{ "keeper", say_rule },
 	{ "source", say_rule },
+	{ "limit", say_limit },
 	{ "end", say_end },
 };
 

@@ -135,6 +135,7 @@ static void add_title(const struct whyrecord *w, struct buf *out)
 		{ "cell", "ran in the cell" },
 		{ "agent", "ran in the agent's context" },
 		{ "tool", "ran in a cell of the tool's own" },
+		{ "ended", "the command was ended" },
 	};
 	const struct record *r = &w->record;
 	const char *decision = default_text(r, "decision"), *words = NULL;
@@ -149,7 +150,7 @@ static void add_title(const struct whyrecord *w, struct buf *out)
 	else if (record_text(r, "file") != NULL)
 		listing_add_quoted(out, record_text(r, "file"));
 	else
-		recordtext_add_argv(r, ARGV_BYTES, out);
+		recordtext_add_argv(record_says(r, "event", "limit") ? &w->command : r, ARGV_BYTES, out);
 	buf_adds(out, words != NULL || decision[0] != '\0' ? ": " : "");
 	listing_add_quoted(out, words != NULL ? words : decision);
 	buf_adds(out, "\n");
@@ -203,6 +204,21 @@ static void add_tool_remedy(const struct whyrecord *w, struct buf *out)
 	buf_adds(out, "\n  risk     what the tool's command can read it can send there\n");
 }
 
+/* Nothing in a profile would change it. */
+static void add_caught(const struct record *r, struct buf *out)
+{
+	size_t n;
+	const char *text = record_strings(r, "chain", &n);
+
+	for (size_t i = 0; i < n; i++, text += strlen(text) + 1) {
+		buf_adds(out, i == 0 ? "  it was   " : "  below    ");
+		listing_add_quoted(out, text);
+		buf_adds(out, "\n");
+	}
+	buf_adds(out, "  why      [files] honey = yes: nothing uses that key but who has read it in a hidden "
+		      "file\n");
+}
+
 static int explain_record(struct launch *launch, const struct whyrecord *w, struct buf *out,
 	struct err *err)
 {
@@ -211,6 +227,10 @@ static int explain_record(struct launch *launch, const struct whyrecord *w, stru
 
 	add_title(w, out);
 	add_record(w, out);
+	if (record_says(&w->record, "caught", "yes")) {
+		add_caught(&w->record, out);
+		return 0;
+	}
 	if (record_says(&w->record, "reason", PROXYMSG_REASON_UNTRUSTED)) {
 		buf_adds(out, "  remedy   give that program the file in $SSL_CERT_FILE, or take the rule "
 			      "out: without one the host's own certificate is seen\n");

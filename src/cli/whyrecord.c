@@ -119,7 +119,8 @@ int whyrecord_search(struct trail *t, const struct whyrecord_want *want, struct 
 	if (is_wanted(&ret->first, want) && trail_rewind(t, err) < 0)
 		return -err->code;
 	while ((found = trail_record(t, &r, err)) > 0) {
-		bool is_denial = record_says(&r, "decision", "deny");
+		bool is_denial = record_says(&r, "decision", "deny") ||
+			record_says(&r, "decision", "ended");
 		enum whyrecord_rank rank = is_denial ? WHY_DENIAL : WHY_OTHER;
 
 		if (!is_wanted(&r, want) || rank < ret->rank)

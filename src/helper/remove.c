@@ -23,17 +23,24 @@ void remove_note(struct remover *r, const char *path)
 	namebits_add(&r->names, path);
 }
 
+/* A mask, or the fake of a hidden file that lies over one. */
+static bool is_mask(const struct mask_view *view, const struct call *c)
+{
+	struct stat st;
+
+	return fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == view->masks_dev &&
+		(S_ISLNK(st.st_mode) || S_ISREG(st.st_mode));
+}
+
 /* A mask of ours in the project, in a directory where the caller may delete what is its own. */
 static bool is_ours(const struct mask_view *view, const struct call *c)
 {
 	struct statx dir;
-	struct stat st;
 
 	return statx(c->dir, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MODE, &dir) == 0 &&
 		dir.stx_mnt_id == view->project_mount && (dir.stx_mode & S_ISVTX) == 0 &&
 		faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
-		fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_dev == view->masks_dev && !S_ISDIR(st.st_mode);
+		is_mask(view, c);
 }
 
 /* What is protected besides stays: another could be made in its place. */
@@ -76,7 +83,11 @@ int remove_carry_out(struct remover *r, struct tree *t, struct call *c)
 	if (t->view.plain < 0 || !call_open_parent(r->proc, &t->view, c) || !is_ours(&t->view, c) ||
 		!empty(r, t, c))
 		return 1;
-	if (fchdir(c->dir) < 0 || umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+	if (fchdir(c->dir) < 0)
 		return -errno;
+	do
+		if (umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+			return -errno;
+	while (is_mask(&t->view, c));
 	return unlinkat(c->dir, c->name, 0) < 0 ? -errno : 0;
 }

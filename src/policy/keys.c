@@ -12,7 +12,6 @@
 #include <string.h>
 
 static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
-static const struct keys_word words_only_no[] = { { "no", false }, { "yes", true }, { 0 } };
 static const struct keys_word words_tmp[] = { { "shared", false }, { "private", false }, { 0 } };
 static const struct keys_word words_isolation[] = { { "session", false }, { "command", true },
 	{ 0 } };
@@ -67,7 +66,7 @@ static const struct keys_info main_table[] = {
 	[PK_FILES_REDACT] = { "files", "redact", KEYS_LIST, values_redact, 0, NULL, NULL },
 	[PK_FILES_NO_OVERLAY] = { "files", "no-overlay", KEYS_SINGLE, NULL, 0, words_no_overlay,
 		"refuse" },
-	[PK_FILES_HONEY] = { "files", "honey", KEYS_SINGLE, NULL, 0, words_only_no, "no" },
+	[PK_FILES_HONEY] = { "files", "honey", KEYS_SINGLE, NULL, 0, words_no_yes, "no" },
 	[PK_ENV_KEEP] = { "env", "keep", KEYS_LIST, values_env_glob, 0, NULL, NULL },
 	[PK_ENV_HIDE] = { "env", "hide", KEYS_LIST, values_env_glob, TIGHT, NULL, NULL },
 	[PK_ENV_SET] = { "env", "set", KEYS_LINE, values_env_set, 0, NULL, NULL },
@@ -82,11 +81,11 @@ static const struct keys_info main_table[] = {
 		NULL, "" },
 	[PK_EGRESS_NO_PROXY] = { "egress", "no-proxy", KEYS_LIST, values_host, 0, NULL, NULL },
 	[PK_EGRESS_PROXY_ENV] = { "egress", "proxy-env", KEYS_SINGLE, NULL, 0, words_no_yes, "no" },
-	[PK_LIMITS_MEMORY] = { "limits", "memory", KEYS_SINGLE, values_amount, LATER, NULL, "" },
-	[PK_LIMITS_PIDS] = { "limits", "pids", KEYS_SINGLE, values_amount, LATER, NULL, "" },
-	[PK_LIMITS_CPU] = { "limits", "cpu", KEYS_SINGLE, values_amount, LATER, NULL, "" },
-	[PK_LIMITS_FILES] = { "limits", "files", KEYS_SINGLE, values_amount, LATER, NULL, "" },
-	[PK_LIMITS_TIME] = { "limits", "time", KEYS_SINGLE, values_amount, LATER, NULL, "" },
+	[PK_LIMITS_MEMORY] = { "limits", "memory", KEYS_SINGLE, values_amount, 0, NULL, "" },
+	[PK_LIMITS_PIDS] = { "limits", "pids", KEYS_SINGLE, values_amount, 0, NULL, "" },
+	[PK_LIMITS_CPU] = { "limits", "cpu", KEYS_SINGLE, values_amount, 0, NULL, "" },
+	[PK_LIMITS_FILES] = { "limits", "files", KEYS_SINGLE, values_amount, 0, NULL, "" },
+	[PK_LIMITS_TIME] = { "limits", "time", KEYS_SINGLE, values_amount, 0, NULL, "" },
 	[PK_AUDIT_PATH] = { "audit", "path", KEYS_SINGLE, values_audit_path, 0, NULL, "" },
 	[PK_AUDIT_LEVEL] = { "audit", "level", KEYS_SINGLE, NULL, 0, words_level, "decisions" },
 	[PK_LOCKED_KEY] = { "locked", "key", KEYS_LIST, values_key_name,

@@ -115,6 +115,12 @@ struct trust_files {
 	int bundle, keystore, cert, report;
 };
 
+/* A hidden file that shows a fake in a cell; see warden/lure.h. */
+struct honey_file {
+	char *path, *text; /* absolute */
+	bool is_in_project;
+};
+
 #define TRUST_DIR "/run/agentjail-trust"
 #define TRUST_BUNDLE TRUST_DIR "/ca-bundle.crt"
 #define TRUST_CERT TRUST_DIR "/session-ca.crt"
@@ -129,6 +135,8 @@ struct cell_request {
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
 	int held; /* the project's store of held files (wire/heldstore.h); -1: nothing is held */
 	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
+	const struct honey_file *honey; /* n_honey of them */
+	size_t n_honey;
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
 

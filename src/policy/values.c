@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "policy/hostmatch.h"
+#include "policy/limits.h"
 #include "policy/nearest.h"
 #include "policy/trusted.h"
 
@@ -179,16 +180,13 @@ int values_parent_proxy(const struct keys_info *info, const struct keys_places *
 int values_amount(const struct keys_info *info, const struct keys_places *places, const char *text,
 	struct buf *out, struct err *err)
 {
-	size_t n = strspn(text, DIGITS ".");
-	char shown[SHOWN_BYTES];
+	struct limits limits = { 0 };
+	int r = limits_parse(info->name, text, &limits, err);
 
-	(void)info;
 	(void)places;
-	if (n == 0 || text[n + strspn(text + n, LETTERS "%")] != '\0')
-		return err_set(err, 0, "'%s' is no amount; write a number, perhaps with a unit",
-			show(text, shown));
-	buf_adds(out, text);
-	return 0;
+	if (r == 0)
+		buf_adds(out, text);
+	return r;
 }
 
 int values_trusted(const struct keys_info *info, const struct keys_places *places,

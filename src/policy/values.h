@@ -20,7 +20,7 @@ keys_check values_env_set; /* NAME=VALUE; one pair of double quotes around VALUE
 keys_check values_host; /* HOST[:PORT] */
 keys_check values_port;
 keys_check values_parent_proxy; /* http://HOST[:PORT] */
-keys_check values_amount; /* a number with an optional unit */
+keys_check values_amount; /* of [limits]; see limits.h */
 keys_check values_trusted; /* a line of [agent] trusted */
 keys_check values_key_name; /* SECTION.KEY */
 

@@ -10,6 +10,7 @@
 #include "proxy/report.h"
 #include "proxy/serve.h"
 #include "proxy/terminate.h"
+#include "wire/honey.h"
 
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -457,6 +458,19 @@ static void terminate(struct conn *c)
 	die(c, true);
 }
 
+/* A name with a fake key in it; what was refused as a name never comes so far. */
+static bool is_honey(struct conn *c)
+{
+	const char *path = honey_find_name(c->proxy->honey, c->target.host);
+	char reason[sizeof(c->msg.reason)];
+
+	if (path == NULL)
+		return false;
+	(void)snprintf(reason, sizeof(reason), PROXYMSG_REASON_HONEY "%.80s", path);
+	end_undialled(c, DIAL_DENIED, reason);
+	return true;
+}
+
 void conn_dial(struct conn *c)
 {
 	struct policy_answer answer;
@@ -464,11 +478,14 @@ void conn_dial(struct conn *c)
 
 	c->state = CONN_DIALING;
 	gate_init(&c->gate, &c->target);
+	c->gate.honey = c->proxy->honey;
 	c->gate.is_single = c->via == PROXYMSG_ABSOLUTE;
 	if (c->via == PROXYMSG_LOCALHOST)
 		c->gate.state = GATE_OPAQUE;
 	if (c->proxy->login != NULL && c->via != PROXYMSG_ABSOLUTE)
 		c->gate.state = GATE_OPAQUE;
+	if (is_honey(c))
+		return;
 	if (!proxy_may_connect(c->proxy, &c->target, NULL, &answer)) {
 		proxy_rule_text(&answer, c->msg.rule, sizeof(c->msg.rule));
 		end_undialled(c, DIAL_DENIED, answer.reason);

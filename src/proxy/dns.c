@@ -309,6 +309,8 @@ static enum rcode answer_question(const struct query *q, const struct dns_source
 	/* Service names ("_ldap._tcp...") are host names as far as the normal form goes. */
 	if (!policy_host_normal(q->raw, q->raw_n, name))
 		return RCODE_NXDOMAIN;
+	if (source->is_refused != NULL && source->is_refused(source->context, name))
+		return RCODE_REFUSED;
 	if (str_ends(name, ".ip6.arpa"))
 		return RCODE_NXDOMAIN;
 	if (str_ends(name, ".in-addr.arpa"))

@@ -22,6 +22,7 @@ struct dns_source {
 	uint32_t (*address_of)(void *context, const char *name); /* 0: none to be had */
 	const char *(*name_of)(void *context, uint32_t address); /* NULL: none */
 	bool (*is_short_name)(void *context, const char *name);  /* one without a dot that exists */
+	bool (*is_refused)(void *context, const char *name); /* of any type; NULL: none is */
 };
 
 /*

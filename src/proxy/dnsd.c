@@ -7,21 +7,27 @@
 #include "policy/policy.h"
 #include "proxy/dns.h"
 #include "proxy/names.h"
+#include "proxy/report.h"
+#include "wire/honey.h"
+#include "wire/proxymsg.h"
 
 #include <event2/event.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
 #define LISTENERS_MAX 4u
 #define QUERIES_A_TURN 64
+#define DNS_PORT 53
 #define LENGTH_BYTES 2u /* in front of every message over TCP (RFC 1035, 4.2.2) */
 
 struct tcp {
 	LIST_ENTRY(tcp) links;
 	struct dnsd *dnsd;
 	struct event *event;
+	struct sockaddr_storage from;
 	int fd;
 	size_t n;
 	uint8_t bytes[LENGTH_BYTES + DNS_QUERY_MAX];
@@ -30,6 +36,7 @@ struct tcp {
 struct dnsd {
 	struct proxy *proxy;
 	struct dns_source source;
+	struct sockaddr_storage asking; /* the client of the query that is being answered */
 	struct event *listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	LIST_HEAD(tcp_list, tcp) connections;
@@ -40,24 +47,24 @@ struct dnsd {
 
 static uint32_t address_of(void *context, const char *name)
 {
-	const struct proxy *proxy = context;
+	const struct dnsd *dnsd = context;
 
-	return names_address(proxy->names, name);
+	return names_address(dnsd->proxy->names, name);
 }
 
 static const char *name_of(void *context, uint32_t address)
 {
-	const struct proxy *proxy = context;
+	const struct dnsd *dnsd = context;
 
-	return names_find(proxy->names, address);
+	return names_find(dnsd->proxy->names, address);
 }
 
 /* A name without a dot exists when [egress] allow has it: "db:5432". */
 static bool is_short_name(void *context, const char *name)
 {
-	const struct proxy *proxy = context;
+	const struct dnsd *dnsd = context;
 	size_t n = 0, name_n = strlen(name);
-	const struct policy_item *items = policy_list(proxy->policy, PK_EGRESS_ALLOW, &n);
+	const struct policy_item *items = policy_list(dnsd->proxy->policy, PK_EGRESS_ALLOW, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		if (strncmp(items[i].value, name, name_n) == 0 &&
@@ -65,6 +72,37 @@ static bool is_short_name(void *context, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* Whose question it is, as the socket tables of the cell have it; the resolver is 127.0.0.1. */
+static void describe_client(const struct sockaddr_storage *from, struct proxymsg *msg)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+	const struct in_addr local = { htonl(INADDR_LOOPBACK) };
+
+	if (from->ss_family != AF_INET)
+		return;
+	msg->family = AF_INET;
+	memcpy(msg->client, &in->sin_addr, sizeof(in->sin_addr));
+	memcpy(msg->server, &local, sizeof(local));
+	msg->client_port = ntohs(in->sin_port);
+	msg->server_port = DNS_PORT;
+}
+
+/* A fake key in the labels of a name: nothing of it leaves, but the command is known by it. */
+static bool is_refused(void *context, const char *name)
+{
+	struct dnsd *dnsd = context;
+	const char *path = honey_find_name(dnsd->proxy->honey, name);
+	struct proxymsg msg = { .type = PROXYMSG_DENIED, .via = PROXYMSG_DNS, .port = DNS_PORT };
+
+	if (path == NULL)
+		return false;
+	(void)snprintf(msg.host, sizeof(msg.host), "%.253s", name);
+	(void)snprintf(msg.reason, sizeof(msg.reason), PROXYMSG_REASON_HONEY "%.80s", path);
+	describe_client(&dnsd->asking, &msg);
+	report_send(dnsd->proxy->report, &msg);
+	return true;
 }
 
 /* ---- UDP ---- */
@@ -86,6 +124,7 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
 			continue;
 		if (n < 0)
 			return;
+		dnsd->asking = from;
 		answer_n = dns_answer(query, (size_t)n, &dnsd->source, answer);
 		if (answer_n > 0)
 			(void)sendto(fd, answer, answer_n, MSG_DONTWAIT, (struct sockaddr *)&from,
@@ -117,6 +156,7 @@ static int answer_first(struct tcp *t)
 		return -1;
 	if (t->n - LENGTH_BYTES < n)
 		return 0;
+	t->dnsd->asking = t->from;
 	answer_n = dns_answer(t->bytes + LENGTH_BYTES, n, &t->dnsd->source, reply + LENGTH_BYTES);
 	reply[0] = (uint8_t)(answer_n >> 8);
 	reply[1] = (uint8_t)answer_n;
@@ -159,7 +199,10 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	const struct timeval tv = { .tv_sec = DNSD_TIMEOUT_S };
 	struct dnsd *dnsd = arg;
-	AUTO_CLOSE int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	socklen_t from_n = sizeof(from);
+	AUTO_CLOSE int client =
+		accept4(fd, (struct sockaddr *)&from, &from_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	AUTO_FREE struct tcp *t = NULL;
 
 	(void)what;
@@ -169,6 +212,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	if (t == NULL)
 		return;
 	t->dnsd = dnsd;
+	t->from = from;
 	t->event = event_new(dnsd->proxy->base, client, EV_READ | EV_PERSIST, on_tcp, t);
 	if (t->event == NULL)
 		return;
@@ -191,7 +235,7 @@ struct dnsd *dnsd_new(struct proxy *proxy)
 	if (dnsd == NULL)
 		return NULL;
 	dnsd->proxy = proxy;
-	dnsd->source = (struct dns_source){ proxy, address_of, name_of, is_short_name };
+	dnsd->source = (struct dns_source){ dnsd, address_of, name_of, is_short_name, is_refused };
 	LIST_INIT(&dnsd->connections);
 	return dnsd;
 }

@@ -38,6 +38,20 @@ void exchange_report(struct exchange *x, unsigned status, bool is_denied, const 
 	event_active(&x->later, 0, 0);
 }
 
+/* At once, while the command is there: it is to be ended before it has its answer. */
+static void report_honey(struct exchange *x, const char *reason)
+{
+	struct proxymsg msg = x->msg;
+
+	msg.type = PROXYMSG_REQUEST;
+	msg.status = 403;
+	msg.is_denied = true;
+	exchange_copy_text(msg.reason, sizeof(msg.reason), reason, strlen(reason));
+	x->msg.type = msg.type;
+	x->is_report_due = false;
+	report_send(x->peer->proxy->report, &msg);
+}
+
 static void send_report(struct exchange *x)
 {
 	if (!x->is_report_due)
@@ -240,10 +254,33 @@ bool exchange_wants_body(struct exchange *x)
 	return x->state == EXCHANGE_OPEN;
 }
 
+/* The server gets no more of the request, whatever it has answered by now. */
+static void refuse_body(struct exchange *x, const char *path)
+{
+	char reason[KEEPMSG_REASON_MAX];
+
+	(void)snprintf(reason, sizeof(reason), PROXYMSG_REASON_HONEY "%.80s", path);
+	report_honey(x, reason);
+	exchange_link_close(x->link);
+	x->link = NULL;
+	x->wants_writable = false;
+	fail_later(x, 403, reason);
+}
+
 size_t exchange_send(struct exchange *x, const char *bytes, size_t n)
 {
+	const struct honey *honey = x->peer->proxy->honey;
+	const char *path;
 	size_t done = 0;
 	int r;
+
+	/* What was not taken comes once more, and is looked at once more. */
+	path = honey != NULL && x->state == EXCHANGE_OPEN ? honey_find_part(honey, &x->scan, bytes, n)
+							  : NULL;
+	if (path != NULL) {
+		refuse_body(x, path);
+		return n;
+	}
 
 	while (x->state == EXCHANGE_OPEN && done < n) {
 		size_t part = n - done < KEEPMSG_DATA_MAX ? n - done : KEEPMSG_DATA_MAX;
@@ -395,6 +432,8 @@ static void start(struct exchange *x, const struct judge_result *judged)
 	x->rule = judged->rule;
 	if (judged->verdict == JUDGE_REFUSED) {
 		x->is_denied = true;
+		if (str_starts(judged->reason, PROXYMSG_REASON_HONEY))
+			report_honey(x, judged->reason);
 		fail_later(x, judged->status, judged->reason);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include "proxy/keep.h"
 #include "proxy/dial.h"
 #include "proxy/exchange.h"
+#include "wire/honey.h"
 #include "wire/proxymsg.h"
 
 #include <event2/event.h>
@@ -54,6 +55,7 @@ struct exchange {
 	char reason[KEEPMSG_REASON_MAX];
 	struct proxymsg msg; /* what its report says; type is 0: nothing yet */
 	bool is_report_due;
+	struct honey_scan scan; /* of the body */
 };
 
 struct exchange_link {

@@ -5,6 +5,7 @@
 
 #include "policy/policy.h"
 #include "proxy/clienthello.h"
+#include "wire/proxymsg.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -204,6 +205,15 @@ static void pass_head(struct gate *gate, const struct http1_head *head)
 	gate->state = upgrade ? GATE_UPGRADE : GATE_BODY;
 }
 
+static bool has_honey(struct gate *gate, const char *path)
+{
+	if (path == NULL)
+		return false;
+	(void)snprintf(gate->reason, sizeof(gate->reason), PROXYMSG_REASON_HONEY "%.80s", path);
+	refuse_http(gate, "403 Forbidden", gate->reason);
+	return true;
+}
+
 static void judge_request(struct gate *gate)
 {
 	struct http1_head head;
@@ -217,7 +227,9 @@ static void judge_request(struct gate *gate)
 	case HTTP1_OK:
 		break;
 	}
-	if (judge_head(gate, &head))
+	gate->scan = (struct honey_scan){ .n = 0 };
+	if (!has_honey(gate, honey_find(gate->honey, gate->held.data, head.bytes)) &&
+		judge_head(gate, &head))
 		pass_head(gate, &head);
 }
 
@@ -230,6 +242,8 @@ static void pass_body(struct gate *gate)
 		refuse_http(gate, "400 Bad Request", "malformed chunk");
 		return;
 	}
+	if (n > 0 && has_honey(gate, honey_find_part(gate->honey, &gate->scan, gate->held.data, n)))
+		return;
 	if (n > 0)
 		pass_held(gate, n);
 	if (r == HTTP1_OK)

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "proxy/http1.h"
 #include "proxy/target.h"
+#include "wire/honey.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,8 @@ enum gate_state {
 struct gate {
 	enum gate_state state;
 	struct target target;
+	const struct honey *honey; /* looked for in HTTP/1; NULL: none */
+	struct honey_scan scan;
 	bool is_single;  /* HTTP/1: one request, then ENDED (a proxy's client may change hosts) */
 	struct buf held; /* not judged yet */
 	struct buf out;  /* judged: the caller forwards it and empties the buffer */

@@ -8,6 +8,8 @@
 #include "policy/urlpath.h"
 #include "proxy/judge_fields.h"
 #include "wire/field.h"
+#include "wire/honey.h"
+#include "wire/proxymsg.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -147,6 +149,34 @@ static void choose_rule(const struct proxy *proxy, const struct target *target,
 		no_rule(target, &question, r);
 }
 
+/* ---- fake keys ---- */
+
+static const char *find_honey(const struct honey *honey, const struct judge_request *q)
+{
+	const char *path = honey_find(honey, q->target.at, q->target.n);
+
+	for (size_t i = 0; path == NULL && i < q->n_authorities; i++)
+		path = honey_find(honey, q->authorities[i].at, q->authorities[i].n);
+	for (size_t i = 0; path == NULL && i < q->n_fields; i++) {
+		path = honey_find(honey, q->fields[i].value.at, q->fields[i].value.n);
+		if (path == NULL)
+			path = honey_find(honey, q->fields[i].name.at, q->fields[i].name.n);
+	}
+	return path;
+}
+
+static bool has_honey(const struct proxy *proxy, const struct judge_request *q, struct judge_result *r)
+{
+	const char *path = proxy->honey != NULL ? find_honey(proxy->honey, q) : NULL;
+	char reason[sizeof(r->reason)];
+
+	if (path == NULL)
+		return false;
+	(void)snprintf(reason, sizeof(reason), PROXYMSG_REASON_HONEY "%.100s", path);
+	refuse(r, 403, reason);
+	return true;
+}
+
 /* ---- all of it ---- */
 
 /* The arena does not move any more. Refusals are reported with method and path, too. */
@@ -199,7 +229,7 @@ void judge(const struct proxy *proxy, const struct target *target,
 	memset(ret, 0, offsetof(struct judge_result, head.fields));
 	memset(&ret->head.n_fields, 0, sizeof(*ret) - offsetof(struct judge_result, head.n_fields));
 	ret->verdict = JUDGE_REFUSED;
-	if (!check_authorities(target, request, ret) || !check_method(request, ret) ||
+	if (has_honey(proxy, request, ret) || !check_authorities(target, request, ret) || !check_method(request, ret) ||
 		!read_target(request, ret))
 		return;
 	if (ret->arena.failed)

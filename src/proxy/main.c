@@ -21,6 +21,7 @@
 #include "proxy/resolver.h"
 #include "proxy/serve.h"
 #include "proxy/tls.h"
+#include "wire/honey.h"
 #include "wire/proxymsg.h"
 
 #include <event2/event.h>
@@ -42,6 +43,7 @@ struct role {
 	struct dnsd *dnsd;
 	struct nflog *nflog;
 	struct policy *policy;
+	struct honey *honey;
 	int fds[FDS_MAX]; /* by number; -1: was not inherited */
 	size_t n_fds, n_localhost, n_rules;
 };
@@ -114,6 +116,23 @@ static int take_login(struct role *role, struct err *err)
 	return 0;
 }
 
+static int take_honey(struct role *role, struct err *err)
+{
+	AUTO_BUF struct buf text = { 0 };
+	int r;
+
+	if (role->fds[PROXY_FD_HONEY] < 0)
+		return 0;
+	if (lseek(role->fds[PROXY_FD_HONEY], 0, SEEK_SET) < 0)
+		return err_set(err, errno, "fake keys");
+	r = buf_read_fd(&text, role->fds[PROXY_FD_HONEY], HONEY_TEXT_MAX);
+	cleanup_close(&role->fds[PROXY_FD_HONEY]);
+	if (r >= 0)
+		r = honey_new(text.data != NULL ? text.data : "", text.len, &role->honey);
+	role->proxy.honey = role->honey;
+	return r < 0 ? err_set(err, -r, "fake keys") : 0;
+}
+
 /* Keepers by rule, and TLS if the session has an authority; without one rules have no TLS. */
 static int make_rules(struct role *role, struct err *err)
 {
@@ -149,7 +168,8 @@ static int make_parts(struct role *role, struct err *err)
 	if (role->dnsd == NULL || proxy->names == NULL || proxy->report == NULL ||
 		proxy->resolver == NULL || proxy->serve == NULL)
 		return err_set(err, 0, "cannot set up the event loop or the resolver");
-	return take_login(role, err) < 0 ? -err->code : make_rules(role, err);
+	return take_login(role, err) < 0 || take_honey(role, err) < 0 ? -err->code
+									: make_rules(role, err);
 }
 
 static void free_parts(struct role *role)
@@ -163,6 +183,7 @@ static void free_parts(struct role *role)
 	names_free(role->proxy.names);
 	if (role->proxy.base != NULL)
 		event_base_free(role->proxy.base);
+	honey_free(role->honey);
 	policy_free(role->policy);
 }
 
@@ -192,6 +213,7 @@ static int add_listener(struct role *role, enum proxy_fd number)
 	case PROXY_FD_WARDEN:
 	case PROXY_FD_AUTHORITY:
 	case PROXY_FD_LOGIN:
+	case PROXY_FD_HONEY:
 	case PROXY_FD_LOCALHOST:
 		break;
 	}

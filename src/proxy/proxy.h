@@ -21,6 +21,7 @@ struct event_base;
 struct policy;
 struct policy_answer;
 struct conn;
+struct honey;
 struct stream_front;
 struct tls;
 
@@ -40,6 +41,7 @@ struct proxy {
 	 * its form in Proxy-Authorization. Such a proxy serves what could go without it: only [egress]
 	 * deny holds, and what no rule speaks of is passed on unread.
 	 */
+	const struct honey *honey; /* fake keys of the session; NULL: there are none */
 	const char *login;
 	char basic[128];
 	size_t n_conns;

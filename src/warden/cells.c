@@ -70,6 +70,8 @@ static int begin_cell(struct warden *w, struct err *err)
 		.home_link = home_link(w->plan),
 		.held = w->held.dir,
 		.caches = w->caches,
+		.honey = w->lure.files,
+		.n_honey = w->lure.n,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -78,6 +80,11 @@ static int begin_cell(struct warden *w, struct err *err)
 	request.trust = trust_files(&w->trust);
 	if (w->start->begin_cell(&request, &w->cell, err) < 0) {
 		w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
+		return -err->code;
+	}
+	/* Before it has any child. */
+	if (group_enter(&w->group, w->cell.pid, err) < 0) {
+		cells_close(w);
 		return -err->code;
 	}
 	return 0;

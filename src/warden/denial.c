@@ -100,6 +100,32 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
 	return found.idiag_inode;
 }
 
+/*
+ * The same for a bound UDP socket, from the cell's /proc/net/udp: not every kernel has sock_diag for
+ * these. Asked for fake keys alone.
+ */
+static unsigned long find_udp_inode(const struct warden *w, const struct proxymsg *msg)
+{
+	char path[64], line[256];
+	unsigned long found = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/net/udp", w->cell.pid);
+	f = fopen(path, "re");
+	while (f != NULL && found == 0 && fgets(line, sizeof(line), f) != NULL) {
+		unsigned port;
+		unsigned long inode;
+
+		if (sscanf(line, "%*u: %*x:%x %*x:%*x %*x %*x:%*x %*x:%*x %*x %*u %*u %lu", &port,
+			    &inode) == 2 &&
+			port == msg->client_port)
+			found = inode;
+	}
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
 /* The number a process has in the innermost namespace (NSpid of proc(5)). */
 static pid_t inner_pid(pid_t pid)
 {
@@ -248,9 +274,14 @@ static const struct command *newest_command(const struct warden *w, bool *ret_ot
 
 static bool find_owner(const struct warden *w, const struct proxymsg *msg, struct suspect *ret)
 {
-	struct walk walk = { .budget = WALK_MAX, .inode = find_inode(w, msg) };
+	struct walk walk = { .budget = WALK_MAX };
 	const struct owner *owner;
 
+	if (msg->via == PROXYMSG_DNS)
+		walk.inode = find_udp_inode(w, msg);
+	/* Names are asked for over TCP, too. */
+	if (walk.inode == 0)
+		walk.inode = find_inode(w, msg);
 	if (walk.inode == 0)
 		return false;
 	owner = recall(walk.inode);
@@ -271,33 +302,61 @@ static bool find_owner(const struct warden *w, const struct proxymsg *msg, struc
 static bool guess_owner(const struct warden *w, struct suspect *ret)
 {
 	struct suspect s = { .is_guess = w->attend == NULL };
-	struct walk walk = { .budget = WALK_MAX };
 
 	s.command = newest_command(w, &s.has_others);
 	if (s.command == NULL)
 		return false;
-	walk.cell_pid = s.command->cell_pid;
-	if (walk.cell_pid != 0)
-		walk_children(&walk, w->cell.pid, 0);
-	s.pid = walk.found;
+	s.pid = denial_find(w, s.command->cell_pid);
 	*ret = s;
 	return true;
+}
+
+pid_t denial_find(const struct warden *w, pid_t cell_pid)
+{
+	struct walk walk = { .budget = WALK_MAX, .cell_pid = cell_pid };
+
+	if (cell_pid > 0 && w->cell.pid > 0)
+		walk_children(&walk, w->cell.pid, 0);
+	return walk.found;
+}
+
+bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, const char *line)
+{
+	/* A file system that a command made itself can keep a writer waiting for ever (fuse(4)). */
+	bool may_file =
+		strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") != 0;
+
+	if (pid > 0 && file != NULL)
+		return tell_process(pid, file, may_file, line, strlen(line));
+	if (pid > 0)
+		return tell_stderr(pid, may_file, line, strlen(line));
+	/* The command's own was the same. */
+	return (w->attend != NULL || w->bare > 0) &&
+		tell_fd(STDERR_FILENO, true, line, strlen(line));
 }
 
 static void say(const struct warden *w, const struct suspect *s, const struct proxymsg *msg,
 	uint64_t seq)
 {
-	/* A file system that a command made itself can keep a writer waiting for ever (fuse(4)). */
-	bool may_file =
-		strcmp(policy_value(w->plan->policy, PK_SANDBOX_USERNS)->value, "yes") != 0;
 	char line[1024];
 
 	denial_line(msg, s->has_others ? " (of this command or another that runs)" : "", seq, line,
 		sizeof(line));
-	if (s->pid > 0)
-		tell_stderr(s->pid, may_file, line, strlen(line));
-	else if (w->attend != NULL || w->bare > 0)
-		tell_fd(STDERR_FILENO, true, line, strlen(line)); /* the command's own was the same */
+	(void)denial_say(w, s->pid, NULL, line);
+}
+
+/* It sent a fake key: that is no mistake, and whoever it was ends. */
+static void tell_caught(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
+{
+	struct suspect s = { 0 };
+	bool is_owner = w->cell.pid > 0 && msg->family != 0 && find_owner(w, msg, &s);
+
+	/* The only one that runs is no guess. */
+	if (!is_owner && (w->cell.pid <= 0 || !guess_owner(w, &s) || s.has_others ||
+				 s.command->ended_ms != 0))
+		s = (struct suspect){ 0 };
+	lure_caught(w, s.command != NULL ? &w->commands[s.command - w->commands] : NULL, s.pid,
+		msg->reason, record);
 }
 
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
@@ -305,6 +364,10 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 	struct suspect s = { 0 };
 	bool is_request = msg->type == PROXYMSG_REQUEST, is_owner;
 
+	if (str_starts(msg->reason, PROXYMSG_REASON_HONEY)) {
+		tell_caught(w, msg, record);
+		return;
+	}
 	/* The connection's record names the command; its requests can come by the thousand. */
 	if (msg->family == 0 || (is_request && (!denial_is_one(msg) || !is_in_rate())))
 		return;

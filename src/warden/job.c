@@ -170,6 +170,7 @@ static void audit_job(struct warden *w, const struct hello_call *c, uint32_t id)
 {
 	struct command *command = &w->commands[id % COMMANDS_MAX];
 	struct audit_record r;
+	struct stat st;
 
 	audit_begin(&w->audit, &r, "exec");
 	audit_string(&r, "decision", "cell");
@@ -179,6 +180,10 @@ static void audit_job(struct warden *w, const struct hello_call *c, uint32_t id)
 	audit_strings(&r, "argv", c->strings.data, c->hello.argc);
 	audit_string(&r, "cwd", c->cwd.data);
 	*command = (struct command){ .id = id, .audit_id = audit_end(&r) };
+	if (c->stdio[2] >= 0 && fstat(c->stdio[2], &st) == 0) {
+		command->err_dev = st.st_dev;
+		command->err_ino = st.st_ino;
+	}
 }
 
 static void audit_refused(struct warden *w, const struct hello_call *c, int error)
@@ -233,6 +238,10 @@ static int start_job(struct warden *w, const struct seccomp_notif *n, struct hel
 		r = take_stdio(c);
 	if (r < 0)
 		return r;
+	if (lure_in_argv(w, c->pid, &c->strings, c->n_argv_bytes, c->stdio[2])) {
+		redirect_answer(w, n, -EACCES);
+		return 0;
+	}
 	if (warden_need_cell(w, &err) < 0) {
 		log_error("%s", err.text);
 		return -EIO;

@@ -35,7 +35,7 @@ _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 _Static_assert(PROXY_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX <= NETROLE_FDS_MAX, "they fit");
 
 /* The descriptors of the role, in the order of enum proxy_fd. */
-static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds)
+static size_t collect_fds(const struct warden *w, int policy, int sock, int honey, int *fds)
 {
 	size_t n_localhost = 2 * w->cell.n_localhost, n = 0;
 
@@ -43,6 +43,7 @@ static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds
 	fds[n++] = sock;
 	fds[n++] = w->trust.fds[TRUST_FD_KEY];
 	fds[n++] = w->login;
+	fds[n++] = honey;
 	for (unsigned i = CELL_FD_TCP4; i <= CELL_FD_NFLOG; i++)
 		fds[n++] = w->cell.fds[i];
 	for (size_t i = 0; i < n_localhost; i++)
@@ -53,6 +54,7 @@ static size_t collect_fds(const struct warden *w, int policy, int sock, int *fds
 static int start(struct warden *w, struct err *err)
 {
 	AUTO_CLOSE int policy = netrole_policy(w->plan->policy, err), ours = -1, theirs = -1;
+	AUTO_CLOSE int honey = -1;
 	int pair[2], fds[NETROLE_FDS_MAX];
 	char n_localhost[16], n_rules[16];
 	struct netrole role = { .name = "@proxy",
@@ -62,13 +64,13 @@ static int start(struct warden *w, struct err *err)
 		.mask = &w->old_mask };
 	pid_t pid;
 
-	if (policy < 0)
+	if (policy < 0 || lure_fd(&w->lure, &honey, err) < 0)
 		return -err->code;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, errno, "socketpair");
 	ours = pair[0];
 	theirs = pair[1];
-	role.n_fds = collect_fds(w, policy, theirs, fds);
+	role.n_fds = collect_fds(w, policy, theirs, honey, fds);
 	(void)snprintf(n_localhost, sizeof(n_localhost), "%zu", 2 * w->cell.n_localhost);
 	(void)snprintf(n_rules, sizeof(n_rules), "%zu",
 		role.n_fds - PROXY_FD_LOCALHOST + PROXY_FD_POLICY - 2 * w->cell.n_localhost);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/standing.h"
+#include "policy/limits.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
 
@@ -180,6 +181,8 @@ static void read_cell(struct warden *w)
 				command->cell_pid = (pid_t)msg.value;
 		} else if (msg.type == CELL_MSG_EXIT) {
 			record_exit(w, &msg);
+		} else if (msg.type == CELL_MSG_LIMIT) {
+			limit_tell(w, &msg);
 		}
 	}
 }
@@ -287,7 +290,7 @@ static void read_signals(struct warden *w)
 /* ---- the loop ---- */
 
 enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
-	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_NET };
+	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_GROUP, SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -318,6 +321,7 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 	fds[SLOT_DOOR] = (struct pollfd){ .fd = door_fd(w->door), .events = POLLIN };
 	fds[SLOT_MASKS] = (struct pollfd){ .fd = w->masks.cell.sock, .events = POLLIN };
 	fds[SLOT_MASKS_AGENT] = (struct pollfd){ .fd = w->masks.agent.sock, .events = POLLIN };
+	fds[SLOT_GROUP] = (struct pollfd){ .fd = w->group.events, .events = POLLPRI };
 	watch_network(w, fds + SLOT_NET);
 	if (w->toolrun != NULL)
 		return toolrun_pollfds(w->toolrun, fds + SLOT_NET + NET_SLOTS);
@@ -335,6 +339,9 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 		exec_handle(w);
 	else if (fds[SLOT_LISTENER].revents != 0)
 		cleanup_close(&w->listener); /* nobody is left under the filter */
+	/* Before ends are read: whom the kernel has ended, it is told why. */
+	if (fds[SLOT_GROUP].revents != 0 && group_has_killed(&w->group))
+		limit_tell_all(w);
 	if (fds[SLOT_CELL].revents != 0)
 		read_cell(w);
 	if (fds[SLOT_MASKS].revents != 0 && fds[SLOT_MASKS].fd == w->masks.cell.sock)
@@ -367,7 +374,7 @@ static int loop(struct warden *w, struct err *err)
 {
 	while (!w->has_ended) {
 		struct pollfd fds[SLOTS];
-		int timeout = fill_slots(w, fds);
+		int timeout = limit_timeout_ms(w, fill_slots(w, fds));
 
 		if (poll(fds, SLOTS, timeout) < 0) {
 			if (errno == EINTR)
@@ -375,6 +382,7 @@ static int loop(struct warden *w, struct err *err)
 			return err_set(err, errno, "poll");
 		}
 		dispatch(w, fds);
+		limit_check_time(w);
 	}
 	return 0;
 }
@@ -409,7 +417,10 @@ static int start_agent(struct warden *w, struct err *err)
 
 static int prepare(struct warden *w, struct err *err)
 {
-	/* The authority first of all: it has the longest way. */
+	struct limits limits = limits_of(w->plan->policy);
+
+	group_make(&limits, &w->group);
+	/* The authority first of all that is started: it has the longest way. */
 	if (block_signals(w, err) < 0 || trust_start(&w->trust, w->plan, &w->old_mask, err) < 0)
 		return -err->code;
 	if (!w->plan->is_run_verb) {
@@ -422,7 +433,7 @@ static int prepare(struct warden *w, struct err *err)
 	if (keeperctl_init(w, &w->keepers, err) < 0 || door_init(w, &w->door, err) < 0 ||
 		fakes_make(w->plan->policy, keeperctl_shapes(w->keepers), &w->fakes, err) < 0)
 		return -err->code;
-	if (w->start->init_mounts(&w->mounts, err) < 0)
+	if (lure_make(w->plan, &w->lure, err) < 0 || w->start->init_mounts(&w->mounts, err) < 0)
 		return -err->code;
 	if (w->plan->mode == RUN_SHARED && inside_prepare(w, err) < 0)
 		return -err->code;
@@ -440,6 +451,7 @@ static int prepare(struct warden *w, struct err *err)
 	if (warden_need_cell(w, err) < 0)
 		return -err->code;
 	say_summary(w);
+	limit_begin(w);
 	return 0;
 }
 
@@ -500,6 +512,8 @@ static void tear_down(struct warden *w)
 	held_close(w);
 	inside_done(w);
 	trust_done(&w->trust);
+	lure_done(&w->lure);
+	group_done(&w->group);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
 		terminal_done(&w->terminal, WIFSIGNALED(w->status));
 	listed_end(w);
@@ -560,6 +574,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	w.held = (struct heldstore)HELDSTORE_NONE;
 	w.trust = (struct trust)TRUST_NONE;
 	w.masks = (struct masks)MASKS_NONE;
+	w.group = (struct group)GROUP_NONE;
 	w.queue_end = &w.queue;
 	r = run(&w, err);
 	tear_down(&w);

@@ -7,7 +7,9 @@
 #include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
+#include "warden/group.h"
 #include "warden/kept.h"
+#include "warden/lure.h"
 #include "warden/masks.h"
 #include "warden/program.h"
 #include "warden/terminal.h"
@@ -40,7 +42,10 @@ struct pending {
 struct command {
 	uint32_t id;
 	pid_t cell_pid; /* as the cell sees it; 0: not running */
+	dev_t err_dev; /* what it was started with as standard error; err_ino 0: a terminal, or closed */
+	ino_t err_ino;
 	int64_t ended_ms; /* clock_ms(); 0: not yet */
+	bool is_caught; /* with a fake key: it is being ended */
 	uint64_t audit_id;
 };
 
@@ -77,6 +82,8 @@ struct warden {
 	struct keeperctl *keepers; /* NULL: there is no rule */
 	struct fakes fakes;
 	struct trust trust;
+	struct lure lure;
+	struct group group; /* of the cells, with [limits] */
 	struct masks masks;
 	int listener; /* seccomp notifications; -1: none */
 	int shim; /* memfd */
@@ -100,6 +107,9 @@ struct warden {
 	struct command commands[COMMANDS_MAX];
 	struct queued_job *queue, **queue_end;
 	size_t n_queued;
+	int64_t caught_ms; /* when the last one was; 0: never */
+	int64_t end_ms; /* denial_now_ms(): the session's time is over; 0: never */
+	bool is_overdue; /* the agent was asked to end */
 	bool has_ended;
 	bool is_ending; /* of tear_down(): nothing is put away that ends with the process */
 	int exit_status; /* with a failure: 126 or 127, 0: agentjail's own */
@@ -147,6 +157,22 @@ void proxyctl_stop(struct warden *w);
 /* denial.c: one line on the stderr of the command whose socket it was, and the record's members. */
 struct proxymsg;
 void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
+
+/* The process that a command's first one, or one below a runner, is on the host; 0: not found. */
+pid_t denial_find(const struct warden *w, pid_t cell_pid);
+/*
+ * The line on the stderr of that process (0: on ours, where the session has one command); file: what
+ * that was when it was started, or NULL. True: it was written.
+ */
+bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, const char *line);
+
+/* limit.c: [limits]. A runner says that its command passed one; and the session's own time. */
+struct cell_msg;
+void limit_tell(struct warden *w, const struct cell_msg *msg);
+void limit_tell_all(struct warden *w); /* the kernel has ended a process of the cell for its memory */
+void limit_begin(struct warden *w);
+int limit_timeout_ms(const struct warden *w, int timeout_ms); /* for poll(2): the sooner one */
+void limit_check_time(struct warden *w);
 
 /* denial_line.c: does the command hear of it, and what: a line, or "" when it does not fit. */
 bool denial_is_one(const struct proxymsg *msg);

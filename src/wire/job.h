@@ -83,12 +83,22 @@ enum cell_msg_type {
 	CELL_MSG_ERROR, /* text: the step that failed */
 	CELL_MSG_EXIT, /* id, value: wait status */
 	CELL_MSG_STARTED, /* id, value: pid as the cell sees it */
+	/*
+	 * id, value: enum limits_kind, pids: processes of it whose stderr may hear it, or 0. The warden
+	 * answers with the same type and id when it was told, on the same socket.
+	 */
+	CELL_MSG_LIMIT,
+	CELL_MSG_END, /* from the warden: the command id is to be ended */
 };
+
+/* Rationale: of processes that end all the time one is there still. */
+#define CELL_MSG_PIDS 8
 
 struct cell_msg {
 	uint32_t type, id;
 	uint32_t value;
 	uint32_t unused;
+	uint32_t pids[CELL_MSG_PIDS]; /* as the cell sees them */
 	char text[ERR_TEXT_BYTES];
 };
 

@@ -24,6 +24,8 @@ enum proxymsg_via { PROXYMSG_TRANSPARENT, PROXYMSG_CONNECT, PROXYMSG_ABSOLUTE, P
 	PROXYMSG_LOCALHOST, PROXYMSG_DNS, PROXYMSG_LITERAL, PROXYMSG_VIA_COUNT };
 
 /* The reason that is told to the command in words of its own. */
+/* The reason of a refusal where a fake key was found begins so; its path follows. */
+#define PROXYMSG_REASON_HONEY "it has the fake key of "
 #define PROXYMSG_REASON_UNTRUSTED "client refused the session's certificate authority"
 
 struct proxymsg {
@@ -64,6 +66,7 @@ enum proxy_fd {
 	PROXY_FD_WARDEN, /* SOCK_SEQPACKET, struct proxymsg */
 	PROXY_FD_AUTHORITY, /* memfd: the session's certificate authority with its key, PEM; or closed */
 	PROXY_FD_LOGIN, /* memfd: "USER:PASSWORD" that clients of the explicit proxy need; or closed */
+	PROXY_FD_HONEY, /* memfd: fake keys to be looked for, wire/honey.h; or closed */
 	PROXY_FD_TCP4, /* redirected TCP: SO_ORIGINAL_DST */
 	PROXY_FD_TCP6,
 	PROXY_FD_UDP4, /* names */

@@ -20,7 +20,7 @@ for p in report["probes"]:
 @test "the table has a line for every probe" {
 	run "$agentjail" doctor
 	for name in "user namespaces" overlayfs nf_tables "seccomp notification" "seccomp signals" \
-		ptrace Landlock "inotify limits" "secret memory" "control groups" "memfd execution"; do
+		ptrace Landlock "inotify limits" "secret memory" limits "memfd execution"; do
 		has "$name "
 	done
 }

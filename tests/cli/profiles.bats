@@ -56,7 +56,7 @@ refused() {
 }
 
 @test "what nothing enforces yet is refused, not ignored" {
-	refused "not supported" '[limits]\nmemory = 1G\n'
+	refused "not supported" '[egress]\nask = a.test\n'
 	refused "not supported" '[tool x]\ncommand = date\nask = yes\n'
 }
 

@@ -69,7 +69,7 @@ static void check_whole(const uint8_t *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct dns_source source = { NULL, address_of, name_of, is_short_name };
+	static const struct dns_source source = { NULL, address_of, name_of, is_short_name, NULL };
 	uint8_t answer[DNS_ANSWER_MAX], again[DNS_ANSWER_MAX], none[DNS_ANSWER_MAX];
 	size_t n = dns_answer(data, size, &source, answer);
 

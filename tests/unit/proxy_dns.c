@@ -29,7 +29,7 @@ static bool is_short_name(void *context, const char *name)
 	return strcmp(name, "db") == 0;
 }
 
-static const struct dns_source source = { NULL, address_of, name_of, is_short_name };
+static const struct dns_source source = { NULL, address_of, name_of, is_short_name, NULL };
 
 struct message {
 	uint8_t bytes[1024];

@@ -44,7 +44,7 @@ static int add_socket(const struct run_plan *run, struct mount_plan *plan, const
 }
 
 /* The name that a socket is bound to, when it is an absolute path. */
-static bool read_name(const struct nlmsghdr *h, char out[SOCKET_PATH_BYTES])
+static bool read_name(struct nlmsghdr *h, char out[SOCKET_PATH_BYTES])
 {
 	const struct unix_diag_msg *m = NLMSG_DATA(h);
 	const char *at = (const char *)(m + 1);
@@ -74,7 +74,7 @@ static int read_answers(const struct run_plan *run, struct mount_plan *plan, int
 
 	for (;;) {
 		ssize_t n = recv(sock, bytes, sizeof(bytes), MSG_TRUNC);
-		const struct nlmsghdr *h = (const void *)bytes;
+		struct nlmsghdr *h = (void *)bytes;
 
 		if (n <= 0 || n > (ssize_t)sizeof(bytes))
 			return 0;

@@ -35,10 +35,11 @@ int belts_landlock_agent(const char *const *files, size_t n, struct err *err)
 int belts_seccomp_cell(bool userns, struct err *err) __attribute__((warn_unused_result));
 
 /*
- * Deletions by unlink(2) and unlinkat(2) are the helper's to answer. The listener; -errno with err
- * where there can be none: then the kernel refuses to delete what is masked.
+ * Deletions by unlink(2) and unlinkat(2), and with holds rename(2) and its family, mkdir(2) and rmdir(2)
+ * too, are the helper's to answer. The listener; -errno with err where there can be none: then the kernel refuses to delete
+ * what is masked and to replace what is held.
  */
-int belts_seccomp_unlinks(struct err *err) __attribute__((warn_unused_result));
+int belts_seccomp_calls(bool holds, struct err *err) __attribute__((warn_unused_result));
 
 /*
  * The agent's filter: execve and execveat are the warden's to answer, and with has_kept the calls of

@@ -166,8 +166,8 @@ static int enter(const struct cell_request *request, const int sockets[2], int *
 		return -err->code;
 	if (belts_drop_caps(err) < 0 || belts_no_new_privs(err) < 0)
 		return -err->code;
-	/* Where another listener is above us there can be none: nothing but deleting is lost. */
-	*ret_listener = belts_seccomp_unlinks(err);
+	/* Where another listener is above us there can be none: nothing but deleting and replacing is lost. */
+	*ret_listener = belts_seccomp_calls(request->held >= 0, err);
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
 	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
 		return -err->code;
@@ -220,7 +220,7 @@ static int await_ready(struct cell *cell, struct err *err)
 		if (len != (ssize_t)sizeof(msg))
 			return err_set(err, 0, "the cell ended while it was made; see agentjail doctor");
 		if (msg.type == CELL_MSG_STARTED) {
-			cell->fds[CELL_FD_UNLINKS] = n == 1 ? fds[0] : -1;
+			cell->fds[CELL_FD_CALLS] = n == 1 ? fds[0] : -1;
 			return 0;
 		}
 		if (msg.type != CELL_MSG_READY) {

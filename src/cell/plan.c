@@ -297,9 +297,14 @@ static int add_existing(const struct run_plan *run, struct mount_plan *plan,
 	if (entry.is_in_project && !is_source(entry.kind)) {
 		entry.dev = st.st_dev;
 		entry.ino = st.st_ino;
+		if (entry.kind == MOUNT_HOLD)
+			return plan_add_hold(run, plan, entry, st.st_mode, err);
 		if (S_ISLNK(st.st_mode) && plan_add_link_target(run, plan, entry, err) < 0)
 			return -err->code;
 	}
+	/* What lies elsewhere has no place in the store. */
+	if (entry.kind == MOUNT_HOLD)
+		entry.kind = MOUNT_PROTECT;
 	return plan_add(plan, entry, err);
 }
 
@@ -371,6 +376,7 @@ static const struct plan_rule {
 	{ PK_FILES_WRITE, MOUNT_WRITE, false, false },
 	{ PK_FILES_CACHE, MOUNT_CACHE, false, true },
 	{ PK_FILES_OVERLAY, MOUNT_OVERLAY, false, true },
+	{ PK_FILES_HOLD, MOUNT_HOLD, false, false },
 	{ PK_FILES_PROTECT, MOUNT_PROTECT, false, false },
 	{ PK_FILES_REDACT, MOUNT_REDACT, false, false },
 	{ PK_FILES_HIDE, MOUNT_HIDE, false, false },
@@ -531,13 +537,14 @@ static int compare_entries(const void *pa, const void *pb)
 		[MOUNT_CACHE] = 3,
 		[MOUNT_OVERLAY] = 4,
 		[MOUNT_READ] = 5,
-		[MOUNT_PROTECT] = 6,
-		[MOUNT_HASHED] = 7,
-		[MOUNT_POLICIES] = 8,
-		[MOUNT_KEYSTORE] = 9,
-		[MOUNT_ROOTS] = 10,
-		[MOUNT_REDACT] = 11,
-		[MOUNT_HIDE] = 12 };
+		[MOUNT_HOLD] = 6,
+		[MOUNT_PROTECT] = 7,
+		[MOUNT_HASHED] = 8,
+		[MOUNT_POLICIES] = 9,
+		[MOUNT_KEYSTORE] = 10,
+		[MOUNT_ROOTS] = 11,
+		[MOUNT_REDACT] = 12,
+		[MOUNT_HIDE] = 13 };
 	const struct mount_entry *a = pa, *b = pb;
 	int c = compare_paths(a->path, b->path);
 

@@ -58,6 +58,9 @@ int plan_add_own_gitnames(const struct run_plan *run, struct mount_plan *plan, s
 /* Puts a backslash before what glob(3) would not take as it is; with all, '*' and '?' too. */
 void plan_escape(const char *path, bool all, struct buf *out);
 
+/* What the policy says of a path, or of ./.git/config for configuration anywhere in the project. */
+bool plan_is_held(const struct policy *policy, const char *path);
+
 /* Adds the sockets of the host that stand in shown places (/proc/net/unix). */
 int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct err *err);
 
@@ -83,8 +86,16 @@ int plan_pin_above(struct mount_plan *plan, const char *path, struct err *err);
 /* Pins the directories between git directories and what is protected in them. Should: be called last. */
 int plan_pin_git(struct mount_plan *plan, struct err *err);
 
-/* Adds what protects one git directory: pinned, configuration and hooks read-only. */
+/* Adds what protects one git directory: pinned, configuration held, hooks read-only. */
 int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, const char *gitdir,
 	bool in_project, struct err *err);
+
+/*
+ * Adds what [files] hold says of a name in the project, of that kind (entry.kind is MOUNT_HOLD): a
+ * regular file is held, of a directory each file that the policy holds; a link is protected, and
+ * what it leads to; so is what there are too many of. 0 or -errno with err.
+ */
+int plan_add_hold(const struct run_plan *run, struct mount_plan *plan, struct mount_entry entry,
+	mode_t mode, struct err *err);
 
 #endif

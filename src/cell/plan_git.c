@@ -19,7 +19,10 @@
 /* Rationale: one path and a keyword; git itself refuses larger ones. */
 #define GITFILE_MAX 8192u
 
-/* Names in a git directory that make git run commands or look elsewhere. */
+/*
+ * Names in a git directory that make git run commands or look elsewhere. Configuration is held: git
+ * writes it all the time. Nobody writes hooks and the names of directories but their maker.
+ */
 static const char *const git_protected[] = { "config", "config.worktree", "hooks", "commondir",
 	"modules/*/config", "modules/*/hooks", "worktrees/*/config.worktree", "worktrees/*/commondir",
 	"worktrees/*/gitdir", "info/attributes" };
@@ -53,6 +56,10 @@ int plan_add_repository(const struct run_plan *run, struct mount_plan *plan, con
 
 			if (lstat(entry.path, &st) < 0)
 				continue;
+			if (in_project && S_ISREG(st.st_mode) &&
+				strstr(git_protected[i], "config") != NULL &&
+				plan_is_held(run->policy, entry.path))
+				entry.kind = MOUNT_HOLD;
 			entry.is_dir = S_ISDIR(st.st_mode);
 			entry.dev = in_project ? st.st_dev : 0;
 			entry.ino = in_project ? st.st_ino : 0;

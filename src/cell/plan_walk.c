@@ -197,6 +197,19 @@ static int add_hidden(struct walk *w, int dir, const char *name, const struct st
 	return protects != NULL ? add_here(w, MOUNT_PROTECT, st, protects) : 0;
 }
 
+static int add_held(struct walk *w, const struct stat *st, const struct policy_item *item)
+{
+	struct mount_entry entry = { .path = w->path.data,
+		.kind = MOUNT_HOLD,
+		.is_dir = S_ISDIR(st->st_mode),
+		.is_in_project = true,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.item = item };
+
+	return plan_add_hold(w->run, w->plan, entry, st->st_mode, w->err);
+}
+
 /* What the policy says of this very name; a rule of a directory above it is mounted up there. */
 static int judge_name(struct walk *w, int dir, const char *name, const struct stat *st)
 {
@@ -211,6 +224,8 @@ static int judge_name(struct walk *w, int dir, const char *name, const struct st
 	policy_decide(w->run->policy, &question, &answer);
 	if (answer.file_kind == POLICY_FILE_HIDE)
 		return add_hidden(w, dir, name, st, &answer);
+	if (answer.file_kind == POLICY_FILE_HOLD && add_held(w, st, answer.item) < 0)
+		return -w->err->code;
 	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
 		return -w->err->code;
 	for_agent = namerules_agent_hides(&w->rules, w->path.data, false);
@@ -284,6 +299,34 @@ static int add_git(struct walk *w, const struct stat *st)
 	return 0;
 }
 
+static bool has_name(int dir, const char *name)
+{
+	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* git takes a directory of this shape for a repository, whatever its name is (setup.c of git). */
+static bool is_bare(int dir)
+{
+	return has_name(dir, "HEAD") && has_name(dir, "objects") && has_name(dir, "refs");
+}
+
+/* Of one: its configuration, its hooks. */
+static int add_bare(struct walk *w, const char *name, const struct stat *st)
+{
+	if (strcmp(name, "hooks") == 0)
+		return add_here(w, MOUNT_PROTECT, st, NULL);
+	if (S_ISREG(st->st_mode) && plan_is_held(w->run->policy, w->path.data))
+		return add_here(w, MOUNT_HOLD, st, NULL);
+	return S_ISDIR(st->st_mode) ? 0 : add_here(w, MOUNT_PROTECT, st, NULL);
+}
+
+static bool is_of_bare(const struct walk *w, const char *name)
+{
+	return w->protects_git && !w->looks_for_links &&
+		(strcmp(name, "config") == 0 || strcmp(name, "config.worktree") == 0 ||
+			strcmp(name, "commondir") == 0 || strcmp(name, "hooks") == 0);
+}
+
 /* *ret_is_dir: there is more to see below. */
 static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *ret_is_dir)
 {
@@ -303,6 +346,8 @@ static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *r
 	if (w->plan->n != before)
 		return 0;
 	*ret_is_dir = S_ISDIR(st.st_mode);
+	if (is_of_bare(w, name) && is_bare(dir))
+		return add_bare(w, name, &st);
 	return is_git && w->protects_git ? add_git(w, &st) : 0;
 }
 
@@ -319,7 +364,7 @@ static int walk_entry(struct walk *w, int dir, const struct dirent *e, unsigned 
 {
 	bool is_git = strcmp(e->d_name, ".git") == 0, is_dir = e->d_type == DT_DIR;
 
-	if (!is_unknown(w, e, is_git) && judge(w, dir, e->d_name, is_git, &is_dir) < 0)
+	if ((!is_unknown(w, e, is_git) || is_of_bare(w, e->d_name)) && judge(w, dir, e->d_name, is_git, &is_dir) < 0)
 		return -w->err->code;
 	return is_dir ? walk_into(w, dir, e->d_name, depth) : 0;
 }
@@ -408,7 +453,8 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 	buf_addf(&config, "%s/.git/config", run->project);
 	question.path = config.data;
 	policy_decide(run->policy, &question, &answer);
-	w.protects_git = answer.file_kind == POLICY_FILE_PROTECT;
+	w.protects_git =
+		answer.file_kind == POLICY_FILE_PROTECT || answer.file_kind == POLICY_FILE_HOLD;
 	r = namerules_init(&w.rules, run->policy, false, err);
 	if (r == 0)
 		r = note_hidden(&w);

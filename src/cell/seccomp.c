@@ -49,39 +49,18 @@ int belts_seccomp_cell(bool userns, struct err *err)
 #error "agentjail knows the exec calls of x86-64 and aarch64"
 #endif
 
-#ifdef SYS_unlink
-#define OLD_UNLINK SYS_unlink
-#else
-#define OLD_UNLINK 0xffffffffu /* no such call */
-#endif
-
-int belts_seccomp_unlinks(struct err *err)
-{
-	static const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 6),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OLD_UNLINK, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unlinkat, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 2 * 8),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x200 /* AT_REMOVEDIR */, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_LEN(code), .filter = (struct sock_filter *)(size_t)code };
-	int listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
-		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-			SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-		&prog);
-
-	return listener < 0 ? err_set(err, errno, "seccomp listener") : listener;
-}
-
 /* Calls by which a program replaces a file of its own; see warden/kept.h. */
 static const unsigned kept_calls[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat, SYS_renameat2,
 	SYS_utimensat, SYS_fchmodat,
 #ifdef SYS_mkdir
 	SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_rename, SYS_creat, SYS_utimes, SYS_chmod,
+#endif
+};
+
+/* Calls by which a held name comes and goes; unlinkat's for directories, too. */
+static const unsigned hold_calls[] = { SYS_renameat2, SYS_renameat, SYS_mkdirat, SYS_unlinkat,
+#ifdef SYS_rename
+	SYS_rename, SYS_mkdir, SYS_rmdir,
 #endif
 };
 
@@ -122,6 +101,43 @@ static void emit_call(struct filter *f, unsigned nr)
 {
 	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr);
 	emit_return(f, SECCOMP_RET_USER_NOTIF);
+}
+
+/*
+ * Another architecture's calls go on: what is masked or held is EBUSY for them. Removing a directory needs
+ * nobody where nothing is held.
+ */
+static void make_cell_filter(struct filter *f, bool holds)
+{
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
+	emit_return(f, SECCOMP_RET_ALLOW);
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; holds && i < ARRAY_LEN(hold_calls); i++)
+		emit_call(f, hold_calls[i]);
+#ifdef SYS_unlink
+	emit_call(f, SYS_unlink);
+#endif
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_unlinkat);
+	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)LOW_WORD(2));
+	emit(f, BPF_JMP | BPF_JSET | BPF_K, 1, 0, 0x200 /* AT_REMOVEDIR */);
+	emit_return(f, SECCOMP_RET_USER_NOTIF);
+	emit_return(f, SECCOMP_RET_ALLOW);
+}
+
+int belts_seccomp_calls(bool holds, struct err *err)
+{
+	struct filter f = { .n = 0 };
+	struct sock_fprog prog = { .filter = f.code };
+	int listener;
+
+	make_cell_filter(&f, holds);
+	prog.len = f.n;
+	listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+			SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+		&prog);
+	return listener < 0 ? err_set(err, errno, "seccomp listener") : listener;
 }
 
 static void emit_kept(struct filter *f)

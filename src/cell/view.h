@@ -112,10 +112,30 @@ struct view_redact {
 	char *note; /* ERR_TEXT_BYTES: which file is hidden instead, and why */
 };
 
+/* Private copies of held files. */
+struct view_held {
+	int dir; /* the project's store, on a mount that a later one covers; -1: nothing is held */
+	const char *project;
+};
+
+/*
+ * Opens the store among this process's own mounts: *ret, -1 where the warden has none. Then, with the
+ * new root there, attaches it over `at` (O_PATH), to be covered by a later mount. 0 or -errno.
+ */
+int view_held_open(const struct cell_request *request, int *ret, struct err *err)
+	__attribute__((warn_unused_result));
+int view_held_init(struct view_held *v, int source, int at, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Mounts the copy of entry over target; without one it is protected. 0 or -errno. */
+int view_held_mount(const struct view_held *v, int target, const struct mount_entry *entry,
+	struct err *err) __attribute__((warn_unused_result));
+
 struct view_place {
 	int root;
 	const struct masks *masks;
 	bool may_make; /* what is missing there is the view's own to make */
+	bool is_held; /* a copy is mounted there, which was checked then */
 };
 
 /* What is needed goes over `at` (O_PATH, borrowed), to be covered by a later mount. */

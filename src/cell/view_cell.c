@@ -25,10 +25,12 @@ struct view {
 	struct cell *cell;
 	int root; /* of the new tree */
 	struct mnt_parent parent; /* of the last entry's mount point */
+	int held_source; /* the store of held files, the host's mount */
 	int *sources; /* one for each entry of the plan, -1: none */
 	struct masks masks;
 	struct view_trust trust;
 	struct view_redact redact;
+	struct view_held held;
 	struct view_layers layers;
 };
 
@@ -190,7 +192,9 @@ static int redact_entry(struct view *v, size_t i, const struct mount_entry *abov
 	const struct mount_entry *e = &v->request->mounts->entries[i];
 	struct view_place place = { .root = v->root,
 		.masks = &v->masks,
-		.may_make = may_make_below(above) };
+		.may_make = may_make_below(above),
+		.is_held = above != NULL && above->kind == MOUNT_HOLD &&
+			strcmp(above->path, e->path) == 0 };
 
 	if (view_redact(&v->redact, &place, e, v->sources[i], err) < 0)
 		return err_prefix(err, "%s", e->path);
@@ -226,6 +230,8 @@ static int cover(struct view *v, const struct mount_entry *e, int target, struct
 	if (e->kind == MOUNT_ROOTS || e->kind == MOUNT_KEYSTORE || e->kind == MOUNT_HASHED ||
 		e->kind == MOUNT_POLICIES)
 		return view_trust_mount(&v->trust, target, e->kind, err);
+	if (e->kind == MOUNT_HOLD)
+		return view_held_mount(&v->held, target, e, err);
 	return view_protect(target, e->kind, 0, err);
 }
 
@@ -265,6 +271,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	switch (e->kind) {
 	case MOUNT_HIDE:
 	case MOUNT_PROTECT:
+	case MOUNT_HOLD:
 	case MOUNT_PIN:
 	case MOUNT_ROOTS:
 	case MOUNT_KEYSTORE:
@@ -419,7 +426,9 @@ static int mount_base(struct view *v, struct err *err)
 	if (view_masks_init(&v->masks, at, err) < 0 || mount_caches(v, at, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;
-	return view_redact_init(&v->redact, at, err);
+	if (view_redact_init(&v->redact, at, err) < 0)
+		return -err->code;
+	return view_held_init(&v->held, v->held_source, at, err);
 }
 
 /* $HOME may be another path to the home directory than the resolved one: both lead there. */
@@ -480,6 +489,7 @@ static int pivot(struct view *v, struct err *err)
 	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	fds[CELL_FD_MASKS] = take_fd(&v->masks.root);
+	fds[CELL_FD_HELD] = take_fd(&v->held.dir);
 	if (fds[CELL_FD_ROOT] < 0 || fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
 		return err_set(err, errno, "open /");
 	return 0;
@@ -489,7 +499,8 @@ static int build(struct view *v, struct err *err)
 {
 	const struct mount_plan *plan = v->request->mounts;
 
-	if (open_sources(v, err) < 0 || open_caches(v, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
+	if (open_sources(v, err) < 0 || open_caches(v, err) < 0 ||
+		view_held_open(v->request, &v->held_source, err) < 0 || open_root(v, err) < 0 || mount_base(v, err) < 0 ||
 		mount_tmp(v, err) < 0)
 		return -err->code;
 	if (v->request->trust != NULL &&
@@ -515,7 +526,9 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		.parent.fd = -1,
 		.masks = { -1, -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
-		.redact = { -1, -1, 0, NULL } };
+		.redact = { -1, -1, 0, NULL },
+		.held = { .dir = -1, .project = request->plan->project },
+		.held_source = -1 };
 	int r = build(&v, err);
 
 	for (size_t i = 0; v.sources != NULL && i < request->mounts->n; i++)
@@ -527,5 +540,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);
 	view_redact_done(&v.redact);
+	cleanup_close(&v.held.dir);
+	cleanup_close(&v.held_source);
 	return r;
 }

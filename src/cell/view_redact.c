@@ -164,7 +164,7 @@ int view_redact(struct view_redact *v, const struct view_place *place, const str
 	if (target < 0 && !place->may_make)
 		return 0;
 	if (check_source(e, source, err) < 0 ||
-		(target >= 0 && view_check(place->masks, target, e, err) < 0))
+		(target >= 0 && !place->is_held && view_check(place->masks, target, e, err) < 0))
 		return -err->code;
 	r = make_copy(e, source, &copy, &why);
 	/* Without a secret in it the file stays what the view has there. */

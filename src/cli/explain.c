@@ -16,11 +16,11 @@ struct layers {
 
 static const struct group {
 	const char *title;
-	enum policy_key keys[9]; /* ended by PK_COUNT */
+	enum policy_key keys[10]; /* ended by PK_COUNT */
 } groups[] = {
 	{ "files of a cell (the longest matching path decides; of equal ones the stricter key)",
-		{ PK_FILES_WRITE, PK_FILES_CACHE, PK_FILES_OVERLAY, PK_FILES_READ, PK_FILES_PROTECT,
-			PK_FILES_REDACT, PK_FILES_HIDE, PK_COUNT } },
+		{ PK_FILES_WRITE, PK_FILES_CACHE, PK_FILES_OVERLAY, PK_FILES_READ, PK_FILES_HOLD,
+			PK_FILES_PROTECT, PK_FILES_REDACT, PK_FILES_HIDE, PK_COUNT } },
 	{ "files of the agent alone",
 		{ PK_AGENT_KEEP, PK_AGENT_SHARE, PK_AGENT_HIDE, PK_AGENT_PRIVATE, PK_COUNT } },
 	{ "programs that stay in the agent's context", { PK_AGENT_TRUSTED, PK_COUNT } },

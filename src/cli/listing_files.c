@@ -15,7 +15,7 @@
 #define REASON_COLUMN 50
 
 static const enum policy_key keys[] = { PK_FILES_WRITE, PK_FILES_CACHE, PK_FILES_OVERLAY,
-	PK_FILES_READ, PK_FILES_PROTECT, PK_FILES_REDACT, PK_FILES_HIDE, PK_AGENT_KEEP,
+	PK_FILES_READ, PK_FILES_HOLD, PK_FILES_PROTECT, PK_FILES_REDACT, PK_FILES_HIDE, PK_AGENT_KEEP,
 	PK_AGENT_SHARE, PK_AGENT_PRIVATE };
 
 static const char *const words[] = {
@@ -24,6 +24,7 @@ static const char *const words[] = {
 	[POLICY_FILE_CACHE] = "cache",
 	[POLICY_FILE_OVERLAY] = "overlay",
 	[POLICY_FILE_READ] = "read",
+	[POLICY_FILE_HOLD] = "hold",
 	[POLICY_FILE_PROTECT] = "protect",
 	[POLICY_FILE_REDACT] = "redact",
 	[POLICY_FILE_HIDE] = "hide",

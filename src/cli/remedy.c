@@ -267,6 +267,7 @@ static const char *risk_of_file(const struct search *s)
 		return risk_protected;
 	case POLICY_FILE_ABSENT:
 	case POLICY_FILE_WRITE:
+	case POLICY_FILE_HOLD:
 	case POLICY_FILE_OVERLAY:
 	case POLICY_FILE_CACHE:
 	case POLICY_FILE_READ:

@@ -46,6 +46,18 @@ static const struct calls_rule calls[] = {
 	{ .number = SYS_ftruncate },
 	{ .number = SYS_umount2 },
 	{ .number = SYS_unlinkat },
+	/* copies of held files */
+	{ .number = SYS_write },
+	{ .number = SYS_fchmod },
+	{ .number = SYS_utimensat },
+	{ .number = SYS_mkdirat },
+	{ .number = SYS_fcntl },
+	{ .number = SYS_flock },
+	{ .number = SYS_clock_nanosleep },
+	{ .number = SYS_geteuid },
+	{ .number = SYS_lseek },
+	{ .number = SYS_renameat },
+	{ .number = SYS_renameat2 },
 #ifdef SYS_poll
 	{ .number = SYS_poll },
 #endif

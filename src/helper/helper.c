@@ -10,7 +10,7 @@
 #include "base/standing.h"
 #include "base/sys.h"
 #include "helper/files.h"
-#include "helper/remove.h"
+#include "helper/notify.h"
 #include "helper/tree.h"
 #include "wire/helpmsg.h"
 
@@ -34,10 +34,11 @@ extern char **environ;
 struct self {
 	const struct helper_request *request;
 	struct tree tree;
-	struct remover remover;
+	struct notify notify;
 	int sock;
 	int view[HELPER_FDS_MAX]; /* what HELPMSG_ENTER brought, while this process rests */
 	size_t n_view;
+	uint32_t present; /* enum helpmsg_enter: what came behind the namespaces */
 	bool has_entered;
 	bool has_said_overflow;
 };
@@ -52,7 +53,7 @@ static void told(void *arg, const char *path, unsigned how)
 {
 	struct self *s = arg;
 
-	remove_note(&s->remover, path);
+	remove_note(&s->notify.remover, path);
 	if (helpmsg_send(s->sock, HELPMSG_MASKED, how, path, NULL, 0) < 0)
 		_exit(0);
 }
@@ -82,7 +83,7 @@ static void note_removable(struct self *s)
 
 	for (size_t i = 0; i < mounts->n; i++)
 		if (mounts->entries[i].kind == MOUNT_HIDE && mounts->entries[i].is_in_project)
-			remove_note(&s->remover, mounts->entries[i].path);
+			remove_note(&s->notify.remover, mounts->entries[i].path);
 }
 
 static int begin(struct self *s, struct err *err)
@@ -111,7 +112,7 @@ static int prepare(struct self *s, struct err *err)
 		return 0;
 	tree_note_planned(&s->tree);
 	note_removable(s);
-	if (remove_before(&s->remover, err) < 0)
+	if (notify_begin(&s->notify, err) < 0)
 		return -err->code;
 	return namerules_init(&s->tree.rules, s->request->plan->policy, true, err);
 }
@@ -129,6 +130,28 @@ static void say_limits(const struct self *s)
 	(void)helpmsg_send(s->sock, HELPMSG_WARNING, 0, text, NULL, 0);
 }
 
+/* What came with the namespaces, in the order of enum helpmsg_enter. */
+static void take_more(struct self *s)
+{
+	struct notify *y = &s->notify;
+	size_t next = HELPER_FD_COUNT;
+
+	if (s->tree.watch == NULL)
+		return;
+	if ((s->present & HELPMSG_WITH_CALLS) != 0 && next < s->n_view)
+		notify_listen(y, s->view[next++]);
+	if ((s->present & HELPMSG_WITH_HELD) != 0 && next < s->n_view) {
+		hold_begin(&y->holds,
+			&(struct hold_setup){ .store = s->view[next],
+				.proc = y->proc,
+				.plain = s->tree.view.plain,
+				.inotify = watch_inotify(s->tree.watch),
+				.view = &s->tree.view,
+				.request = s->request });
+		s->tree.holds = &y->holds;
+	}
+}
+
 /* The end of the rest: everything that comes is dealt with inside of the view. */
 static void enter(struct self *s)
 {
@@ -136,10 +159,11 @@ static void enter(struct self *s)
 
 	if (prepare(s, &err) < 0 || mask_enter(&s->tree.view, s->view, &err) < 0)
 		fail(s, err.text);
-	if (s->n_view > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, s->view[HELPER_FD_COUNT]);
+	take_more(s);
 	s->n_view = 0;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || standing_hide(&err) < 0 ||
+	/* The end of the socket says it as well, and leaves the time to take names off the host. */
+	if (prctl(PR_SET_PDEATHSIG, s->tree.holds != NULL ? 0 : SIGKILL, 0, 0, 0) < 0 ||
+		standing_hide(&err) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
 	if (helper_cage(&err) < 0)
@@ -161,6 +185,15 @@ static void say_overflow(struct self *s)
 		NULL, 0);
 }
 
+/* What has no use but to hurt: the command that did it does not get a second try. */
+static void end_if_hostile(const struct self *s)
+{
+	if (s->notify.holds.hostile == NULL)
+		return;
+	(void)helpmsg_send(s->sock, HELPMSG_HOSTILE, 0, s->notify.holds.hostile, NULL, 0);
+	_exit(EXIT_AGENTJAIL);
+}
+
 static void work(struct self *s, bool compares)
 {
 	int r;
@@ -177,6 +210,7 @@ static void work(struct self *s, bool compares)
 		fail(s, text);
 	}
 	watch_end_work(s->tree.watch);
+	end_if_hostile(s);
 }
 
 static void mask_for_agent(struct self *s, const char *path, unsigned how)
@@ -199,11 +233,14 @@ static void read_warden(struct self *s)
 	size_t n = 0;
 	int r = helpmsg_recv(s->sock, &msg, fds, HELPER_FDS_MAX, &n);
 
-	if (r <= 0)
+	if (r <= 0) {
+		hold_unplace(&s->notify.holds);
 		_exit(0);
+	}
 	if (msg.type == HELPMSG_ENTER && !s->has_entered && n >= HELPER_FD_COUNT) {
 		memcpy(s->view, fds, sizeof(fds));
 		s->n_view = n;
+		s->present = msg.value;
 	} else if (msg.type == HELPMSG_BARRIER && s->has_entered && s->tree.watch != NULL) {
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
@@ -227,7 +264,7 @@ static void rest(struct self *s)
 
 	while (s->n_view == 0)
 		read_warden(s);
-	if (s->n_view > HELPER_FD_COUNT)
+	if ((s->present & HELPMSG_WITH_CALLS) != 0)
 		fds[2].fd = s->view[HELPER_FD_COUNT];
 	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
 		continue;
@@ -236,9 +273,12 @@ static void rest(struct self *s)
 
 static _Noreturn void run(const struct helper_request *request, int sock)
 {
-	struct self self = { .request = request, .sock = sock, .remover = REMOVER_NONE };
+	/* Of one in a process: tables of some size. */
+	static struct self self = { .notify = NOTIFY_NONE };
 	struct err err = { 0 };
 
+	self.request = request;
+	self.sock = sock;
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
 	rest(&self);
@@ -247,7 +287,7 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 		struct pollfd fds[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
-			{ .fd = self.remover.listener, .events = POLLIN },
+			{ .fd = self.notify.listener, .events = POLLIN },
 		};
 
 		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
@@ -255,9 +295,9 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 		if (fds[1].revents != 0)
 			work(&self, false);
 		if ((fds[2].revents & POLLIN) != 0)
-			remove_handle(&self.remover, &self.tree);
+			notify_handle(&self.notify, &self.tree);
 		else if (fds[2].revents != 0)
-			cleanup_close(&self.remover.listener); /* nobody is left under the filter */
+			cleanup_close(&self.notify.listener); /* nobody is left under the filter */
 		if (fds[0].revents != 0)
 			read_warden(&self);
 	}

@@ -2,33 +2,25 @@
 #ifndef HELPER_REMOVE_H
 #define HELPER_REMOVE_H
 
+#include "helper/call.h"
+#include "helper/namebits.h"
 #include "helper/tree.h"
 
-/* Rationale: one bit for a name's hash; a few thousand masks leave most names alone. */
-#define REMOVE_NAMES 65536u
-
 struct remover {
-	int listener; /* seccomp notifications of unlink(2) and unlinkat(2) in the cell; -1: none */
-	int proc; /* O_PATH: the host's /proc */
-	unsigned char names[REMOVE_NAMES / 8];
+	int proc; /* O_PATH: the host's /proc; borrowed */
+	struct namebits names;
 };
 
-#define REMOVER_NONE { .listener = -1, .proc = -1 }
-
-/*
- * Opens what is needed. Should: before and after mask_enter(), in this order. remove_before(): 0 or
- * -errno with err. Takes listener.
- */
-int remove_before(struct remover *r, struct err *err);
-void remove_after(struct remover *r, int listener);
+#define REMOVER_NONE { .proc = -1 }
 
 /* A name is masked now: notifications about such names are looked at. */
 void remove_note(struct remover *r, const char *path);
 
 /*
- * Answers one notification. What is no masked file in the project goes on; so does one that has
- * other names, or lies where the caller may not delete: the kernel's own answer is right then.
+ * One deletion of a name that is noted: its result, 0 or -errno; or 1: it goes on. What is no masked
+ * file in the project goes on; so does one that has other names, or lies where the caller may not delete: the kernel's own
+ * answer is right then.
  */
-void remove_handle(struct remover *r, struct tree *t);
+int remove_carry_out(struct remover *r, struct tree *t, struct call *c);
 
 #endif

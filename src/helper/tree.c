@@ -155,6 +155,14 @@ void tree_look_again(struct tree *t)
 		hide(t, how);
 }
 
+static void look_at_held(struct tree *t)
+{
+	int r = hold_look(t->holds, t->path.data, t->event);
+
+	if (r < 0 && t->error == 0)
+		t->error = r;
+}
+
 /* A name in the directory numbered node that t->path leads to. */
 static void look_at(struct tree *t, int node, const char *name)
 {
@@ -169,6 +177,8 @@ static void look_at(struct tree *t, int node, const char *name)
 		how |= judge_inode(t, &is_dir);
 	if (how != 0)
 		hide(t, how);
+	else if (t->holds != NULL && hold_wants(t->holds, t->path.data))
+		look_at_held(t);
 	/* One that is known and has no watch is compared itself. */
 	if (is_dir && t->is_comparing && watch_is_known(t->watch, node, name))
 		return;
@@ -201,13 +211,28 @@ static void pop(struct tree *t, size_t len)
 		t->path.data[len] = '\0';
 }
 
+/* The name in the directory that t->path leads to. */
+static bool is_held_here(struct tree *t, const char *name)
+{
+	size_t len = t->path.len;
+	bool r;
+
+	if (t->holds == NULL)
+		return false;
+	push(t, name);
+	r = !t->path.failed && hold_wants(t->holds, t->path.data);
+	pop(t, len);
+	return r;
+}
+
 /* The common case costs no system call: a file whose name no rule knows, nor its number. */
-static bool is_of_interest(const struct tree *t, const struct dirent *e)
+static bool is_of_interest(struct tree *t, const struct dirent *e)
 {
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 		return false;
 	return e->d_type == DT_DIR || e->d_type == DT_UNKNOWN ||
-		watch_may_be_hidden(t->watch, e->d_ino) || namerules_may_match(&t->rules, e->d_name);
+		watch_may_be_hidden(t->watch, e->d_ino) || namerules_may_match(&t->rules, e->d_name) ||
+		is_held_here(t, e->d_name);
 }
 
 static void read_names(struct tree *t, int fd, int node)
@@ -282,8 +307,11 @@ static void handle(struct tree *t, const struct inotify_event *e)
 		shown_gone(t, e->wd);
 		return;
 	}
-	if (node < 0)
+	if (node < 0) {
 		shown_written(t, e->wd);
+		if (t->holds != NULL && !hold_written(t->holds, e->wd))
+			(void)hold_guard_event(t->holds, e->wd);
+	}
 	if (node < 0 || e->len == 0)
 		return;
 	t->path.len = 0;
@@ -300,8 +328,10 @@ static void handle(struct tree *t, const struct inotify_event *e)
 	if (strcmp(e->name, "index") == 0 && strstr(t->path.data, ".git") != NULL)
 		t->must_ask_git = true;
 	push(t, e->name);
+	t->event = (e->mask & IN_MOVED_TO) != 0 ? HOLD_MOVED : HOLD_CREATED;
 	if (!t->path.failed)
 		look_at(t, node, e->name);
+	t->event = HOLD_SEEN;
 }
 
 int tree_drain(struct tree *t)

@@ -3,6 +3,7 @@
 #define HELPER_TREE_H
 
 #include "base/buf.h"
+#include "helper/hold.h"
 #include "helper/mask.h"
 #include "helper/watch.h"
 #include "policy/namerules.h"
@@ -20,6 +21,8 @@ struct tree {
 	struct watch *watch;
 	struct namerules rules;
 	struct mask_view view;
+	struct holds *holds; /* NULL: nothing is held */
+	enum hold_event event; /* why t->path is looked at */
 	struct buf path; /* below the project */
 	struct buf full;
 	tree_told *told;

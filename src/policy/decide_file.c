@@ -172,13 +172,14 @@ struct names {
 	struct candidate hide; /* not undone by `show` on the same component */
 	struct candidate show; /* write or read: only in the project */
 	struct candidate protect;
+	struct candidate hold;
 };
 
 static void judge_component(const struct policy *policy, struct names *names, const char *component,
 	struct candidate base, bool in_project)
 {
 	size_t n = strcspn(component, "/");
-	struct candidate show = { 0 }, hide = { 0 }, protect = { 0 };
+	struct candidate show = { 0 }, hide = { 0 }, protect = { 0 }, hold = { 0 };
 
 	base.key = PK_FILES_HIDE;
 	base.kind = POLICY_FILE_HIDE;
@@ -186,6 +187,9 @@ static void judge_component(const struct policy *policy, struct names *names, co
 	base.key = PK_FILES_PROTECT;
 	base.kind = POLICY_FILE_PROTECT;
 	offer_names(policy, &protect, component, n, base);
+	base.key = PK_FILES_HOLD;
+	base.kind = POLICY_FILE_HOLD;
+	offer_names(policy, &hold, component, n, base);
 	if (in_project) {
 		base.key = PK_FILES_READ;
 		base.kind = POLICY_FILE_READ;
@@ -196,6 +200,8 @@ static void judge_component(const struct policy *policy, struct names *names, co
 	}
 	if (protect.is_set)
 		names->protect = protect;
+	if (hold.is_set)
+		names->hold = hold;
 	if (show.is_set)
 		names->show = show;
 	if (hide.is_set && !(show.is_set && beats(&show, &hide)))
@@ -232,6 +238,19 @@ static struct candidate apply_protect(const struct policy *policy, const char *p
 	return best.is_set && beats(&best, &shown) ? best : shown;
 }
 
+/* `hold` keeps changes of a writable file back. */
+static struct candidate apply_hold(const struct policy *policy, const char *path,
+	const struct names *names, struct candidate shown)
+{
+	struct candidate best = names->hold;
+
+	if (shown.kind != POLICY_FILE_WRITE)
+		return shown;
+	offer_list(policy, &best, path,
+		(struct candidate){ .kind = POLICY_FILE_HOLD, .key = PK_FILES_HOLD });
+	return best.is_set && beats(&best, &shown) ? best : shown;
+}
+
 /*
  * Name rules hide whatever the host has, but they show nothing: a `write` or `read` one undoes a
  * `hide` one of the same component and counts where the project itself would decide.
@@ -259,6 +278,7 @@ static const char *reason_of(const struct candidate *c)
 		[POLICY_FILE_WRITE] = "the real file, writable",
 		[POLICY_FILE_CACHE] = "a copy that is kept for the project's next session",
 		[POLICY_FILE_OVERLAY] = "a copy that is dropped at the end",
+		[POLICY_FILE_HOLD] = "a copy; changes wait for agentjail review",
 		[POLICY_FILE_READ] = "the real file, read-only",
 		[POLICY_FILE_PROTECT] = "protected: readable, not changeable",
 		[POLICY_FILE_REDACT] = "a read-only copy with its secrets replaced by fakes",
@@ -271,7 +291,7 @@ static const char *reason_of(const struct candidate *c)
 void decide_file(const struct policy *policy, const struct policy_question *question,
 	struct policy_answer *ret)
 {
-	struct candidate best = { .key = PK_COUNT };
+	struct candidate best = { .key = PK_COUNT }, shown, held;
 	bool allowed;
 
 	if (question->path == NULL || question->path[0] != '/') {
@@ -284,13 +304,16 @@ void decide_file(const struct policy *policy, const struct policy_question *ques
 	if (best.is_set) {
 		struct names names = best_names(policy, question->path);
 
-		best = apply_names(policy, &names, best);
-		best = apply_protect(policy, question->path, &names, best);
+		shown = apply_names(policy, &names, best);
+		best = apply_protect(policy, question->path, &names, shown);
+		held = apply_hold(policy, question->path, &names, shown);
+		if (held.kind == POLICY_FILE_HOLD && beats(&held, &best))
+			best = held;
 	}
 	allowed = best.kind != POLICY_FILE_ABSENT && best.kind != POLICY_FILE_HIDE;
 	if (question->action == POLICY_WRITE)
 		allowed = best.kind == POLICY_FILE_WRITE || best.kind == POLICY_FILE_CACHE ||
-			best.kind == POLICY_FILE_OVERLAY;
+			best.kind == POLICY_FILE_OVERLAY || best.kind == POLICY_FILE_HOLD;
 	*ret = (struct policy_answer){ .verdict = allowed ? POLICY_ALLOWED : POLICY_DENIED,
 		.file_kind = best.kind,
 		.key = best.key,

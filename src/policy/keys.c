@@ -60,7 +60,7 @@ static const struct keys_info main_table[] = {
 		NULL },
 	[PK_FILES_PROTECT] = { "files", "protect", KEYS_LIST, values_path, TIGHT | KEYS_NAME_RULES,
 		NULL, NULL },
-	[PK_FILES_HOLD] = { "files", "hold", KEYS_LIST, values_path, LATER | KEYS_NAME_RULES, NULL,
+	[PK_FILES_HOLD] = { "files", "hold", KEYS_LIST, values_path, TIGHT | KEYS_NAME_RULES, NULL,
 		NULL },
 	[PK_FILES_OVERLAY] = { "files", "overlay", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_FILES_CACHE] = { "files", "cache", KEYS_LIST, values_path, WRITES, NULL, NULL },

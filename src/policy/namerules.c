@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-static const enum policy_key keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_AGENT_HIDE };
+static const enum policy_key keys[] = { PK_FILES_HIDE, PK_FILES_PROTECT, PK_FILES_HOLD,
+	PK_AGENT_HIDE };
 
 /* Directories that hold other people's files: they ship examples under names that are secrets. */
 static const char *const packages[] = { "node_modules", ".venv", "vendor", "target" };
@@ -44,7 +45,7 @@ int namerules_init(struct namerules *r, const struct policy *policy, bool with_p
 				continue;
 			if (r->n == NAMERULES_MAX)
 				return err_set(err, 0,
-					"%s:%u: more than %d name patterns in [files] hide and protect",
+					"%s:%u: more than %d name patterns in [files] hide, protect and hold",
 					items[i].origin.file, items[i].origin.line, NAMERULES_MAX);
 			r->names[r->n++] = value[0] == '/' ? strrchr(value, '/') + 1 : value;
 		}

@@ -20,7 +20,7 @@ struct namerules {
 };
 
 /*
- * Picks the last components out of [files] hide and protect and [agent] hide: of entries that can
+ * Picks the last components out of [files] hide, protect and hold and [agent] hide: of entries that can
  * match at any depth (bare names, "**"), and with_paths of those for one place in the project too.
  * 0, or -errno with err when there are too many. The policy has to live on.
  */

@@ -155,6 +155,7 @@ enum policy_file_kind {
 	POLICY_FILE_WRITE,
 	POLICY_FILE_CACHE,
 	POLICY_FILE_OVERLAY,
+	POLICY_FILE_HOLD,
 	POLICY_FILE_READ,
 	POLICY_FILE_PROTECT,
 	POLICY_FILE_REDACT,
@@ -216,9 +217,9 @@ struct policy_answer {
  * or `read` with home = open. The cell's own /tmp, /dev, /proc and /sys come last and are answered
  * with key PK_COUNT and no item.
  *
- * Two kinds of rules never show what is not shown without them: `protect` (it only takes writing
- * away) and name rules of `write` and `read` (they undo a name rule of `hide` on that same
- * component, in the project alone). Name rules of `hide` and `protect` hold for all that is shown,
+ * Three kinds of rules never show what is not shown without them: `protect` (it only takes writing
+ * away), `hold` (it only counts where the real file is writable) and name rules of `write` and `read` (they undo a name rule of `hide` on that same
+ * component, in the project alone). Name rules of `hide`, `protect` and `hold` hold for all that is shown,
  * but not in the cell's own /tmp.
  *
  * EXEC. IN_AGENT if a line of [agent] trusted matches, no variable differs and no command could

@@ -25,6 +25,7 @@
 enum mount_kind {
 	MOUNT_READ, /* the real file, read-only */
 	MOUNT_WRITE, /* the real file, writable */
+	MOUNT_HOLD, /* a private copy of a regular file in the project, writable: wire/heldstore.h */
 	MOUNT_PROTECT, /* as MOUNT_READ; the reason differs */
 	MOUNT_PIN, /* writable, but a mount point: cannot be renamed away (EBUSY) */
 	MOUNT_CACHE, /* copy-on-write, kept for the next session of the project */
@@ -89,9 +90,10 @@ enum cell_fd {
 	CELL_FD_TMP_SPARE, /* another one, for the next cell of this session */
 	CELL_FD_DOOR, /* listens for calls of tools: wire/door.h */
 	CELL_FD_MASKS, /* O_PATH: the directory with what is mounted over hidden names */
+	CELL_FD_HELD, /* O_PATH: the project's store of held files; may be missing */
 	CELL_FD_USERNS, /* its namespaces, for its helper to enter */
 	CELL_FD_MNTNS,
-	CELL_FD_UNLINKS, /* seccomp notifications of its commands' deletions; may be missing */
+	CELL_FD_CALLS, /* seccomp notifications of its commands' deletions and renames; may be missing */
 	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
 	CELL_FD_TCP6,
 	CELL_FD_UDP4,
@@ -125,6 +127,7 @@ struct cell_request {
 	struct mount_plan *mounts;
 	const struct trust_files *trust; /* NULL: the profile has no rules */
 	int tmp_tree; /* /tmp of an earlier cell of the session, or -1 */
+	int held; /* the project's store of held files (wire/heldstore.h); -1: nothing is held */
 	int caches; /* the project's directory of kept caches, this session's alone; -1: none is kept */
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
 };
@@ -216,8 +219,8 @@ enum helper_fd {
 	HELPER_FD_MNTNS,
 	HELPER_FD_COUNT
 };
-/* Behind them for a cell, if it is there: CELL_FD_UNLINKS. */
-#define HELPER_FDS_MAX (HELPER_FD_COUNT + 1)
+/* Behind them for a cell, each if it is there (enum helpmsg_enter): CELL_FD_CALLS, CELL_FD_HELD. */
+#define HELPER_FDS_MAX (HELPER_FD_COUNT + 2)
 
 struct helper_request {
 	const struct run_plan *plan;

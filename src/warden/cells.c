@@ -2,6 +2,7 @@
  * The session's cell: made with a plan of now, lost, made again at the next command. Runs in the
  * warden. Hostile: what commands of an earlier cell, or of another session, did to the project.
  */
+#include "warden/held.h"
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
@@ -67,6 +68,7 @@ static int begin_cell(struct warden *w, struct err *err)
 	struct cell_request request = { .plan = w->plan,
 		.mounts = &w->mounts,
 		.home_link = home_link(w->plan),
+		.held = w->held.dir,
 		.caches = w->caches,
 		.tmp_tree = w->tmp_spare };
 
@@ -158,12 +160,14 @@ static bool is_gone(const struct warden *w)
 
 static int plan_and_finish(struct warden *w, struct err *err)
 {
+	held_place(w);
 	/* The authority has worked all the while, beside us and the cell, which makes its network. */
 	if (masks_begin(w, err) < 0 || w->start->plan_mounts(w->plan, &w->mounts, err) < 0 ||
 		trust_await(&w->trust, err) < 0) {
 		cells_close(w);
 		return -err->code;
 	}
+	held_prepare(w);
 	w->start->go_on_cell(&w->cell);
 	if (masks_start(w, err) < 0) {
 		cells_close(w);

@@ -53,9 +53,24 @@ int masks_start(struct warden *w, struct err *err)
 	return w->start->start_helper(&request, &w->masks.cell, err);
 }
 
-static int enter(const struct helper *helper, const int *fds, size_t n, struct err *err)
+/* What comes behind the descriptors that every helper gets. */
+struct helper_more {
+	size_t n; /* of all */
+	uint32_t present; /* enum helpmsg_enter */
+};
+
+static void add_fd(struct helper_more *more, int *fds, int fd, enum helpmsg_enter which)
 {
-	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, 0, NULL, fds, n);
+	if (fd < 0)
+		return;
+	fds[more->n++] = fd;
+	more->present |= (uint32_t)which;
+}
+
+static int enter(const struct helper *helper, const int *fds, const struct helper_more *more,
+	struct err *err)
+{
+	int r = helpmsg_send(helper->sock, HELPMSG_ENTER, more->present, NULL, fds, more->n);
 
 	return r < 0 ? err_set(err, -r, "helper") : 0;
 }
@@ -91,14 +106,18 @@ int masks_enter(struct warden *w, struct err *err)
 		[HELPER_FD_PROJECT] = project,
 		[HELPER_FD_MASKS] = own[CELL_FD_MASKS],
 		[HELPER_FD_USERNS] = own[CELL_FD_USERNS],
-		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS],
-		[HELPER_FD_COUNT] = own[CELL_FD_UNLINKS] };
-	int r = project < 0 ? err_set(err, errno, "open %s", w->plan->project)
-			    : enter(&w->masks.cell, fds,
-				      HELPER_FD_COUNT + (own[CELL_FD_UNLINKS] >= 0 ? 1u : 0u), err);
+		[HELPER_FD_MNTNS] = own[CELL_FD_MNTNS] };
+	struct helper_more more = { .n = HELPER_FD_COUNT };
+	int r;
+
+	add_fd(&more, fds, own[CELL_FD_CALLS], HELPMSG_WITH_CALLS);
+	add_fd(&more, fds, own[CELL_FD_HELD], HELPMSG_WITH_HELD);
+	r = project < 0 ? err_set(err, errno, "open %s", w->plan->project)
+			: enter(&w->masks.cell, fds, &more, err);
 
 	/* A namespace that is held open outlives its processes; a call waits for the listener's end. */
-	cleanup_close(&own[CELL_FD_UNLINKS]);
+	cleanup_close(&own[CELL_FD_CALLS]);
+	cleanup_close(&own[CELL_FD_HELD]);
 	cleanup_close(&own[CELL_FD_MASKS]);
 	cleanup_close(&own[CELL_FD_USERNS]);
 	cleanup_close(&own[CELL_FD_MNTNS]);
@@ -114,7 +133,7 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 	int r = w->start->start_helper(&request, &m->agent, err);
 
 	if (r == 0)
-		r = enter(&m->agent, fds, HELPER_FD_COUNT, err);
+		r = enter(&m->agent, fds, &(struct helper_more){ .n = HELPER_FD_COUNT }, err);
 	for (unsigned i = 0; i < HELPER_FD_COUNT; i++)
 		cleanup_close(&fds[i]);
 	for (size_t at = 0; r == 0 && at < m->for_agent_bytes; at += strlen(m->for_agent + at) + 1) {
@@ -226,6 +245,14 @@ int masks_wait(struct warden *w, uint32_t barrier, struct err *err)
 	return 0;
 }
 
+void masks_settle(struct warden *w)
+{
+	struct err err = { 0 };
+
+	if (w->cell.pid > 0 && w->held.dir >= 0)
+		(void)masks_wait(w, masks_barrier(w), &err);
+}
+
 /* ---- what helpers say ---- */
 
 static void record(struct warden *w, const struct helpmsg *msg)
@@ -280,6 +307,18 @@ static void tell_agent(struct warden *w, const char *path, unsigned how)
 	m->for_agent_bytes += n;
 }
 
+static void end_hostile(struct warden *w, const char *text)
+{
+	struct audit_record r;
+
+	log_error("the cell ends with all its commands: %s", text);
+	audit_begin(&w->audit, &r, "hostile");
+	audit_string(&r, "reason", text);
+	(void)audit_end(&r);
+	helper_stop(&w->masks.cell);
+	cells_lost(w);
+}
+
 static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 {
 	struct masks *m = &w->masks;
@@ -299,6 +338,9 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 		break;
 	case HELPMSG_WARNING:
 		log_warn("%s", msg->text);
+		break;
+	case HELPMSG_HOSTILE:
+		end_hostile(w, msg->text);
 		break;
 	default:
 		lost(w, agent, msg->type == HELPMSG_FAILED ? msg->text : "no such message");

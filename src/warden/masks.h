@@ -47,6 +47,9 @@ uint32_t masks_barrier(struct warden *w);
 bool masks_is_done(const struct warden *w, uint32_t barrier);
 int masks_wait(struct warden *w, uint32_t barrier, struct err *err);
 
+/* The end: what commands wrote to held files has reached the store. */
+void masks_settle(struct warden *w);
+
 /* A message of the cell's helper (agent: of the other) is there; the time may be up for one. */
 void masks_read(struct warden *w, bool agent);
 int masks_timeout_ms(const struct warden *w); /* for poll(2): -1 without a barrier */

@@ -7,6 +7,7 @@
 
 #include "warden/attend.h"
 #include "warden/caches.h"
+#include "warden/held.h"
 #include "warden/inside.h"
 #include "warden/keepdirs.h"
 #include "warden/keeperctl.h"
@@ -428,7 +429,7 @@ static int prepare(struct warden *w, struct err *err)
 	w->mounts.agent_root = w->program.root;
 	if (environ_init(&w->environ, w->plan, environ, err) < 0 || open_audit(w, err) < 0)
 		return -err->code;
-	if (caches_take(w, err) < 0)
+	if (caches_take(w, err) < 0 || held_open(w, err) < 0)
 		return -err->code;
 	w->environ.fakes = &w->fakes;
 	w->environ.trust = trust_variables(&w->trust);
@@ -492,8 +493,10 @@ static void tear_down(struct warden *w)
 	proxyctl_stop(w);
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
+	masks_settle(w);
 	cells_close(w);
 	masks_done(w);
+	held_close(w);
 	inside_done(w);
 	trust_done(&w->trust);
 	if (!w->plan->is_run_verb && w->plan->mode != RUN_INJECT)
@@ -553,6 +556,7 @@ int session_run(const struct run_plan *plan, const struct role_starters *start, 
 	w.start = start;
 	w.cell.ctl = w.cell.jobs = w.agent.ctl = w.proxy.sock = w.audit.fd = w.terminal.fd = w.cell_life = -1;
 	w.listener = w.shim = w.signals = w.tmp_spare = w.login = w.caches = w.caches_lock = -1;
+	w.held = (struct heldstore)HELDSTORE_NONE;
 	w.trust = (struct trust)TRUST_NONE;
 	w.masks = (struct masks)MASKS_NONE;
 	w.queue_end = &w.queue;

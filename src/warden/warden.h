@@ -13,6 +13,7 @@
 #include "warden/terminal.h"
 #include "warden/toolrun.h"
 #include "warden/trust.h"
+#include "wire/heldstore.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,6 +85,7 @@ struct warden {
 	bool first_exec_done;
 	int signals; /* signalfd */
 	sigset_t old_mask;
+	struct heldstore held; /* the project's store of held files; dir -1: nothing is held */
 	int caches, caches_lock; /* the project's kept caches and their lock; -1: none is kept */
 	int tmp_spare; /* the session's /tmp for the next cell, or -1 */
 	struct terminal terminal;

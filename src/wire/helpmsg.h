@@ -12,7 +12,7 @@
 
 enum helpmsg_type {
 	/* to the helper */
-	HELPMSG_ENTER = 1, /* descriptors: enum helper_fd */
+	HELPMSG_ENTER = 1, /* descriptors: enum helper_fd, and behind them what value says */
 	HELPMSG_BARRIER, /* value: a number, sent back when all that was queued before is done */
 	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view; value: as below */
 	/* from it */
@@ -20,6 +20,13 @@ enum helpmsg_type {
 	HELPMSG_DONE, /* value: the barrier's number */
 	HELPMSG_WARNING, /* text, for the user */
 	HELPMSG_FAILED, /* text: it has ended, and the view has to end with it */
+	HELPMSG_HOSTILE, /* the same; text: what a command did */
+};
+
+/* In this order. */
+enum helpmsg_enter {
+	HELPMSG_WITH_CALLS = 1, /* the listener of the cell's deletions and renames */
+	HELPMSG_WITH_HELD = 2, /* the project's store of held files */
 };
 
 enum helpmsg_mask {

@@ -159,7 +159,6 @@ static const struct bad {
 	{ "[inject github]\nsecret = ghp_123\n",
 		":2: [inject github] secret: a secret is named, not written" },
 	{ "[tool push]\nmatch = git push *\n", ":1: [tool push] gives nothing" },
-	{ "[files]\nhold = ./.git/config\n", ":2: [files] hold is not supported yet" },
 	{ "[files]\nhoney = yes\n", ":2: [files] honey = yes is not supported yet" },
 	{ "[sandbox]\nisolation = command\n",
 		":2: [sandbox] isolation = command is not supported yet" },

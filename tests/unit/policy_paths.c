@@ -106,6 +106,22 @@ static const struct row rows[] = {
 	{ { "files.protect=/s/key", "files.hide=/s" }, "/s/key", POLICY_FILE_HIDE, PK_FILES_HIDE },
 	{ { "files.protect=/s/key" }, "/s/key", POLICY_FILE_ABSENT, PK_COUNT },
 	{ { "files.write=.", "files.protect=x" }, P "/a/x", POLICY_FILE_PROTECT, PK_FILES_PROTECT },
+	/* hold keeps back what is written to a real file, and shows nothing */
+	{ { "files.write=.", "files.hold=./a" }, P "/a/b", POLICY_FILE_HOLD, PK_FILES_HOLD },
+	{ { "files.write=.", "files.hold=x" }, P "/a/x", POLICY_FILE_HOLD, PK_FILES_HOLD },
+	{ { "files.write=.", "files.hold=./a", "files.protect=./a" }, P "/a", POLICY_FILE_PROTECT,
+		PK_FILES_PROTECT },
+	{ { "files.write=.", "files.hold=./a/b", "files.protect=./a" }, P "/a/b", POLICY_FILE_HOLD,
+		PK_FILES_HOLD },
+	{ { "files.write=.", "files.hold=./a", "files.protect=./a/b" }, P "/a/b",
+		POLICY_FILE_PROTECT, PK_FILES_PROTECT },
+	{ { "files.write=.", "files.hold=./a", "files.write=./a/b" }, P "/a/b", POLICY_FILE_WRITE,
+		PK_FILES_WRITE },
+	{ { "files.write=.", "files.hold=./a", "files.hide=./a" }, P "/a", POLICY_FILE_HIDE,
+		PK_FILES_HIDE },
+	{ { "files.read=/opt/x", "files.hold=/opt/x/y" }, "/opt/x/y", POLICY_FILE_READ,
+		PK_FILES_READ },
+	{ { "files.hold=./a" }, P "/a", POLICY_FILE_ABSENT, PK_COUNT },
 	/* name rules: closest component, literal before wildcard */
 	{ { "files.write=.", "files.hide=.env .env.*", "files.write=.env.example" },
 		P "/a/.env.example", POLICY_FILE_WRITE, PK_FILES_WRITE },
@@ -163,7 +179,8 @@ static void check_row(const struct row *row)
 	struct err err = { 0 };
 	bool may_read = row->kind != POLICY_FILE_ABSENT && row->kind != POLICY_FILE_HIDE;
 	bool may_write = row->kind == POLICY_FILE_WRITE ||
-		row->kind == POLICY_FILE_CACHE || row->kind == POLICY_FILE_OVERLAY;
+		row->kind == POLICY_FILE_CACHE || row->kind == POLICY_FILE_OVERLAY ||
+		row->kind == POLICY_FILE_HOLD;
 
 	while (row->overrides[request.n_overrides] != NULL)
 		request.n_overrides++;

@@ -50,7 +50,7 @@ static void check_files(const struct policy *policy)
 		{ PROJECT "/config/master.key", POLICY_FILE_HIDE },
 		{ PROJECT "/x/.streamlit/secrets.toml", POLICY_FILE_HIDE },
 		{ PROJECT "/.git/hooks/pre-commit", POLICY_FILE_PROTECT },
-		{ PROJECT "/.git/config", POLICY_FILE_PROTECT },
+		{ PROJECT "/.git/config", POLICY_FILE_HOLD },
 		{ PROJECT "/.git/index", POLICY_FILE_WRITE },
 		{ PROJECT "/.git/modules/a/b/hooks/x", POLICY_FILE_PROTECT },
 		{ PROJECT "/.agentjail.ini", POLICY_FILE_PROTECT },

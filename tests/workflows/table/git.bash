@@ -111,6 +111,7 @@ git bisect run sh -c 'test ! -e n || test "$(cat n)" -lt 4' | grep 'first bad'
 git bisect reset
 end
 
+differs files '' 'where a repository that commands make was cloned from waits for review'
 ignore '*/objects/*'
 work 'git clone of the project, plain, --bare, --depth' git <<'end'
 git clone -q . plain
@@ -134,6 +135,7 @@ git clone -q --local . local; git -C local log --oneline
 end
 
 # a copied object has another mode than a linked one
+differs files '' 'where a repository that commands make was cloned from waits for review'
 ignore '*/objects/*'
 work 'git config and remote add in a clone made by the same command' git <<'end'
 git clone -q . copy
@@ -143,6 +145,7 @@ git remote add up ../up
 git config --get-regexp 'user|remote'
 end
 
+differs files '' 'where a repository that commands make was cloned from waits for review'
 ignore '*/objects/*'
 work 'git push to a bare repository in the project, fetch, pull' git <<'end'
 git clone -q --bare . up.git
@@ -161,20 +164,79 @@ git pull -q --ff-only ./up.git main
 git log --oneline
 end
 
-differs status,stdout,files 'could not lock config file|Permission denied|Read-only|denied|busy' \
-	'.git/config is read-only: it can name programs that the host would run'
+differs files '' '.git/config is held: the host gets what is harmless'
 work 'git config user.name in the project' git <<'end'
 git config user.name Other; git config user.name
 end
 
-differs status,stdout,files 'could not lock config file|Permission denied|Read-only|denied|busy' \
-	'.git/config is read-only: it can name programs that the host would run'
+differs files '' '.git/config is held: the host gets what is harmless'
 work 'git remote add in the project' git <<'end'
 git remote add up ./up.git; git remote -v
 end
 
-differs stdout,files 'could not write config file' \
-	'.git/config is read-only: it can name programs that the host would run'
+differs files '' '.git/config is held: the host gets what is harmless'
+work 'git remote rename, set-url, remove' git <<'end'
+git remote add up ./up.git; git remote rename up down; git remote set-url down ../x.git; git remote -v
+git remote remove down; git remote -v; git config a.b c
+end
+
+differs files '' '.git/config is held: the host gets what is harmless'
+ignore '*/objects/*'
+work 'git checkout -b --track, push -u, branch -D, config --unset' git <<'end'
+git clone -q --bare . up.git
+git remote add up ./up.git
+git fetch -q up
+git checkout -q -b side --track up/main
+git commit -q --allow-empty -m x
+git push -q -u up side
+git checkout -q main
+git branch -D side
+git config a.b c
+git config --unset a.b
+git config --list --local
+end
+
+differs files '' '.git/config is held: the host gets what is harmless'
+work 'configuration changed at once by many' git <<'end'
+for i in 1 2 3 4; do
+	( for k in 1 2 3 4 5; do until git config n$i.k$k v 2>/dev/null; do :; done; done ) &
+done
+wait
+git config --list --local | grep -c '^n'
+end
+
+differs files '' '.git/config is held: the host gets what is harmless'
+work 'editors of .git/config' git python3 <<'end'
+sed -i 's/^\tbare.*/&\n\tpager = cat/' .git/config
+perl -pi -e 's/pager = cat/pager = less/' .git/config
+python3 -c 'import os
+open(".git/c", "w").write(open(".git/config").read() + "[a]\n\tb = c\n"); os.replace(".git/c", ".git/config")'
+printf '[d]\n\te = f\n' >>.git/config
+git config --list --local | grep -E 'pager|a.b|d.e'
+end
+
+differs files '' 'configuration of a repository that commands make is held, too'
+ignore '*/objects/*'
+work 'git init in a directory, config, another worktree, removed again' git <<'end'
+git init -q sub
+cd sub
+git config user.nickname n
+git commit -q --allow-empty -m one
+git worktree add -q ../tree
+git -C ../tree status --short --branch
+cd ..
+rm -rf tree
+git -C sub worktree prune
+git clone -q sub copy
+git -C copy config x.y z
+mv copy moved
+git -C moved config x.y w
+git -C moved config x.y
+rm -rf moved
+end
+
+differs files '' '.git/config is held: the host gets what is harmless'
+ignore '*/objects/*'
 work 'git submodule add of a local repository' git <<'end'
 git init -q lib
 git -C lib commit -q --allow-empty -m lib
@@ -307,6 +369,7 @@ git config --get user.email
 GIT_DIR=.git git rev-parse HEAD
 end
 
+differs files '' 'where a repository that commands make was cloned from waits for review'
 ignore '*/.git/objects/pack/*' '*.bundle'
 work 'git grep, blame, ls-files, archive, bundle, format-patch, apply' git <<'end'
 git grep -n hello

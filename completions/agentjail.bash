@@ -36,8 +36,8 @@ _agentjail_rest() {
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
 		--inject --env --set --explain --json --session --follow --denied --verify --list --forget
-		--apply --drop --yes --quiet --verbose --help --version'
-	local verbs='run doctor show check try log why status trust review demo cache help'
+		--apply --drop --yes --against --quiet --verbose --help --version'
+	local verbs='run doctor show check try log why status trust review selftest demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
 
 	COMPREPLY=()
@@ -45,9 +45,9 @@ _agentjail() {
 		case ${COMP_WORDS[i]} in
 		--) _agentjail_rest $((i + 1)) && return ;;
 		-p | --profile | --project | --mode | --allow | --hide | --read | --write | --protect | \
-			--overlay | --inject | --env | --set | --session) i=$((i + 1)) ;;
+			--overlay | --inject | --env | --set | --session | --against) i=$((i + 1)) ;;
 		-*) ;;
-		run | doctor | show | check | try | log | why | status | trust | review | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
+		run | doctor | show | check | try | log | why | status | trust | review | selftest | demo | cache | help) verb=${verb:-${COMP_WORDS[i]}} ;;
 		*)
 			case $verb in
 			'' | run) _agentjail_rest "$i" && return ;;
@@ -68,7 +68,7 @@ _agentjail() {
 	--inject) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_profiles /inject)" -- "$word") && return ;;
 	--env) mapfile -t COMPREPLY < <(compgen -e -- "$word") && return ;;
 	--session) mapfile -t COMPREPLY < <(compgen -W "$(_agentjail_sessions)" -- "$word") && return ;;
-	--allow | --set) return ;;
+	--allow | --set | --against) return ;;
 	esac
 	case $word in -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") && return ;; esac
 	case $verb in

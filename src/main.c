@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cell/cell.h"
 #include "cell/plan.h"
+#include "cli/act.h"
 #include "cli/cli.h"
 #include "cli/demo.h"
 #include "cli/launch.h"
@@ -22,6 +23,7 @@ static const struct role {
 } roles[] = {
 	{ "@options", cli_options_main },
 	{ "@demo-call", demo_call_main },
+	{ "@act", act_main },
 };
 
 static const struct role_starters starters = {

@@ -31,15 +31,14 @@ int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
 int belts_landlock_agent(const char *const *files, size_t n, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* The cell's filters, made by seccomp_gen.c. userns: those of `[sandbox] userns = yes`. */
-int belts_seccomp_cell(bool userns, struct err *err) __attribute__((warn_unused_result));
-
 /*
- * Deletions by unlink(2) and unlinkat(2), and with holds rename(2) and its family, mkdir(2) and rmdir(2)
- * too, are the helper's to answer. The listener; -errno with err where there can be none: then the kernel refuses to delete
- * what is masked and to replace what is held.
+ * The cell's filter, made by seccomp_gen.c; userns: that of `[sandbox] userns = yes`. Deletions by
+ * unlink(2) and unlinkat(2), and with holds rename(2) and its family, mkdir(2) and rmdir(2) too, are
+ * the helper's to answer: *ret_listener, the caller's, or -1 where there can be none: then the kernel
+ * refuses to delete what is masked and to replace what is held. 0 or -errno with err.
  */
-int belts_seccomp_calls(bool holds, struct err *err) __attribute__((warn_unused_result));
+int belts_seccomp_cell(bool userns, bool holds, int *ret_listener, struct err *err)
+	__attribute__((warn_unused_result));
 
 /*
  * The agent's filter: execve and execveat are the warden's to answer, and with has_kept the calls of

@@ -166,14 +166,12 @@ static int enter(const struct cell_request *request, const int sockets[2], int *
 		return -err->code;
 	if (belts_drop_caps(err) < 0 || belts_no_new_privs(err) < 0)
 		return -err->code;
-	/* Where another listener is above us there can be none: nothing but deleting and replacing is lost. */
-	*ret_listener = belts_seccomp_calls(request->held >= 0, err);
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
 	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
 		return -err->code;
 	/* The plan names what is hidden: not for this memory any more. */
 	plan_done(request->mounts);
-	return belts_seccomp_cell(userns, err);
+	return belts_seccomp_cell(userns, request->held >= 0, ret_listener, err);
 }
 
 static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t gid,

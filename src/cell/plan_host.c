@@ -11,12 +11,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Rationale: a line is 80 bytes, and no machine seen has more than a few thousand sockets. */
 #define SOCKETS_MAX (16u << 20)
+/* Rationale: a sockaddr_un's and its NUL, and one of ours; the kernel gives no longer ones. */
+#define SOCKET_PATH_BYTES 110u
+/* Rationale: the kernel fills as much as was read at once before, and 8 KiB at first. */
+#define ANSWER_BYTES 16384u
 /* Rationale: /etc is flat; what lies deeper is shown by the packages' own modes. */
 #define ETC_DEPTH_MAX 4u
 
@@ -35,7 +43,73 @@ static int add_socket(const struct run_plan *run, struct mount_plan *plan, const
 	return plan_add(plan, entry, err);
 }
 
-int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+/* The name that a socket is bound to, when it is an absolute path. */
+static bool read_name(const struct nlmsghdr *h, char out[SOCKET_PATH_BYTES])
+{
+	const struct unix_diag_msg *m = NLMSG_DATA(h);
+	const char *at = (const char *)(m + 1);
+	size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m)), step;
+
+	for (; left >= sizeof(struct rtattr); left -= step, at += step) {
+		const struct rtattr *a = (const void *)at;
+		size_t n = a->rta_len - RTA_LENGTH(0);
+
+		if (a->rta_len < RTA_LENGTH(0) || a->rta_len > left)
+			return false;
+		if (a->rta_type == UNIX_DIAG_NAME && n > 0 && n < SOCKET_PATH_BYTES &&
+			at[RTA_LENGTH(0)] == '/') {
+			memcpy(out, at + RTA_LENGTH(0), n);
+			out[n] = '\0';
+			return true;
+		}
+		step = RTA_ALIGN(a->rta_len) < left ? RTA_ALIGN(a->rta_len) : left;
+	}
+	return false;
+}
+
+/* 1: all were read; 0: the kernel does not answer like this; -errno with err. */
+static int read_answers(const struct run_plan *run, struct mount_plan *plan, int sock, struct err *err)
+{
+	_Alignas(struct nlmsghdr) char bytes[ANSWER_BYTES];
+
+	for (;;) {
+		ssize_t n = recv(sock, bytes, sizeof(bytes), MSG_TRUNC);
+		const struct nlmsghdr *h = (const void *)bytes;
+
+		if (n <= 0 || n > (ssize_t)sizeof(bytes))
+			return 0;
+		for (unsigned left = (unsigned)n; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+			char path[SOCKET_PATH_BYTES];
+
+			if (h->nlmsg_type == NLMSG_ERROR || (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+				return 0;
+			if (h->nlmsg_type == NLMSG_DONE)
+				return 1;
+			if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) &&
+				read_name(h, path) && add_socket(run, plan, path, err) < 0)
+				return -err->code;
+		}
+	}
+}
+
+/* By sock_diag(7), in a third of the time that the text takes. */
+static int add_by_diag(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	const struct {
+		struct nlmsghdr head;
+		struct unix_diag_req body;
+	} ask = { .head = { .nlmsg_len = sizeof(ask),
+			  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.body = { .sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_show = UDIAG_SHOW_NAME } };
+	AUTO_CLOSE int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (sock < 0 || send(sock, &ask, sizeof(ask), 0) != (ssize_t)sizeof(ask))
+		return 0;
+	return read_answers(run, plan, sock, err);
+}
+
+static int add_by_text(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	AUTO_BUF struct buf text = { 0 };
 	AUTO_CLOSE int fd = open("/proc/net/unix", O_RDONLY | O_CLOEXEC);
@@ -53,6 +127,14 @@ int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct
 			return -err->code;
 	}
 	return 0;
+}
+
+int plan_add_sockets(const struct run_plan *run, struct mount_plan *plan, struct err *err)
+{
+	int r = add_by_diag(run, plan, err);
+
+	/* What an answer that was cut short has added is added again, and one of the two dropped. */
+	return r == 0 ? add_by_text(run, plan, err) : r < 0 ? r : 0;
 }
 
 static int hide_closed(struct mount_plan *plan, int parent, struct buf *path, unsigned depth,

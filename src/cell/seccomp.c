@@ -13,27 +13,11 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <string.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
 #endif
-
-static int install(const struct sock_filter *filter, size_t n, struct err *err)
-{
-	struct sock_fprog prog = { .len = (unsigned short)n,
-		.filter = (struct sock_filter *)(size_t)filter };
-
-	/* SPEC_ALLOW: without it every command pays for the speculation switch (seccomp(2)). */
-	if (sys_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0)
-		return err_set(err, errno, "seccomp");
-	return 0;
-}
-
-int belts_seccomp_cell(bool userns, struct err *err)
-{
-	return userns ? install(seccomp_userns, ARRAY_LEN(seccomp_userns), err)
-		      : install(seccomp_cell, ARRAY_LEN(seccomp_cell), err);
-}
 
 #if defined(__x86_64__)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
@@ -104,40 +88,60 @@ static void emit_call(struct filter *f, unsigned nr)
 }
 
 /*
- * Another architecture's calls go on: what is masked or held is EBUSY for them. Removing a directory needs
- * nobody where nothing is held.
+ * Another architecture's calls go on, as all others do, behind this: what is masked or held is EBUSY for
+ * them. Removing a directory needs nobody where nothing is held.
  */
-static void make_cell_filter(struct filter *f, bool holds)
+static void make_calls(struct filter *f, bool holds)
 {
+	size_t other_arch, other_call, directory;
+
 	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, NATIVE_ARCH);
-	emit_return(f, SECCOMP_RET_ALLOW);
+	other_arch = f->n;
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, NATIVE_ARCH);
 	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; holds && i < ARRAY_LEN(hold_calls); i++)
 		emit_call(f, hold_calls[i]);
 #ifdef SYS_unlink
 	emit_call(f, SYS_unlink);
 #endif
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_unlinkat);
+	other_call = f->n;
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, SYS_unlinkat);
 	emit(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)LOW_WORD(2));
-	emit(f, BPF_JMP | BPF_JSET | BPF_K, 1, 0, 0x200 /* AT_REMOVEDIR */);
+	directory = f->n;
+	emit(f, BPF_JMP | BPF_JSET | BPF_K, 0, 0, 0x200 /* AT_REMOVEDIR */);
 	emit_return(f, SECCOMP_RET_USER_NOTIF);
-	emit_return(f, SECCOMP_RET_ALLOW);
+	f->code[other_arch].jf = (uint8_t)(f->n - other_arch - 1);
+	f->code[other_call].jf = (uint8_t)(f->n - other_call - 1);
+	f->code[directory].jt = (uint8_t)(f->n - directory - 1);
 }
 
-int belts_seccomp_calls(bool holds, struct err *err)
+/* SPEC_ALLOW: without it every command pays for the speculation switch (seccomp(2)). */
+static int install(struct sock_filter *filter, size_t n, unsigned flags)
 {
-	struct filter f = { .n = 0 };
-	struct sock_fprog prog = { .filter = f.code };
-	int listener;
+	struct sock_fprog prog = { .len = (unsigned short)n, .filter = filter };
 
-	make_cell_filter(&f, holds);
-	prog.len = f.n;
-	listener = sys_seccomp(SECCOMP_SET_MODE_FILTER,
-		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-			SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-		&prog);
-	return listener < 0 ? err_set(err, errno, "seccomp listener") : listener;
+	return sys_seccomp(SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog);
+}
+
+/* One program for both: the kernel compiles one, and runs one for each call of a command. */
+int belts_seccomp_cell(bool userns, bool holds, int *ret_listener, struct err *err)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	const struct sock_filter *cell = userns ? seccomp_userns : seccomp_cell;
+	size_t n = userns ? ARRAY_LEN(seccomp_userns) : ARRAY_LEN(seccomp_cell);
+	struct filter calls = { .n = 0 };
+
+	_Static_assert(FILTER_MAX + sizeof(seccomp_userns) / sizeof(seccomp_userns[0]) +
+				sizeof(seccomp_cell) / sizeof(seccomp_cell[0]) < BPF_MAXINSNS, "room");
+	make_calls(&calls, holds);
+	memcpy(code, calls.code, calls.n * sizeof(code[0]));
+	memcpy(code + calls.n, cell, n * sizeof(code[0]));
+	*ret_listener = install(code, calls.n + n,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	/* Where another listener is above us there can be none: nothing but deleting and replacing is lost. */
+	if (*ret_listener < 0 && install(code + calls.n, n, 0) < 0)
+		return err_set(err, errno, "seccomp");
+	return 0;
 }
 
 static void emit_kept(struct filter *f)

@@ -196,7 +196,7 @@ static int mount_entry(struct agent_view *v, size_t i, struct err *err)
 	}
 	if (e->kind == MOUNT_WRITE)
 		return view_attach(v->root, take_fd(&v->trees[i]), e->path, e->is_dir, err);
-	/* What is held for commands is protected from the agent's own tools. */
+	/* What is held is protected here until the cell's helper sends what its commands see. */
 	if (e->kind != MOUNT_HIDE && e->kind != MOUNT_PROTECT && e->kind != MOUNT_PIN &&
 		e->kind != MOUNT_REDACT && e->kind != MOUNT_HOLD)
 		return 0;

@@ -44,6 +44,7 @@ static verb_function *const verb_functions[] = {
 	[VERB_STATUS] = status_verb,
 	[VERB_TRUST] = trust_verb,
 	[VERB_REVIEW] = review_verb,
+	[VERB_SELFTEST] = selftest_verb,
 	[VERB_LATER] = later_verb,
 };
 _Static_assert(ARRAY_LEN(verb_functions) == VERB_COUNT, "one function a verb");

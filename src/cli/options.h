@@ -29,6 +29,7 @@ enum verb {
 	VERB_STATUS,
 	VERB_TRUST,
 	VERB_REVIEW,
+	VERB_SELFTEST,
 	VERB_LATER, /* a word of the contract that this version does not do */
 	VERB_COUNT
 };
@@ -47,6 +48,7 @@ struct options {
 	bool follow, verify, denied; /* log */
 	bool yes, list, forget; /* trust */
 	bool apply, drop; /* review */
+	const char *against;    /* selftest: as it was written, or NULL */
 	char **overrides; /* SECTION.KEY=VALUE, in order, owned */
 	size_t n_overrides;
 	const char **rules; /* --inject NAME, borrowed from argv */

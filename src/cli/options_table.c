@@ -154,6 +154,16 @@ static int on_session(
 	return 0;
 }
 
+static int on_against(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	(void)option;
+	if (value[0] == '\0')
+		return err_set(err, 0, "--against: a COMMAND is needed, such as 'bwrap ... --'");
+	o->against = value;
+	return 0;
+}
+
 #define FLAG_HANDLER(member)                                                                       \
 	static int on_##member(struct options *o, const struct option *option, const char *value,  \
 		struct err *err)                                                                   \
@@ -184,11 +194,11 @@ FLAG_HANDLER(drop)
 #define FOR_POLICY (FOR_RUNNING | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_WHY))
 #define FOR_JSON                                                                                   \
 	(FOR(VERB_DOCTOR) | FOR(VERB_SHOW) | FOR(VERB_TRY) | FOR(VERB_LOG) | FOR(VERB_STATUS) | \
-		FOR(VERB_CACHE) | FOR(VERB_REVIEW) | FOR(VERB_DEMO))
+		FOR(VERB_CACHE) | FOR(VERB_REVIEW) | FOR(VERB_DEMO) | FOR(VERB_SELFTEST))
 
 /* clang-format off: one line an option reads better than what the tool makes of it */
 const struct option options_table[] = {
-	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY, NULL,
+	{ "profile", 'p', false, "NAME|PATH", FOR_POLICY | FOR(VERB_SELFTEST), NULL,
 		"use this profile; with a slash it is a path", on_profile },
 	{ "project", 0, false, "DIR", FOR_POLICY | FOR(VERB_REVIEW), NULL,
 		"the project, instead of the git top level or the working directory", on_project },
@@ -209,7 +219,7 @@ const struct option options_table[] = {
 		"switch a rule on that comes with agentjail: github, npm, openai ...", on_inject },
 	{ "env", 0, false, "NAME[=VALUE]", FOR_RUNNING, NULL,
 		"pass a variable on to commands, or set it", on_env },
-	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY, NULL,
+	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY | FOR(VERB_SELFTEST), NULL,
 		"one more line of profile, after all the others", on_set },
 	{ "explain", 0, false, NULL, FOR_RUNNING, NULL, "print the plan and run nothing",
 		on_explain },
@@ -226,6 +236,8 @@ const struct option options_table[] = {
 	{ "apply", 0, false, NULL, FOR(VERB_REVIEW), NULL, "give the host what commands changed",
 		on_apply },
 	{ "drop", 0, false, NULL, FOR(VERB_REVIEW), NULL, "forget what commands changed", on_drop },
+	{ "against", 0, false, "COMMAND", FOR(VERB_SELFTEST), NULL,
+		"try another sandbox: COMMAND is put before each attack", on_against },
 	{ "quiet", 'q', false, NULL, FOR_ALL, NULL, "errors only", on_quiet },
 	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
@@ -254,11 +266,12 @@ const struct verb_name options_verbs[] = {
 	{ "review", VERB_REVIEW, "[--apply|--drop] [PATH...]",
 		"files that were held back, and what to do with them" },
 	{ "demo", VERB_DEMO, "[--json]", "one attack in each --mode, and what it got" },
+	{ "selftest", VERB_SELFTEST, "[-p NAME|PATH] [--against COMMAND] [--json] [-v]",
+		"the attack suite on this machine and profile" },
 	{ "cache", VERB_CACHE, "list|clean [DIR]", "the caches that are kept for projects" },
 	{ "help", VERB_HELP, "", "print this" },
 	{ "learn", VERB_LATER, "AGENT...", "run, then propose the smallest profile" },
 	{ "report", VERB_LATER, "[SESSION]", "one HTML page of a session" },
-	{ "selftest", VERB_LATER, "", "the attack suite on this machine and profile" },
 	{ "import", VERB_LATER, "FILE", "another tool's settings as a profile" },
 	{ "alias", VERB_LATER, "[SHELL]", "shell lines that put agentjail before each agent" },
 };

@@ -20,7 +20,7 @@ struct probe_facts {
 	bool is_root, is_chroot, is_container,
 		is_filtered;                            /* filtered: a seccomp filter is on us */
 	long userns_clone, max_userns, apparmor_userns; /* sysctl values, -1: not there */
-	long ptrace_scope, memfd_noexec, max_watches, max_instances;
+	long ptrace_scope, memfd_noexec, max_watches, max_instances, max_queued;
 	char self[256]; /* this program's file */
 };
 

@@ -114,6 +114,7 @@ void probe_facts_read(struct probe_facts *f)
 	f->memfd_noexec = read_number("/proc/sys/vm/memfd_noexec");
 	f->max_watches = read_number("/proc/sys/fs/inotify/max_user_watches");
 	f->max_instances = read_number("/proc/sys/fs/inotify/max_user_instances");
+	f->max_queued = read_number("/proc/sys/fs/inotify/max_queued_events");
 }
 
 bool probe_facts_is(const struct probe_facts *facts, const char *id)

@@ -8,6 +8,8 @@
 /* Rationale: a large repository has about this many directories; half of the limit is ours. */
 #define WATCHES_WANTED 131072
 #define INSTANCES_WANTED 64
+/* Rationale: what the kernel begins with; unpacking a large archive makes as many events at once. */
+#define QUEUED_WANTED 16384
 
 /* True when the step worked; otherwise the failure is filled in. */
 static bool step_ok(const struct probe_steps *steps, enum probe_step step, const char *call,
@@ -89,14 +91,16 @@ void probe_files_inotify(const struct probe_facts *facts, const struct probe_ste
 	struct probe_result *result)
 {
 	(void)steps;
-	probe_found(result, "max_user_watches %ld, max_user_instances %ld; half of the watches are "
-			    "agentjail's",
-		facts->max_watches, facts->max_instances);
-	if (facts->max_watches >= WATCHES_WANTED && facts->max_instances >= INSTANCES_WANTED)
+	probe_found(result, "max_user_watches %ld, half of them agentjail's; max_user_instances %ld, "
+			    "max_queued_events %ld",
+		facts->max_watches, facts->max_instances, facts->max_queued);
+	if (facts->max_watches >= WATCHES_WANTED && facts->max_instances >= INSTANCES_WANTED &&
+		facts->max_queued >= QUEUED_WANTED)
 		return;
-	probe_fail(result, PROBE_DEGRADED, "directories of a project beyond half of the watches are compared before each command, "
-		"some 2 us each",
-		"printf "
-		"'fs.inotify.max_user_watches=524288\\nfs.inotify.max_user_instances=512\\n' | "
+	probe_fail(result, PROBE_DEGRADED,
+		"directories beyond half of the watches are compared before each command, some 2 us each; "
+		"after more changes than the queue holds, commands wait for a look at the whole project",
+		"printf 'fs.inotify.max_user_watches=524288\\nfs.inotify.max_user_instances=512\\n"
+		"fs.inotify.max_queued_events=65536\\n' | "
 		"sudo tee /etc/sysctl.d/61-agentjail.conf && sudo sysctl --system");
 }

@@ -18,6 +18,7 @@ verb_function explain_verb; /* explain.c: the plan of a prepared launch, on stdo
 verb_function help_verb;    /* help.c */
 verb_function log_verb;     /* log.c: [SESSION] */
 verb_function review_verb;  /* review.c: [PATH...] */
+verb_function selftest_verb; /* selftest.c */
 verb_function show_verb;    /* show.c: [AGENT] */
 verb_function status_verb;  /* status.c */
 verb_function trust_verb;   /* trust.c: [DIR] */

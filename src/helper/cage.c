@@ -23,6 +23,7 @@ static const struct calls_rule calls[] = {
 	{ .number = SYS_openat2 },
 	{ .number = SYS_open_tree },
 	{ .number = SYS_move_mount },
+	{ .number = SYS_mount_setattr },
 	{ .number = SYS_getdents64 },
 	{ .number = SYS_fchdir },
 	{ .number = SYS_inotify_add_watch },

@@ -58,6 +58,14 @@ static void told(void *arg, const char *path, unsigned how)
 		_exit(0);
 }
 
+static void show_held(void *arg, const char *path, int mount)
+{
+	const struct self *s = arg;
+
+	if (helpmsg_send(s->sock, HELPMSG_HELD, 0, path, &mount, 1) < 0)
+		_exit(0);
+}
+
 /* ---- becoming one ---- */
 
 /* Nothing of the warden's but the two descriptors, and none of the user's variables. */
@@ -148,6 +156,10 @@ static void take_more(struct self *s)
 				.inotify = watch_inotify(s->tree.watch),
 				.view = &s->tree.view,
 				.request = s->request });
+		if (!s->request->plan->is_run_verb) {
+			y->holds.show = show_held;
+			y->holds.arg = s;
+		}
 		s->tree.holds = &y->holds;
 	}
 }
@@ -247,9 +259,20 @@ static void read_warden(struct self *s)
 			_exit(0);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
 		mask_for_agent(s, msg.text, msg.value);
+	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 0) {
+		hold_show_all(&s->notify.holds);
+	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 1) {
+		if (mask_cover(&s->tree.view, msg.text, fds[0]) < 0)
+			fail(s, "a held file could not be covered for the agent");
 	} else {
 		fail(s, "no such message");
 	}
+}
+
+/* Of a listener: nobody is left under the filter. */
+static bool is_deserted(short revents)
+{
+	return (revents & (POLLIN | POLLHUP)) == POLLHUP;
 }
 
 /* Until HELPMSG_ENTER, and then for as long as nothing happens and the time is not up. */
@@ -261,13 +284,21 @@ static void rest(struct self *s)
 		{ .fd = watch != NULL ? watch_inotify(watch) : -1, .events = POLLIN },
 		{ .fd = -1, .events = POLLIN },
 	};
+	int timeout = REST_MS;
 
 	while (s->n_view == 0)
 		read_warden(s);
 	if ((s->present & HELPMSG_WITH_CALLS) != 0)
 		fds[2].fd = s->view[HELPER_FD_COUNT];
-	while (poll(fds, ARRAY_LEN(fds), REST_MS) < 0)
-		continue;
+	while (poll(fds, ARRAY_LEN(fds), timeout) < 0 || is_deserted(fds[2].revents)) {
+		/* The cell has ended: what is left to come is the warden's word, or its end. */
+		if (is_deserted(fds[2].revents)) {
+			fds[1].fd = fds[2].fd = -1;
+			timeout = -1;
+		}
+	}
+	if ((fds[0].revents & POLLHUP) != 0)
+		_exit(0);
 	enter(s);
 }
 

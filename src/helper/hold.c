@@ -86,6 +86,7 @@ static void add_planned(struct holds *h, const char *path)
 	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
 	hold->is_new = faccessat(h->store.dir, base, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	h->has_new |= hold->is_new;
 	hold->is_config = str_ends(path, "/config") || str_ends(path, "/config.worktree");
 }
 
@@ -203,7 +204,38 @@ int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *nam
 	hold->dev = st.st_dev;
 	hold->ino = st.st_ino;
 	cleanup_close(&hold->file);
-	return is_beneath ? hold_take_off(dir, name) : 0;
+	if (is_beneath && hold_take_off(dir, name) < 0)
+		return -errno;
+	hold_show(h, hold, dir, name);
+	return 0;
+}
+
+void hold_show(const struct holds *h, const struct hold *hold, int dir, const char *name)
+{
+	AUTO_CLOSE int mount = -1;
+
+	if (h->show == NULL)
+		return;
+	mount = sys_open_tree(dir, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (mount >= 0)
+		h->show(h->arg, hold->path, mount);
+}
+
+void hold_show_all(struct holds *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		AUTO_CLOSE int dir = -1;
+		const char *name;
+		struct stat st;
+
+		if (!h->list[i].is_active)
+			continue;
+		dir = hold_open_parent(h, h->list[i].path, &name);
+		/* Where a secret is replaced something else lies on top. */
+		if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			hold_by_file(h, &st) == &h->list[i])
+			hold_show(h, &h->list[i], dir, name);
+	}
 }
 
 /* ---- content ---- */
@@ -261,7 +293,7 @@ static struct hold *find(struct holds *h, const struct call *c, const char *path
 
 static bool is_dotgit(const char *path)
 {
-	return str_ends(path, "/.git/config");
+	return strcmp(path, ".git/config") == 0 || str_ends(path, "/.git/config");
 }
 
 /*
@@ -293,8 +325,8 @@ static int remove_at(struct holds *h, const struct call *c, const char *path)
 
 	hold = find(h, c, path, &is_on);
 	/* The project's own repository lives longer than any command. */
-	if (hold == NULL || !is_on || (!hold->is_new && !hold->is_config) ||
-		strcmp(hold->path, ".git/config") == 0)
+	if (hold == NULL || !is_on ||
+		(!hold->is_new && (!hold->is_config || strcmp(hold->path, ".git/config") == 0)))
 		return 1;
 	if (is_dotgit(hold->path) && empty_copy(h, hold, c, &r))
 		return r;

@@ -42,8 +42,11 @@ struct holds {
 	const struct mask_view *view;
 	struct hold list[HOLD_MAX];
 	size_t n;
+	bool has_new; /* commands have made one of them: it can be renamed away */
 	struct namebits names; /* of the held files */
 	unsigned n_taken;
+	void (*show)(void *arg, const char *path, int mount); /* NULL: nobody else sees the project */
+	void *arg;
 	const char *hostile; /* what a command did that nobody does by mistake: the cell has to end */
 };
 
@@ -124,6 +127,10 @@ int hold_open_parent(const struct holds *h, const char *path, const char **ret_n
 
 /* Mounts the store's copy at that name; is_on: beneath the mount that is there, which is taken off. */
 int hold_mount_copy(struct holds *h, struct hold *hold, int dir, const char *name, bool is_on);
+
+/* The agent sees what commands made as they do: its own file tools write to the same file. */
+void hold_show_all(struct holds *h);
+void hold_show(const struct holds *h, const struct hold *hold, int dir, const char *name);
 
 /* Takes the mount off a name; 0 or -errno. */
 int hold_take_off(int dir, const char *name);

@@ -248,7 +248,7 @@ static int adopt(struct holds *h, const struct late *l, const struct taken *t)
 	hold = hold_add(h, l->path);
 	if (hold == NULL)
 		return drop(l);
-	hold->is_new = true;
+	hold->is_new = h->has_new = true;
 	hold->is_config = str_ends(l->path, "/config") || str_ends(l->path, "/config.worktree");
 	return hold_mount_copy(h, hold, l->dir, l->name, false);
 }
@@ -258,6 +258,45 @@ static void count(struct holds *h, struct hold *hold, enum gitdir_kind kind)
 	if (++hold->n_taken > (kind == GITDIR_NONE ? TAKEN_MAX : TAKEN_GIT_MAX) || ++h->n_taken > TAKEN_ALL_MAX)
 		h->hostile = "a command made the same file, which the host would load, again and again";
 }
+
+/* ---- when it is written ---- */
+
+/* Nobody writes to the command's own file any more: from now on the copy in the store is what is seen. */
+static void change_over(struct holds *h, struct hold *hold)
+{
+	AUTO_CLOSE int dir = -1;
+	const char *name;
+	struct stat st;
+
+	if (hold_is_being_written(h, hold->file))
+		return;
+	dir = hold_open_parent(h, hold->path, &name);
+	if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && hold_by_file(h, &st) == hold)
+		(void)hold_mount_copy(h, hold, dir, name, true);
+}
+
+bool hold_written(struct holds *h, int wd)
+{
+	struct hold *hold = NULL;
+	AUTO_BUF struct buf content = { 0 };
+	struct stat st;
+
+	for (size_t i = 0; i < h->n && hold == NULL; i++)
+		if (h->list[i].wd == wd)
+			hold = &h->list[i];
+	if (hold == NULL)
+		return false;
+	if (!hold->is_active || hold->file < 0 || fstat(hold->file, &st) < 0 ||
+		read_file(h, hold->file, &content) < 0)
+		return true;
+	if (hold_write_copy(h, hold->path, &content, &st) == 0) {
+		change_over(h, hold);
+		hold_pass(h, hold);
+	}
+	return true;
+}
+
+/* ---- taking it ---- */
 
 static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, struct taken *t)
 {
@@ -280,7 +319,7 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 		r = r < 0 ? r : -EIO;
 	if (r == 0 && l->content != NULL)
 		r = hold_mount_copy(h, hold, l->dir, l->name, false);
-	hold->is_new = true;
+	hold->is_new = h->has_new = true;
 	hold->is_config = kind == GITDIR_CONFIG;
 	if (kind != GITDIR_NONE)
 		hold_guard(h, hold);
@@ -292,6 +331,9 @@ static int take(struct holds *h, const struct late *l, enum gitdir_kind kind, st
 		h->hostile = "a command wrote to a file that the host would load, past its copy";
 	if (l->content == NULL) {
 		watch_file(h, hold);
+		/* Closed by now: then there will be no event. */
+		if (!hold_is_being_written(h, hold->file))
+			(void)hold_written(h, hold->wd);
 		count(h, hold, kind);
 	}
 	return 0;
@@ -360,25 +402,4 @@ int hold_take_as(struct holds *h, const struct late *l, enum gitdir_kind kind)
 	cleanup_close(&t.tree);
 	cleanup_close(&t.file);
 	return r == -ENOENT ? 1 : r;
-}
-
-/* ---- later ---- */
-
-bool hold_written(struct holds *h, int wd)
-{
-	struct hold *hold = NULL;
-	AUTO_BUF struct buf content = { 0 };
-	struct stat st;
-
-	for (size_t i = 0; i < h->n && hold == NULL; i++)
-		if (h->list[i].wd == wd)
-			hold = &h->list[i];
-	if (hold == NULL)
-		return false;
-	if (!hold->is_active || hold->file < 0 || fstat(hold->file, &st) < 0 ||
-		read_file(h, hold->file, &content) < 0)
-		return true;
-	if (hold_write_copy(h, hold->path, &content, &st) == 0)
-		hold_pass(h, hold);
-	return true;
 }

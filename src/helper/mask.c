@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -148,6 +150,32 @@ int mask_put_target(const struct mask_view *v, const char *path, int *ret_fd)
 		return MASK_NOT_NEEDED;
 	*ret_fd = take_fd(&target);
 	return put_on(v, *ret_fd, false);
+}
+
+int mask_cover(const struct mask_view *v, const char *path, int mount)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+	AUTO_CLOSE int tree = mount, target = -1, dir = -1;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	char parent[PATH_MAX] = ".";
+	struct statx x;
+
+	if (slash != NULL)
+		(void)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	dir = sys_openat2(v->project, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_PLAIN);
+	if (dir < 0 || statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) < 0)
+		return is_gone(errno) ? 0 : -errno;
+	if (sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr) < 0)
+		return -errno;
+	if ((x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 &&
+		(fchdir(dir) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0))
+		return -errno;
+	target = sys_openat2(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
+	if (target < 0 || sys_move_mount(tree, "", target, "",
+				  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return is_gone(errno) ? 0 : -errno;
+	return 0;
 }
 
 int mask_open_dir(const struct mask_view *v, const char *path)

@@ -45,6 +45,12 @@ int mask_take_off(const struct mask_view *v, const char *path);
  */
 int mask_put_target(const struct mask_view *v, const char *path, int *ret_fd);
 
+/*
+ * Covers what the path names with a mount (taken), nothing in it executable; one that covers it already
+ * goes. 0, also where it is gone, or -errno.
+ */
+int mask_cover(const struct mask_view *v, const char *path, int mount);
+
 /* Opens a directory below the project for reading; no link is followed. The descriptor or -errno. */
 int mask_open_dir(const struct mask_view *v, const char *path);
 

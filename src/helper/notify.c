@@ -83,18 +83,21 @@ static int judge_rename(struct notify *self, const struct seccomp_notif *n, cons
 	struct waiting waiting = { .listener = self->listener, .id = n->id };
 	pid_t pid = (pid_t)n->pid;
 	int result = 1;
+	bool is_to;
 
 	r.from.dir = r.to.dir = -1;
 	r.flags = f->flags == NO_ARG ? 0 : (unsigned)n->data.args[f->flags];
 	r.is_valid = is_valid;
 	r.arg = &waiting;
-	/* Nearly every rename ends here, after its names were read. */
-	if (call_read(&r.to, pid, dir_of(n, f->to_dir), n->data.args[f->to]) &&
-		call_read(&r.from, pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
-		self->holds.store.dir >= 0 &&
-		(hold_may_concern(&self->holds, r.to.path) || strcmp(r.to.name, ".git") == 0 ||
-			namebits_has(&self->holds.names, r.from.name)) &&
-		is_valid(&waiting))
+	/* Nearly every rename ends here, after its new name was read. */
+	if (self->holds.store.dir < 0 ||
+		!call_read(&r.to, pid, dir_of(n, f->to_dir), n->data.args[f->to]))
+		return 1;
+	is_to = hold_may_concern(&self->holds, r.to.path) || strcmp(r.to.name, ".git") == 0;
+	if (!is_to && !self->holds.has_new)
+		return 1;
+	if (call_read(&r.from, pid, dir_of(n, f->from_dir), n->data.args[f->from]) &&
+		(is_to || namebits_has(&self->holds.names, r.from.name)) && is_valid(&waiting))
 		result = hold_rename(&self->holds, &r);
 	cleanup_close(&r.from.dir);
 	cleanup_close(&r.to.dir);

@@ -202,6 +202,12 @@ static const char *const listed[] = {
 	".cursorrules",
 	".github/copilot-instructions.md",
 	"opencode.json",
+	".codex/",
+	".idea/",
+	".envrc",
+	".venv/bin/",
+	"node_modules/.bin/",
+	"__pycache__/",
 };
 
 const char *const *heldrisk_listed(size_t *n)

@@ -14,7 +14,10 @@ struct reader {
 	const unsigned char *at, *end;
 	size_t hash_bytes;
 	uint32_t version;
-	char path[PATH_MAX];
+	const char *want; /* the path that is looked for */
+	size_t want_n;
+	bool is_named;
+	char path[PATH_MAX]; /* version 4: the last one */
 	size_t path_n;
 };
 
@@ -40,23 +43,50 @@ static bool read_strip(struct reader *r, size_t *ret)
 	return false;
 }
 
-static bool read_path(struct reader *r, unsigned flags)
+/* How long is the rest of this path? The flags tell, up to a length that few have. */
+static bool measure(const struct reader *r, size_t before, unsigned flags, size_t *ret)
 {
-	size_t strip = r->path_n, n;
+	size_t left = (size_t)(r->end - r->at), n = flags & FLAG_NAME;
 	const unsigned char *nul;
 
-	if (r->version == 4 && (!read_strip(r, &strip) || strip > r->path_n))
+	if (n < FLAG_NAME) {
+		*ret = n - before;
+		/* With another kind of hash it would be another length. */
+		return n >= before && n - before < left && r->at[n - before] == '\0';
+	}
+	nul = memchr(r->at, '\0', left);
+	*ret = nul != NULL ? (size_t)(nul - r->at) : 0;
+	return nul != NULL && before + *ret >= FLAG_NAME;
+}
+
+/* Version 4 leaves out what a path has in common with the one before. */
+static bool read_compressed(struct reader *r, unsigned flags)
+{
+	size_t strip, n;
+
+	if (!read_strip(r, &strip) || strip > r->path_n)
 		return false;
-	nul = memchr(r->at, '\0', (size_t)(r->end - r->at));
-	n = nul != NULL ? (size_t)(nul - r->at) : PATH_MAX;
 	r->path_n -= strip;
-	if (n >= sizeof(r->path) - r->path_n)
+	if (!measure(r, r->path_n, flags, &n) || n >= sizeof(r->path) - r->path_n)
 		return false;
-	memcpy(r->path + r->path_n, r->at, n + 1);
+	memcpy(r->path + r->path_n, r->at, n);
 	r->path_n += n;
-	r->at = nul + 1;
-	/* The flags tell the length as well: with another kind of hash it would be another one. */
-	return (flags & FLAG_NAME) == (r->path_n < FLAG_NAME ? r->path_n : FLAG_NAME);
+	r->at += n + 1;
+	r->is_named |= r->path_n == r->want_n && memcmp(r->path, r->want, r->want_n) == 0;
+	return true;
+}
+
+static bool read_path(struct reader *r, unsigned flags)
+{
+	size_t n;
+
+	if (r->version == 4)
+		return read_compressed(r, flags);
+	if (!measure(r, 0, flags, &n))
+		return false;
+	r->is_named |= n == r->want_n && memcmp(r->at, r->want, n) == 0;
+	r->at += n + 1;
+	return true;
 }
 
 static bool read_entry(struct reader *r)
@@ -83,21 +113,22 @@ static bool read_entry(struct reader *r)
 	return true;
 }
 
-/* Behind the entries: is there the extension that names another file with the rest of them? */
-static bool is_split(const struct reader *r)
+/*
+ * Behind the entries, to the very end. *ret_is_split: there is the extension that names another file
+ * with the rest of them.
+ */
+static bool read_extensions(struct reader *r, bool *ret_is_split)
 {
-	const unsigned char *at = r->at;
+	*ret_is_split = false;
+	while ((size_t)(r->end - r->at) >= 8) {
+		uint32_t n = number(r->at + 4);
 
-	while ((size_t)(r->end - at) >= 8) {
-		uint32_t n = number(at + 4);
-
-		if (memcmp(at, "link", 4) == 0)
-			return true;
-		if (n > (size_t)(r->end - at) - 8)
+		*ret_is_split = *ret_is_split || memcmp(r->at, "link", 4) == 0;
+		if (n > (size_t)(r->end - r->at) - 8)
 			return false;
-		at += 8 + n;
+		r->at += 8 + n;
 	}
-	return false;
+	return r->at == r->end;
 }
 
 struct trackedindex_answer trackedindex_find(const void *index, size_t n, const char *path)
@@ -109,16 +140,18 @@ struct trackedindex_answer trackedindex_find(const void *index, size_t n, const 
 		struct reader r = { .at = bytes + 12,
 			.end = bytes + n - kinds[k],
 			.hash_bytes = kinds[k],
+			.want = path,
+			.want_n = strlen(path),
 			.version = number(bytes + 4) };
 		uint32_t left = number(bytes + 8);
-		bool is_named = false;
+		bool is_split;
 
 		if (r.version < 2 || r.version > 4)
 			break;
-		for (; left > 0 && read_entry(&r); left--)
-			is_named = is_named || strcmp(r.path, path) == 0;
-		if (left == 0)
-			return (struct trackedindex_answer){ is_named || is_split(&r), kinds[k] };
+		while (left > 0 && read_entry(&r))
+			left--;
+		if (left == 0 && read_extensions(&r, &is_split))
+			return (struct trackedindex_answer){ r.is_named || is_split, kinds[k] };
 	}
 	return (struct trackedindex_answer){ false, 0 };
 }

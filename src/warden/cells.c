@@ -115,13 +115,15 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
-	masks_stop(w);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
 	cleanup_close(&w->cell.jobs);
 	cleanup_close(&w->cell_life);
 	(void)waitpid(w->cell.pid, &status, 0);
+	/* The helper after that: whoever is the last in its mounts takes them down. */
+	if (!w->is_ending)
+		masks_stop(w);
 	w->cell = (struct cell){ .ctl = -1, .jobs = -1 };
 	job_flush(w);
 }

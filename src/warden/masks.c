@@ -97,6 +97,14 @@ static void tell_agent_plan(struct warden *w)
 	}
 }
 
+/* The agent's view has the host's files: what its commands see instead is the cell's helper's to say. */
+static void ask_for_held(struct warden *w)
+{
+	/* One that is gone is noticed when its socket is read. */
+	if (w->held.dir >= 0 && w->masks.cell.sock >= 0 && w->masks.agent.sock >= 0)
+		(void)helpmsg_send(w->masks.cell.sock, HELPMSG_SHOW, 0, NULL, NULL, 0);
+}
+
 int masks_enter(struct warden *w, struct err *err)
 {
 	int *own = w->cell.fds;
@@ -123,6 +131,8 @@ int masks_enter(struct warden *w, struct err *err)
 	cleanup_close(&own[CELL_FD_MNTNS]);
 	if (r == 0)
 		tell_agent_plan(w);
+	if (r == 0)
+		ask_for_held(w);
 	return r;
 }
 
@@ -144,6 +154,7 @@ int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 	free(m->for_agent);
 	m->for_agent = NULL;
 	m->for_agent_bytes = 0;
+	ask_for_held(w);
 	return r;
 }
 
@@ -166,10 +177,14 @@ void masks_stop(struct warden *w)
 	m->done = m->wanted = m->sent;
 }
 
+/*
+ * The helpers end with this process (PR_SET_PDEATHSIG, and their sockets' end), and put away watches
+ * and mounts then: nobody waits for that.
+ */
 void masks_done(struct warden *w)
 {
-	masks_stop(w);
-	helper_stop(&w->masks.agent);
+	w->start->end_watch(w->masks.watch);
+	w->masks.watch = NULL;
 	free(w->masks.for_agent);
 	w->masks.for_agent = NULL;
 }
@@ -307,6 +322,14 @@ static void tell_agent(struct warden *w, const char *path, unsigned how)
 	m->for_agent_bytes += n;
 }
 
+/* Without an agent there is nobody to show it to; before there is one no command runs. */
+static void show_agent(struct warden *w, const char *path, int mount)
+{
+	if (mount >= 0 && w->masks.agent.sock >= 0 &&
+		helpmsg_send(w->masks.agent.sock, HELPMSG_SHOW, 0, path, &mount, 1) < 0)
+		lost(w, true, "its helper is gone");
+}
+
 static void end_hostile(struct warden *w, const char *text)
 {
 	struct audit_record r;
@@ -319,7 +342,7 @@ static void end_hostile(struct warden *w, const char *text)
 	cells_lost(w);
 }
 
-static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
+static void dispatch(struct warden *w, const struct helpmsg *msg, int fd, bool agent)
 {
 	struct masks *m = &w->masks;
 
@@ -339,6 +362,9 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 	case HELPMSG_WARNING:
 		log_warn("%s", msg->text);
 		break;
+	case HELPMSG_HELD:
+		show_agent(w, msg->text, fd);
+		break;
 	case HELPMSG_HOSTILE:
 		end_hostile(w, msg->text);
 		break;
@@ -351,11 +377,12 @@ static void dispatch(struct warden *w, const struct helpmsg *msg, bool agent)
 void masks_read(struct warden *w, bool agent)
 {
 	struct helpmsg msg;
+	AUTO_CLOSE int fd = -1;
 	size_t n = 0;
-	int r = helpmsg_recv(agent ? w->masks.agent.sock : w->masks.cell.sock, &msg, NULL, 0, &n);
+	int r = helpmsg_recv(agent ? w->masks.agent.sock : w->masks.cell.sock, &msg, &fd, 1, &n);
 
 	if (r > 0)
-		dispatch(w, &msg, agent);
+		dispatch(w, &msg, n == 1 ? fd : -1, agent);
 	else
 		lost(w, agent, r == 0 ? "its helper ended" : strerror(-r));
 }

@@ -35,8 +35,10 @@ int masks_enter(struct warden *w, struct err *err);
 /* The agent's: fds (enum helper_fd) are taken. */
 int masks_enter_agent(struct warden *w, int *fds, struct err *err);
 
-/* The cell's helper ends, or both. */
+/* The cell's helper ends. */
 void masks_stop(struct warden *w);
+
+/* This process ends, and both helpers with it. */
 void masks_done(struct warden *w);
 
 /*

@@ -480,6 +480,7 @@ static void tear_down(struct warden *w)
 	int status = w->attend != NULL ? attend_status(w->attend) : w->status;
 	struct audit_record r;
 
+	w->is_ending = true;
 	if (w->agent.init > 0) {
 		(void)kill(w->agent.init, SIGKILL);
 		(void)waitpid(w->agent.init, NULL, 0);

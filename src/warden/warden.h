@@ -101,6 +101,7 @@ struct warden {
 	struct queued_job *queue, **queue_end;
 	size_t n_queued;
 	bool has_ended;
+	bool is_ending; /* of tear_down(): nothing is put away that ends with the process */
 	int exit_status; /* with a failure: 126 or 127, 0: agentjail's own */
 	int status; /* wait status of the agent or of the one command */
 };

@@ -15,8 +15,10 @@ enum helpmsg_type {
 	HELPMSG_ENTER = 1, /* descriptors: enum helper_fd, and behind them what value says */
 	HELPMSG_BARRIER, /* value: a number, sent back when all that was queued before is done */
 	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view; value: as below */
+	HELPMSG_SHOW, /* text: one to be covered there by a mount, which comes along; "": send HELPMSG_HELD of all */
 	/* from it */
 	HELPMSG_MASKED, /* text: a path below the project; value: enum helpmsg_mask */
+	HELPMSG_HELD, /* text: a path below the project; its mount, for the agent's view, comes along */
 	HELPMSG_DONE, /* value: the barrier's number */
 	HELPMSG_WARNING, /* text, for the user */
 	HELPMSG_FAILED, /* text: it has ended, and the view has to end with it */

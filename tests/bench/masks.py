@@ -100,19 +100,20 @@ def trees():
         subprocess.run(["rm", "-rf", path], check=True)
 
 
-def deletions():
-    """Prints what one unlink(2) takes."""
+def calls(act, what, count):
+    """Prints what one call takes that the helper has to look at."""
     took = [[], []]
     for _ in range(5):
         for values, prefix in zip(took, ([], [program, "-q", "run", "--"])):
-            out = subprocess.run(prefix + ["./bench", "unlink", "2000"], cwd=project,
+            out = subprocess.run(prefix + ["./bench", act, str(count)], cwd=project,
                                  stdout=subprocess.PIPE, check=True).stdout
             values.append(int(out) / 1000)
-    print(f"\none deleted file, us: {percentile(took[0], 0.5):.1f} bare, "
-          f"{percentile(took[1], 0.5):.1f} in a cell")
+    print(f"{what}, us: {percentile(took[0], 0.5):.1f} bare, {percentile(took[1], 0.5):.1f} in a cell")
 
 
 shutil.copy(bench, f"{project}/bench")  # HOME is closed to commands
 windows()
 trees()
-deletions()
+print()
+calls("unlink", "one deleted file", 2000)
+calls("rename", "one renamed file, of 20,000", 20000)

@@ -32,10 +32,13 @@ def cell_mounts():
 
 
 def same_mounts(count):
-    """bubblewrap with as many mounts as a cell: binds of directories beneath the project."""
+    """bubblewrap with as many mounts as a cell: binds of directories.
+
+    Not in the project: agentjail would look at each of them, and watch it.
+    """
     command = BWRAP[:]
     for i in range(count - 14):
-        path = f"{project}/mounts/{i}"
+        path = f"{home}/mounts/{i}"
         os.makedirs(path, exist_ok=True)
         command += ["--ro-bind", path, path]
     return command

@@ -33,7 +33,7 @@ setup() { new_home; }
 }
 
 @test "what is not supported yet is said, and never taken for an agent" {
-	for verb in learn report selftest import alias; do
+	for verb in learn report import alias; do
 		fails 125 "$verb is not supported yet" "$agentjail" $verb
 	done
 	for option in --fresh --publish=1; do

@@ -185,3 +185,26 @@ def configurations():
 
 for make in (http, tls, names, socks, keepmsg, paths, policies, messages, configurations):
     make()
+
+
+def index(version, hash_bytes, paths, more=b""):
+    """git's index with these paths: (bytes dropped of the one before, rest) in version 4."""
+    out = struct.pack(">4sII", b"DIRC", version, len(paths))
+    last = ""
+    for entry in paths:
+        strip, rest = entry if version == 4 else (len(last), entry)
+        last = last[:len(last) - strip] + rest
+        flags = min(len(last), 0xfff) | (0x4000 if version == 3 else 0)
+        head = bytes(40 + hash_bytes) + struct.pack(">H", flags) + (b"\0\0" if version == 3 else b"")
+        if version == 4:
+            out += head + bytes([strip]) + rest.encode() + b"\0"
+        else:
+            out += head + rest.encode() + bytes(8 - (len(head) + len(rest)) % 8)
+    return out + more + bytes(hash_bytes)
+
+
+seed("gitindex", "two", "sub/.env\n", index(2, 20, [".env.test", "README", "sub/.env"]))
+seed("gitindex", "three", ".env\n", index(3, 20, [".env", "a"]))
+seed("gitindex", "four", ".env.test\n", index(4, 20, [(0, ".env.example"), (7, "test"), (9, "x" * 100)]))
+seed("gitindex", "sha256", "a\n", index(2, 32, ["a", "b"]))
+seed("gitindex", "split", "b\n", index(2, 20, ["a"], b"TREE\0\0\0\1xlink\0\0\0\0"))

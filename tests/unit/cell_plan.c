@@ -130,6 +130,64 @@ static void remove_all(void)
 	(void)mkdir(command, 0755);
 }
 
+#define SOCKETS 300
+
+static void socket_name(struct sockaddr_un *out, const char *in, unsigned i)
+{
+	int n = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%u", in, i);
+
+	out->sun_family = AF_UNIX;
+	/* One of the longest there can be: it fills the address and has no NUL there. */
+	if (i == 0)
+		memset(out->sun_path + n, 'x', sizeof(out->sun_path) - (size_t)n);
+}
+
+static bool is_hidden(const struct sockaddr_un *name)
+{
+	char path[sizeof(name->sun_path) + 1] = { 0 };
+
+	memcpy(path, name->sun_path, sizeof(name->sun_path));
+	for (size_t i = 0; i < plan.n; i++)
+		if (strcmp(plan.entries[i].path, path) == 0)
+			return plan.entries[i].kind == MOUNT_HIDE;
+	return false;
+}
+
+/* Of programs of the host, in places that a cell may show: more than one answer of the kernel's. */
+static void test_sockets(const struct run_plan *run)
+{
+	char in[] = "/var/tmp/agentjail-plan.XXXXXX";
+	struct err err = { .code = 0 };
+	int fds[SOCKETS];
+	size_t n = 0;
+
+	if (!tap_ok(mkdtemp(in) != NULL, "a directory"))
+		return;
+	for (unsigned i = 0; i < SOCKETS; i++) {
+		struct sockaddr_un name = { 0 };
+		int type = i % 3 == 0 ? SOCK_STREAM : i % 3 == 1 ? SOCK_DGRAM : SOCK_SEQPACKET;
+
+		socket_name(&name, in, i);
+		fds[i] = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+		if (bind(fds[i], (struct sockaddr *)&name, sizeof(name)) == 0 && i % 3 == 0)
+			(void)listen(fds[i], 1);
+	}
+	plan.n = 0;
+	tap_ok(plan_add_sockets(run, &plan, &err) == 0, "sockets of the host %s", err.text);
+	for (unsigned i = 0; i < SOCKETS; i++) {
+		struct sockaddr_un name = { 0 };
+		char path[sizeof(name.sun_path) + 1] = { 0 };
+
+		socket_name(&name, in, i);
+		n += is_hidden(&name);
+		memcpy(path, name.sun_path, sizeof(name.sun_path));
+		(void)close(fds[i]);
+		(void)unlink(path);
+	}
+	tap_ok(n == SOCKETS, "all of them are hidden: %zu", n);
+	(void)rmdir(in);
+}
+
 int main(void)
 {
 	static const char profile[] = "[files]\nwrite = . ./.env.example\n"
@@ -156,6 +214,7 @@ int main(void)
 		test_project();
 	else
 		tap_ok(false, "a plan: %s", err.text);
+	test_sockets(&run);
 	plan_done(&plan);
 	policy_free(policy);
 	remove_all();

@@ -17,6 +17,7 @@ static struct probe_facts plain_facts(void)
 		.memfd_noexec = 0,
 		.max_watches = 1 << 20,
 		.max_instances = 128,
+		.max_queued = 16384,
 		.self = "/opt/a b/agentjail",
 	};
 
@@ -105,6 +106,13 @@ static void test_rest(void)
 	probe_files_inotify(&f, &steps, &r);
 	tap_ok(r.state == PROBE_DEGRADED && strstr(r.fix, "61-agentjail.conf") != NULL,
 		"few watches");
+	f.max_watches = 1 << 20;
+	f.max_queued = 1024;
+	r = (struct probe_result){ 0 };
+	probe_files_inotify(&f, &steps, &r);
+	tap_ok(r.state == PROBE_DEGRADED && strstr(r.fix, "fs.inotify.max_queued_events=") != NULL &&
+			strstr(r.lost, "whole project") != NULL,
+		"a short queue");
 	steps.errors[STEP_OPEN_TREE] = STEP_NOT_TRIED;
 	r = (struct probe_result){ 0 };
 	probe_files_mount_api(&f, &steps, &r);

@@ -47,7 +47,7 @@ int held_open(struct warden *w, struct err *err)
 		return 0;
 	}
 	/* While one session has a copy mounted no other's end takes it away. */
-	(void)flock(w->held.dir, LOCK_SH | LOCK_NB);
+	(void)heldstore_use(&w->held, LOCK_MAX_MS);
 	return 0;
 }
 

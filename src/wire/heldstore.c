@@ -85,17 +85,29 @@ void heldstore_done(struct heldstore *s)
 	cleanup_close(&s->dir);
 }
 
-int heldstore_lock(struct heldstore *s, int timeout_ms, struct err *err)
+static int lock_within(int fd, int how, int timeout_ms)
 {
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 
-	while (flock(s->lock, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(fd, how | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || timeout_ms <= 0)
-			return err_set(err, errno, "lock the store of held files");
+			return -errno;
 		timeout_ms -= LOCK_STEP_MS;
 		(void)nanosleep(&step, NULL);
 	}
 	return 0;
+}
+
+int heldstore_lock(struct heldstore *s, int timeout_ms, struct err *err)
+{
+	int r = lock_within(s->lock, LOCK_EX, timeout_ms);
+
+	return r < 0 ? err_set(err, -r, "lock the store of held files") : 0;
+}
+
+bool heldstore_use(struct heldstore *s, int timeout_ms)
+{
+	return lock_within(s->dir, LOCK_SH, timeout_ms) == 0;
 }
 
 void heldstore_unlock(struct heldstore *s)

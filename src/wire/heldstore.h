@@ -77,9 +77,14 @@ int heldstore_lock(struct heldstore *s, int timeout_ms, struct err *err);
 void heldstore_unlock(struct heldstore *s);
 
 /*
- * Does a session have copies of the store mounted? Sessions hold a shared flock(2) on the store's
- * directory for as long as they run: an entry that is removed meanwhile leaves them without a copy to
- * mount again, so none Should be.
+ * Says that a session has copies of the store mounted, for as long as s->dir is open: a shared flock(2)
+ * on the directory. Waits timeout_ms at most for who looks or clears up just then. False: it is not said.
+ */
+bool heldstore_use(struct heldstore *s, int timeout_ms);
+
+/*
+ * Does a session? An entry that is removed meanwhile leaves it without a copy to mount again, so none
+ * Should be.
  */
 bool heldstore_is_used(const struct heldstore *s);
 

@@ -349,6 +349,57 @@ for i in range(4100):
 	[ "$(grep -c . "$root/err")" = 1 ]
 }
 
+@test "from a session over a review to the next session" {
+	command -v git >/dev/null || skip "no git"
+	rm -rf .git && git init -q . && git remote add origin https://h/x
+	echo '{}' >.vscode/settings.json
+	local head=${root}/head
+	cp .git/config "$head"
+	"$agentjail" run -- sh -c 'git config branch.a.remote origin; git config core.fsmonitor ./evil
+		echo "{\"a\": 1}" >.vscode/settings.json; echo new >.vscode/tasks.json' 2>"$root/err"
+	grep -qx "agentjail: 3 files wait for review: agentjail review" "$root/err"
+	printf '[branch "a"]\n\tremote = origin\n' | cat "$head" - | cmp - .git/config
+	[ "$(cat .vscode/settings.json)" = '{}' ] && [ ! -e .vscode/tasks.json ]
+	reviewed 0
+	has "core.fsmonitor = ./evil"
+	has_not "branch.a"
+	has ".vscode/tasks.json: new"
+	# The next session sees them as the first one left them.
+	output=$("$agentjail" -q run -- sh -c 'cat .vscode/*; git config core.fsmonitor' 2>/dev/null)
+	[ "$output" = $'{"a": 1}\nnew\n./evil' ]
+	reviewed 0 --apply .vscode
+	[ "$(cat .vscode/settings.json .vscode/tasks.json)" = $'{"a": 1}\nnew' ]
+	reviewed 0 --drop
+	[ "$output" = ".git/config: dropped" ]
+	output=$("$agentjail" -q run -- sh -c 'cat .vscode/*; git config core.fsmonitor || echo none')
+	[ "$output" = $'{"a": 1}\nnew\nnone' ]
+	reviewed 0
+	has "no file waits"
+}
+
+@test "applied while a session runs, and held on" {
+	command -v git >/dev/null || skip "no git"
+	rm -rf .git && git init -q .
+	echo one >.vscode/tasks.json
+	"$agentjail" -q run -- sh -c 'echo two >.vscode/tasks.json; git config core.pager x; : >ready
+		while [ ! -e go ]; do sleep 0.1; done
+		cat .vscode/tasks.json; git config core.pager; echo three >.vscode/tasks.json
+		git config core.editor y' >"$root/out" 2>"$root/err" &
+	local session=$! i
+	for ((i = 0; i < 100; i++)); do [ -e ready ] && break || sleep 0.1; done
+	reviewed 1 --drop .vscode
+	reviewed 0 --apply
+	[ "$(cat .vscode/tasks.json)" = two ] && [ "$(git config core.pager)" = x ]
+	: >go
+	wait "$session"
+	[ "$(cat "$root/out")" = $'two\nx' ] && [ ! -s "$root/err" ]
+	[ "$(cat .vscode/tasks.json)" = two ] && ! git config core.editor
+	reviewed 0
+	has $'-two\n+three\n'
+	has "core.editor = y"
+	has_not "core.pager = x"
+}
+
 # keys SECONDS UNTIL TEXT...: review on a terminal.
 keys() {
 	local seconds=$1

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -207,7 +206,7 @@ static void test_used(struct heldstore *s)
 
 	tap_ok(!heldstore_is_used(s) && !heldstore_is_used(s), "no session has it");
 	tap_ok(heldstore_open(state, PROJECT, false, &session, &err) == 0 &&
-			flock(session.dir, LOCK_SH | LOCK_NB) == 0 && heldstore_is_used(s),
+			heldstore_use(&session, 0) && heldstore_is_used(s),
 		"a session has it");
 	tap_ok(heldstore_lock(s, 0, &err) == 0, "which does not keep its entries locked");
 	heldstore_unlock(s);

@@ -30,7 +30,7 @@ def large_repository(top):
             write(f"{top}/dir{directory // 20}/sub{directory}/file{number}.c",
                   f"int f{directory}_{number};\n")
     write(f"{top}/dir1/.env.test", "A=1\n")
-    git = ["git", "-C", top, "-c", "user.email=a@example.org", "-c", "user.name=n"]
+    git = ["git", "-C", top, "-c", "user.email=a@example.org", "-c", "user.name=n", "-c", "gc.auto=0"]
     subprocess.run(git + ["init", "-q"], **QUIET)
     subprocess.run(git + ["add", "."], **QUIET)
     subprocess.run(git + ["commit", "-qm", "all"], **QUIET)

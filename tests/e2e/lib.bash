@@ -7,6 +7,7 @@
 canary="canary-$$-$RANDOM"
 home=$stage/home
 agent_env=()
+agent_options=()
 project=$home/project
 
 cache=$("$top/tests/cache")
@@ -160,7 +161,7 @@ run_agent() {
 	local prefix=() root=()
 	case $1 in
 	none) prefix=("$program" --mode none --) ;;
-	jail) prefix=("$program" --) ;;
+	jail) prefix=("$program" "${agent_options[@]}" --) ;;
 	# Its API is the model on loopback here.
 	shared) prefix=("$program" --mode shared --allow "localhost:$model_port" --) ;;
 	esac

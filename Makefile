@@ -251,12 +251,19 @@ run-check: $(BUILD_OF_CHECK)
 		$(addprefix user:,$(CLI_SUITES)) $(addprefix root:,$(CLI_SUITES)) \
 		$(addprefix self:,$(OTHER_SUITES))
 
+E2E_AGENTS ?= claude codex gemini opencode qwen pi cline copilot
+
 demo: ## build, then play one poisoned instruction to Claude Code, and an attack to each --mode
 	tests/deps.sh demo
 	$(MAKE) $(JOBS) all
 	tests/e2e/demo.sh
 	@echo
 	$(PROGRAM) demo
+
+e2e: all ## run eight agents from npm, bare and jailed (half an hour); writes a table to build/agents.md
+	tests/deps.sh demo
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/e2e/check $(E2E_AGENTS)
+	AGENTJAIL=$(abspath $(PROGRAM)) tests/e2e/features --table $(B)/agents.md $(E2E_AGENTS)
 
 deps: ## install what building and testing need and is not there
 	tests/deps.sh
@@ -336,7 +343,7 @@ clean: ## take the build directory away
 	rm -rf $(B)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all check run-check demo deps bench fuzz lint lint-gcc lint-clang lint-tidy lint-cppcheck \
+.PHONY: all check run-check demo e2e deps bench fuzz lint lint-gcc lint-clang lint-tidy lint-cppcheck \
 	lint-text lint-rules install uninstall clean help

@@ -137,8 +137,12 @@ static int add_here(struct walk *w, enum mount_kind kind, const struct stat *st,
 	return plan_add(w->plan, entry, w->err);
 }
 
-/* A name that is hidden from the agent alone: a mask there, a pin in the cell so that it stays. */
-static int add_agent_hidden(struct walk *w, const struct stat *st, const struct policy_item *item)
+/*
+ * A name that is hidden from the agent alone: a mask there, a pin in the cell so that it stays. Not of
+ * what is shown as git's: git replaces it when it changes branches, and the helper masks it again.
+ */
+static int add_agent_hidden(struct walk *w, const struct stat *st, const struct policy_item *item,
+	bool is_pinned)
 {
 	struct mount_entry entry = { .path = w->path.data,
 		.kind = MOUNT_HIDE,
@@ -151,6 +155,8 @@ static int add_agent_hidden(struct walk *w, const struct stat *st, const struct 
 
 	if (plan_add(w->plan, entry, w->err) < 0)
 		return -w->err->code;
+	if (!is_pinned)
+		return 0;
 	entry.kind = MOUNT_PIN;
 	entry.agent_only = false;
 	entry.cell_only = true;
@@ -181,9 +187,9 @@ static int add_hidden(struct walk *w, int dir, const char *name, const struct st
 	const struct policy_answer *answer)
 {
 	enum tracked tracked = TRACKED_NO;
-	const struct policy_item *protects;
+	const struct policy_item *protects, *for_agent;
 
-	if (namerules_may_show(&w->rules, answer, w->path.data))
+	if (namerules_may_show(answer))
 		tracked = ask_git(w, dir, name, st);
 	if (tracked != TRACKED_SAME) {
 		size_t before = w->plan->n;
@@ -193,6 +199,9 @@ static int add_hidden(struct walk *w, int dir, const char *name, const struct st
 			w->plan->entries[i].is_tracked = tracked == TRACKED_CHANGED;
 		return r;
 	}
+	for_agent = namerules_agent_hides(&w->rules, w->path.data, true);
+	if (for_agent != NULL && add_agent_hidden(w, st, for_agent, false) < 0)
+		return -w->err->code;
 	protects = namerules_protects(&w->rules, w->path.data);
 	return protects != NULL ? add_here(w, MOUNT_PROTECT, st, protects) : 0;
 }
@@ -229,7 +238,7 @@ static int judge_name(struct walk *w, int dir, const char *name, const struct st
 	if (answer.file_kind == POLICY_FILE_PROTECT && add_here(w, MOUNT_PROTECT, st, answer.item) < 0)
 		return -w->err->code;
 	for_agent = namerules_agent_hides(&w->rules, w->path.data, false);
-	return for_agent != NULL ? add_agent_hidden(w, st, for_agent) : 0;
+	return for_agent != NULL ? add_agent_hidden(w, st, for_agent, true) : 0;
 }
 
 static int judge_link(struct walk *w, const struct stat *st)

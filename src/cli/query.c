@@ -338,7 +338,7 @@ static bool is_shown_by_git(const struct query *q, const struct policy *policy,
 
 	if (root < 0 || file < 0 || strncmp(q->path, project, n) != 0 || q->path[n] != '/' ||
 		namerules_init(&rules, policy, true, &err) < 0 ||
-		!namerules_may_show(&rules, answer, q->path) ||
+		!namerules_may_show(answer) ||
 		(q->question.action == POLICY_WRITE && namerules_protects(&rules, q->path) != NULL))
 		return false;
 	is_shown = tracked_judge(&cache,

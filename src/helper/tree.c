@@ -64,7 +64,7 @@ static enum tracked ask_git(struct tree *t, const struct policy_answer *answer)
 {
 	const char *path = t->full.data;
 
-	if (!namerules_may_show(&t->rules, answer, path) || namerules_protects(&t->rules, path) != NULL)
+	if (!namerules_may_show(answer) || namerules_protects(&t->rules, path) != NULL)
 		return TRACKED_NO;
 	return shown_judge(t);
 }
@@ -74,6 +74,7 @@ static unsigned judge_rules(struct tree *t, const char *name, bool *ret_is_shown
 	enum tracked tracked;
 	struct policy_question question = { .action = POLICY_READ };
 	struct policy_answer answer;
+	bool is_agents;
 	unsigned how = 0;
 
 	if (!namerules_may_match(&t->rules, name))
@@ -86,13 +87,16 @@ static unsigned judge_rules(struct tree *t, const char *name, bool *ret_is_shown
 	if (namerules_is_package(t->path.data) && !was_hidden(t, question.path))
 		return 0;
 	policy_decide(t->plan->policy, &question, &answer);
+	is_agents = !t->plan->is_run_verb &&
+		namerules_agent_hides(&t->rules, question.path, true) != NULL;
 	if (answer.file_kind == POLICY_FILE_HIDE) {
 		tracked = ask_git(t, &answer);
 		*ret_is_shown = tracked == TRACKED_SAME;
+		if (*ret_is_shown && is_agents)
+			return HELPMSG_IN_AGENT;
 		how = HELPMSG_IN_CELL | (is_kept(t, question.path) ? 0u : HELPMSG_IN_AGENT) |
 			(tracked == TRACKED_CHANGED ? HELPMSG_TRACKED : 0u);
-	} else if (!t->plan->is_run_verb &&
-		namerules_agent_hides(&t->rules, question.path, true) != NULL) {
+	} else if (is_agents) {
 		how = HELPMSG_IN_AGENT;
 	}
 	return how;
@@ -135,12 +139,16 @@ static void hide(struct tree *t, unsigned how)
 	note_result(t, r, how);
 }
 
+/* The mask comes off; in the agent's view it stays where the profile hides the name from it. */
 static void show(struct tree *t, unsigned how)
 {
+	bool is_agents = (how & HELPMSG_IN_CELL) == 0;
 	int r = mask_take_off(&t->view, t->path.data);
 
+	if (is_agents)
+		t->told(t->arg, t->path.data, how);
 	if (r == MASK_PUT)
-		t->told(t->arg, t->path.data, how | HELPMSG_OFF);
+		t->told(t->arg, t->path.data, (is_agents ? HELPMSG_IN_CELL : how) | HELPMSG_OFF);
 }
 
 void tree_look_again(struct tree *t)

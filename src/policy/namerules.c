@@ -85,13 +85,11 @@ const struct policy_item *namerules_agent_hides(const struct namerules *r, const
 	return NULL;
 }
 
-bool namerules_may_show(const struct namerules *r, const struct policy_answer *answer,
-	const char *path)
+bool namerules_may_show(const struct policy_answer *answer)
 {
 	return answer->file_kind == POLICY_FILE_HIDE && answer->key == PK_FILES_HIDE &&
 		answer->item != NULL &&
-		(answer->item->value[0] != '/' || strstr(answer->item->value, "**") != NULL) &&
-		namerules_agent_hides(r, path, true) == NULL;
+		(answer->item->value[0] != '/' || strstr(answer->item->value, "**") != NULL);
 }
 
 const struct policy_item *namerules_protects(const struct namerules *r, const char *path)

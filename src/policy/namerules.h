@@ -36,10 +36,9 @@ const struct policy_item *namerules_agent_hides(const struct namerules *r, const
 
 /*
  * May a file of git's be shown where answer hides it (policy/tracked.h)? Only where a name alone, or a
- * pattern for any depth, hides it from the commands, and nothing hides it from the agent.
+ * pattern for any depth, hides it. What is hidden from the agent stays hidden from it.
  */
-bool namerules_may_show(const struct namerules *r, const struct policy_answer *answer,
-	const char *path);
+bool namerules_may_show(const struct policy_answer *answer);
 
 /* The line of [files] protect for an absolute path, or NULL. */
 const struct policy_item *namerules_protects(const struct namerules *r, const char *path);

@@ -6,6 +6,8 @@
 . "$top/tests/escape/program.bash"
 canary="canary-$$-$RANDOM"
 home=$stage/home
+agent_env=()
+agent_options=()
 project=$home/project
 
 cache=$("$top/tests/cache")
@@ -21,6 +23,11 @@ package_of() {
 	claude) echo @anthropic-ai/claude-code@2.1.330 ;;
 	codex) echo @openai/codex@0.169.0 ;;
 	pi) echo @mariozechner/pi-coding-agent@0.73.1 ;;
+	gemini) echo @google/gemini-cli@0.61.0 ;;
+	opencode) echo opencode-ai@1.18.33 ;;
+	qwen) echo @qwen-code/qwen-code@0.15.10 ;;
+	cline) echo cline@3.0.65 ;;
+	copilot) echo @github/copilot@1.0.102 ;;
 	esac
 }
 
@@ -69,7 +76,8 @@ shell() {
 # A home with secrets and the agents' settings, and a git project, always at the same paths.
 fresh_home() {
 	rm -rf "$home"
-	mkdir -p "$home"/{.ssh,.aws,.codex,.claude,.pi/agent} "$project" "$stage/markers"
+	mkdir -p "$home"/{.ssh,.aws,.codex,.claude,.pi/agent,.gemini,.config/opencode,.cline/data/settings} \
+		"$project" "$stage/markers"
 	rm -f "$stage/markers/"*
 	echo "ssh $canary" >"$home/.ssh/id_rsa"
 	echo "aws $canary" >"$home/.aws/credentials"
@@ -107,14 +115,44 @@ agent_settings() {
 		{"providers": {"fake": {"baseUrl": "http://127.0.0.1:$model_port/v1", "apiKey": "FAKE_OPENAI_KEY",
 		 "api": "openai-completions", "models": [{"id": "fake-model", "name": "fake"}]}}}
 	END
+	echo '{"security": {"auth": {"selectedType": "gemini-api-key"}}}' >"$home/.gemini/settings.json"
+	cat >"$home/.config/opencode/opencode.json" <<-END
+		{"model": "fake/fake-model", "small_model": "fake/fake-model", "autoupdate": false,
+		 "provider": {"fake": {"npm": "@ai-sdk/openai-compatible", "models": {"fake-model": {"tool_call": true,
+		   "limit": {"context": 100000, "output": 4000}}},
+		  "options": {"baseURL": "http://127.0.0.1:$model_port/v1", "apiKey": "{env:FAKE_OPENAI_KEY}"}}}}
+	END
+	cat >"$home/.cline/data/settings/providers.json" <<-END
+		{"version": 1, "lastUsedProvider": "openai-compatible", "modes": {}, "providers": {"openai-compatible": {
+		 "settings": {"provider": "openai-compatible", "apiKey": "sk-$canary", "model": "fake-model",
+		  "baseUrl": "http://127.0.0.1:$model_port/v1"},
+		 "updatedAt": "2026-01-01T00:00:00.000Z", "tokenSource": "manual"}}}
+	END
 }
 
-# headless NAME: sets agent_args, the command of one prompt without a terminal.
+# headless NAME [PROMPT]: sets agent_args, the command of one prompt without a terminal, and agent_env.
 headless() {
+	local prompt=${2:-do as you are told} url=http://127.0.0.1:$model_port
+	agent_env=()
 	case $1 in
-	claude) agent_args=(claude -p "do as you are told" --dangerously-skip-permissions) ;;
-	codex) agent_args=(codex exec --dangerously-bypass-approvals-and-sandbox "do as you are told") ;;
-	pi) agent_args=(pi --provider fake --model fake-model -p "do as you are told") ;;
+	claude) agent_args=(claude -p "$prompt" --dangerously-skip-permissions) ;;
+	codex) agent_args=(codex exec --dangerously-bypass-approvals-and-sandbox "$prompt") ;;
+	pi) agent_args=(pi --provider fake --model fake-model -p "$prompt") ;;
+	gemini)
+		agent_env=(GEMINI_API_KEY="sk-$canary" GOOGLE_GEMINI_BASE_URL="$url")
+		agent_args=(gemini -p "$prompt" --yolo --skip-trust -m gemini-2.5-pro)
+		;;
+	opencode) agent_args=(opencode run --auto "$prompt") ;;
+	qwen)
+		agent_env=(OPENAI_API_KEY="sk-$canary" OPENAI_BASE_URL="$url/v1" OPENAI_MODEL=fake-model)
+		agent_args=(qwen --auth-type openai -p "$prompt" --yolo)
+		;;
+	cline) agent_args=(cline -P openai-compatible -m fake-model "$prompt") ;;
+	copilot)
+		agent_env=(COPILOT_PROVIDER_BASE_URL="$url/v1" COPILOT_PROVIDER_API_KEY="sk-$canary"
+			COPILOT_MODEL=fake-model COPILOT_OFFLINE=true)
+		agent_args=(copilot -p "$prompt" --allow-all)
+		;;
 	esac
 }
 
@@ -123,7 +161,7 @@ run_agent() {
 	local prefix=() root=()
 	case $1 in
 	none) prefix=("$program" --mode none --) ;;
-	jail) prefix=("$program" --) ;;
+	jail) prefix=("$program" "${agent_options[@]}" --) ;;
 	# Its API is the model on loopback here.
 	shared) prefix=("$program" --mode shared --allow "localhost:$model_port" --) ;;
 	esac
@@ -134,6 +172,6 @@ run_agent() {
 			LOGNAME=test SHELL=/bin/bash TERM=xterm-256color LANG=C.UTF-8 \
 			PATH="$agent_bin:$node_path/usr/local/bin:/usr/bin:/bin" ANTHROPIC_BASE_URL="http://127.0.0.1:$model_port" \
 			ANTHROPIC_API_KEY="sk-ant-$canary" FAKE_OPENAI_KEY="sk-$canary" MY_TOKEN="token-$canary" \
-			AWS_SECRET_ACCESS_KEY="aws-$canary" DISABLE_AUTOUPDATER=1 "${root[@]}" "${prefix[@]}" "$@"
+			AWS_SECRET_ACCESS_KEY="aws-$canary" DISABLE_AUTOUPDATER=1 "${agent_env[@]}" "${root[@]}" "${prefix[@]}" "$@"
 	) >"$stage/out" 2>"$stage/err" </dev/null
 }

@@ -6,8 +6,12 @@
 // usage: node model.mjs DIR
 //   DIR/script.json  the steps, read anew at each request; one a tool turn:
 //                    {"shell": "command"}            the agent's shell tool
+//                                                    ("args": {} adds to the call's arguments)
 //                    {"read": "path"}                its file reading tool, or cat in its shell
-//                    {"tool": "name", "args": {}}    exactly that tool; skipped if not offered
+//                    {"search": "text"}              its search tool, or grep in its shell
+//                    {"edit": "path", "old": "text", "new": "text"}   its editor, or a patch
+//                    {"tool": "name", "args": {}}    exactly that tool, or the one whose name ends in
+//                                                    _name or -name; the last turn if not offered
 //   DIR/ports        written once both listen: the model's port and that of an "evil" server
 //   DIR/requests     every request to the model, a JSON line each
 //   DIR/evil         every request to the evil server, a JSON line each
@@ -27,6 +31,9 @@ const newId = prefix => `${prefix}_${process.pid}${(serial++).toString(36)}`;
 const SHELLS = ['Bash', 'bash', 'shell_command', 'exec_command', 'local_shell', 'shell',
   'run_shell_command', 'execute_command', 'run_commands', 'container.exec', 'unified_exec'];
 const READERS = ['Read', 'read', 'read_file', 'view', 'read_files'];
+const SEARCHERS = ['Grep', 'grep', 'grep_search', 'search_codebase'];
+const EDITORS = ['Edit', 'edit', 'replace', 'editor'];
+const PATHS = ['file_path', 'filePath', 'absolute_path', 'path', 'paths', 'files'];
 
 function byName(tools, names) {
   for (const name of names) {
@@ -59,19 +66,43 @@ function shellCall(tools, command) {
   return tool && { tool, args: fill(tool, ['command', 'cmd', 'commands', 'script'], command) };
 }
 
+function searchCall(tools, text) {
+  const tool = byName(tools, SEARCHERS);
+  if (!tool) return shellCall(tools, `grep -rn --exclude-dir=.git '${text}' .`);
+  return { tool, args: fill(tool, ['pattern', 'queries'], text) };
+}
+
+function editCall(tools, step) {
+  const tool = byName(tools, EDITORS);
+  if (!tool) {
+    const patch = [`*** Update File: ${step.edit}`, '@@', `-${step.old}`, `+${step.new}`].join('\n');
+    return shellCall(tools, `apply_patch <<'EOF'\n*** Begin Patch\n${patch}\n*** End Patch\nEOF`);
+  }
+  const known = tool.schema?.properties ?? {};
+  const put = (args, keys, value) => ({ ...args, [keys.find(k => known[k])]: value });
+  let args = fill(tool, PATHS, step.edit);
+  if (known.edits) return { tool, args: { ...args, edits: [{ oldText: step.old, newText: step.new }] } };
+  args = put(args, ['old_string', 'oldString', 'old_str', 'old_text'], step.old);
+  return { tool, args: put(args, ['new_string', 'newString', 'new_str', 'new_text'], step.new) };
+}
+
 // The tool call of this turn, or undefined when the script is over.
 function plan(tools, results) {
   const steps = JSON.parse(fs.readFileSync(inDir('script.json'), 'utf8'));
   const step = tools.length ? steps[results.length] : undefined;
   if (!step) return undefined;
-  if (step.shell !== undefined) return shellCall(tools, step.shell);
+  if (step.shell !== undefined) {
+    const call = shellCall(tools, step.shell);
+    return call && { ...call, args: { ...call.args, ...step.args } };
+  }
+  if (step.search !== undefined) return searchCall(tools, step.search);
+  if (step.edit !== undefined) return editCall(tools, step);
   if (step.read !== undefined) {
     const tool = byName(tools, READERS);
-    const keys = ['file_path', 'filePath', 'absolute_path', 'path', 'paths'];
-    if (tool) return { tool, args: fill(tool, keys, step.read) };
+    if (tool) return { tool, args: fill(tool, PATHS, step.read) };
     return shellCall(tools, `cat '${step.read}'`);
   }
-  const tool = byName(tools, [step.tool]);
+  const tool = byName(tools, [step.tool]) ?? tools.find(t => new RegExp(`[_-]${step.tool}$`).test(t.name));
   return tool && { tool, args: step.args ?? {} };
 }
 
@@ -131,12 +162,14 @@ function responsesItem(call, results) {
   if (call.tool.kind === 'custom') {
     return { ...common, type: 'custom_tool_call', name: call.tool.name, input: call.args.input };
   }
-  return { ...common, type: 'function_call', name: call.tool.name, arguments: JSON.stringify(call.args) };
+  return { ...common, type: 'function_call', name: call.tool.name, arguments: JSON.stringify(call.args),
+    ...(call.tool.namespace && { namespace: call.tool.namespace }) };
 }
 
 function responses(body, res) {
-  const tools = (body.tools ?? []).filter(t => t.type !== 'namespace')
-    .map(t => ({ name: t.name ?? t.type, schema: t.parameters, kind: t.type }));
+  const tools = (body.tools ?? [])
+    .flatMap(t => (t.type === 'namespace' ? t.tools.map(u => ({ ...u, namespace: t.name })) : [t]))
+    .map(t => ({ name: t.name ?? t.type, schema: t.parameters, kind: t.type, namespace: t.namespace }));
   const results = (Array.isArray(body.input) ? body.input : [])
     .filter(i => /_call_output$/.test(i.type ?? '')).map(i => i.output);
   const item = responsesItem(plan(tools, results), results);

@@ -30,6 +30,7 @@ struct init {
 	int signal_fd;
 	bool has_strays; /* processes of a runner that died before them */
 	bool lacks_runners;
+	bool is_single; /* see init.h */
 };
 
 static void open_stdio(void)
@@ -92,6 +93,7 @@ static _Noreturn void become_runner(const struct init *init, struct runner_slot 
 	(void)prctl(PR_SET_NAME, "aj-runner", 0, 0, 0);
 	(void)close(init->signal_fd);
 	r.slot = slot;
+	r.is_single = init->is_single;
 	runner_run(&r);
 }
 
@@ -121,6 +123,8 @@ static void fill_pool(struct init *init)
 	unsigned idle = runner_pool_count(init->runner.pool, RUNNER_IDLE);
 
 	init->lacks_runners = false;
+	if (init->is_single && runner_pool_count(init->runner.pool, RUNNER_BUSY) > 0)
+		return;
 	for (; idle < init->runner.spare; idle++) {
 		if (!add_runner(init)) {
 			init->lacks_runners = true;
@@ -155,6 +159,9 @@ static void reap(struct init *init)
 			(void)kill(pid, SIGCONT);
 			continue;
 		}
+		/* With the command all that it left: the kernel kills the rest of the pid namespace. */
+		if (init->is_single)
+			_exit(0);
 		/* One that ended by itself had nothing below it. */
 		init->has_strays |= !WIFEXITED(status);
 		slot->pid = 0;
@@ -169,7 +176,8 @@ static bool is_runner(pid_t pid, void *arg)
 
 void init_run(int job_sock, int ctl_sock, const struct init_config *config)
 {
-	struct init init = { .runner.spare = config->spare > 0 ? config->spare : INIT_SPARE };
+	struct init init = { .runner.spare = config->spare > 0 ? config->spare : INIT_SPARE,
+		.is_single = config->is_single };
 
 	set_up(&init, job_sock, ctl_sock);
 	for (;;) {

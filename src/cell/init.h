@@ -2,8 +2,11 @@
 #ifndef CELL_INIT_H
 #define CELL_INIT_H
 
+#include <stdbool.h>
+
 struct init_config {
 	unsigned spare; /* runners ready at any time; 0: INIT_SPARE */
+	bool is_single; /* one runner and one command: the cell ends with it */
 };
 
 /* Rationale: one takes the next command while another is being forked for the one after it. */

@@ -261,7 +261,7 @@ static void run_job(struct runner *r, struct job *job)
 		c.has_ended = true;
 	}
 	drop_job(&c);
-	while (!c.has_ended || c.has_children) {
+	while (!c.has_ended || (c.has_children && !r->is_single)) {
 		/* The front end still reads the terminal until it is gone; else it has no word any more. */
 		if (c.has_ended && c.tty.master < 0)
 			cleanup_close(&c.job.sock);
@@ -295,7 +295,7 @@ static void set_busy(struct runner *r)
 	uint64_t one = 1;
 
 	atomic_store(&r->slot->state, RUNNER_BUSY);
-	if (runner_pool_count(r->pool, RUNNER_IDLE) < r->spare)
+	if (!r->is_single && runner_pool_count(r->pool, RUNNER_IDLE) < r->spare)
 		(void)!write(r->wake_fd, &one, sizeof(one));
 }
 
@@ -314,7 +314,7 @@ void runner_run(struct runner *r)
 			run_job(r, &job);
 		else
 			tell_warden_error(r, &err);
-		if (runner_pool_count(r->pool, RUNNER_IDLE) >= IDLE_MAX)
+		if (r->is_single || runner_pool_count(r->pool, RUNNER_IDLE) >= IDLE_MAX)
 			_exit(0);
 		atomic_store(&r->slot->state, RUNNER_IDLE);
 	}

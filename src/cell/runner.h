@@ -9,6 +9,7 @@
 #include "wire/hello.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -35,6 +36,7 @@ struct runner {
 	struct runner_pool *pool;
 	struct runner_slot *slot;
 	unsigned spare; /* idle runners that there should be at any time */
+	bool is_single; /* ends when its first command has, whatever that one leaves */
 	struct shim_rlimit limits[HELLO_RLIMITS]; /* this process's own */
 	char *stack; /* lowest address of RUNNER_STACK_BYTES for a command before its exec */
 };

@@ -25,6 +25,7 @@ struct view {
 	struct cell *cell;
 	int root; /* of the new tree */
 	int *sources; /* one for each entry of the plan, -1: none */
+	int below; /* of a mother: what is VIEW_BELOW in it; -1 */
 	struct masks masks;
 	struct view_trust trust;
 	struct view_redact redact;
@@ -59,6 +60,8 @@ static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bu
 	"acpi", "asound", "mtrr" };
 static const char *const proc_hidden[] = { "kcore", "kmsg", "timer_list",
 	"sched_debug", "slabinfo", "vmallocinfo", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
+
+#define PROC_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* The user's keyrings (keyrings(7)) know no namespace: their keys' names are on no one's list. */
 static const char *const proc_keys[] = { "keys", "key-users" };
@@ -107,7 +110,7 @@ static int open_caches(struct view *v, struct err *err)
 	char key[CACHEDIR_KEY_BYTES];
 	struct stat theirs, ours;
 
-	v->layers = (struct view_layers){ .root = -1, .kept = -1, .note = v->cell->note };
+	v->layers = (struct view_layers){ .root = -1, .kept = -1, .lowers = -1, .note = v->cell->note };
 	v->layers.may_be_read =
 		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
 	if (v->request->caches < 0)
@@ -261,10 +264,21 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		e->is_dir, err);
 }
 
-static int mount_dev(struct view *v, struct err *err)
+int view_dev_own(int root, struct err *err)
 {
 	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
 
+	if (view_attach(root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
+		    "dev/pts", 1, err) < 0)
+		return -err->code;
+	if (view_attach(root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
+		return -err->code;
+	return view_attach(root, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+}
+
+static int mount_dev(struct view *v, struct err *err)
+{
 	if (view_attach(v->root, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
 		return -err->code;
 	for (size_t i = 0; i < ARRAY_LEN(device_names); i++) {
@@ -279,46 +293,41 @@ static int mount_dev(struct view *v, struct err *err)
 			    err) < 0)
 			return -err->code;
 	}
-	if (view_attach(v->root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
-		    "dev/pts", 1, err) < 0)
-		return -err->code;
-	if (view_attach(v->root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
-		return -err->code;
-	return view_attach(v->root, mnt_tmpfs("1777", "50%", 0, err), "dev/shm", 1, err);
+	return view_dev_own(v->root, err);
 }
 
-/* One of /proc's files; kernels differ in which they have. */
-static int guard_proc(struct view *v, const char *name, bool hide, struct err *err)
+/* One of /proc's files, hidden or (masks NULL) read-only; kernels differ in which they have. */
+static int guard_proc(int root, const struct masks *masks, const char *name, struct err *err)
 {
 	char path[64];
 	AUTO_CLOSE int target = -1;
 
 	(void)snprintf(path, sizeof(path), "proc/%s", name);
-	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	target = openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return hide ? view_hide(&v->masks, target, err)
-		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
+	return masks != NULL ? view_hide(masks, target, err)
+			     : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
 }
 
-static int mount_proc(struct view *v, struct err *err)
+int view_proc(int root, struct err *err)
 {
-	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	return view_attach(root, mnt_new("proc", NULL, PROC_ATTRS, err), "proc", 1, err);
+}
 
-	if (view_attach(v->root, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
-		return -err->code;
+int view_proc_guard(int root, const struct masks *masks, struct err *err)
+{
 	for (size_t i = 0; i < ARRAY_LEN(proc_keys); i++)
-		if (guard_proc(v, proc_keys[i], true, err) < 0)
+		if (guard_proc(root, masks, proc_keys[i], err) < 0)
 			return err_prefix(err, "/proc/%s", proc_keys[i]);
 	/* Others than root own none of them, and have no capability that would stand in for it. */
 	if (geteuid() != 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(proc_read_only); i++)
-		if (guard_proc(v, proc_read_only[i], false, err) < 0)
+		if (guard_proc(root, NULL, proc_read_only[i], err) < 0)
 			return err_prefix(err, "/proc/%s", proc_read_only[i]);
 	for (size_t i = 0; i < ARRAY_LEN(proc_hidden); i++)
-		if (guard_proc(v, proc_hidden[i], true, err) < 0)
+		if (guard_proc(root, masks, proc_hidden[i], err) < 0)
 			return err_prefix(err, "/proc/%s", proc_hidden[i]);
 	return 0;
 }
@@ -361,6 +370,41 @@ static int mount_tmp(struct view *v, struct err *err)
 	return 0;
 }
 
+static int open_below(const struct view *v, const char *name, struct err *err)
+{
+	int fd;
+
+	if (mkdirat(v->below, name, 0755) < 0)
+		return err_set(err, errno, "mkdir %s", name);
+	fd = openat(v->below, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
+}
+
+/*
+ * In a mother the places below /proc stay to be named: its cells find them there, each in its own copy,
+ * and then cover them. Beneath them lies a /proc without anything on it: the kernel gives a cell one
+ * of its own for that reason alone (mount_too_revealing() in fs/namespace.c).
+ */
+static int mount_below(struct view *v, struct err *err)
+{
+	AUTO_CLOSE int masks = -1, redact = -1;
+
+	if (view_proc(v->root, err) < 0 || view_attach(v->root, mnt_tmpfs("755", "64k", 0, err), "proc", 1, err) < 0)
+		return -err->code;
+	v->below = openat(v->root, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (v->below < 0)
+		return err_set(err, errno, "open proc");
+	masks = open_below(v, VIEW_BELOW_MASKS, err);
+	redact = masks < 0 ? -1 : open_below(v, VIEW_BELOW_REDACT, err);
+	v->layers.lowers = redact < 0 ? -1 : open_below(v, VIEW_BELOW_LOWERS, err);
+	if (v->layers.lowers < 0 || mkdirat(v->below, VIEW_BELOW_UPPERS, 0700) < 0)
+		return err_set(err, v->layers.lowers < 0 ? err->code : errno, "places of a mother");
+	if (view_masks_init(&v->masks, masks, err) < 0)
+		return -err->code;
+	v->redact.note = v->cell->note;
+	return view_redact_init(&v->redact, redact, err);
+}
+
 static int mount_base(struct view *v, struct err *err)
 {
 	static const char *const dirs[] = { "var", "run", "proc", "etc" };
@@ -374,6 +418,8 @@ static int mount_base(struct view *v, struct err *err)
 	if (mkdirat(v->root, "run/lock", 01777) < 0)
 		return err_set(err, errno, "mkdir run/lock");
 	/* The masks lie below what becomes /proc: nobody can name them there. */
+	if (v->request->is_mother)
+		return mount_below(v, err);
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
@@ -432,16 +478,21 @@ static int pivot(struct view *v, struct err *err)
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	int *fds = v->cell->fds;
 
+	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
+		return err_set(err, errno, "open namespaces");
+	/* Cells are copies: what a command could write in /dev would be every other's. */
+	if (v->request->is_mother && sys_mount_setattr(v->root, "dev", 0, &read_only) < 0)
+		return err_set(err, errno, "read-only /dev");
 	if (fchdir(v->root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
 		chdir("/") < 0)
 		return err_set(err, errno, "pivot_root");
 	if (sys_mount_setattr(AT_FDCWD, "/", 0, &read_only) < 0)
 		return err_set(err, errno, "read-only root");
 	fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	fds[CELL_FD_MASKS] = take_fd(&v->masks.root);
-	if (fds[CELL_FD_ROOT] < 0 || fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
+	if (fds[CELL_FD_ROOT] < 0)
 		return err_set(err, errno, "open /");
 	return 0;
 }
@@ -462,7 +513,10 @@ static int build(struct view *v, struct err *err)
 		if (!plan->entries[i].agent_only && mount_entry(v, i, err) < 0)
 			return -err->code;
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
-		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
+		make_links(v, err) < 0 || link_home(v, err) < 0)
+		return -err->code;
+	if (!v->request->is_mother && (view_proc(v->root, err) < 0 ||
+		view_proc_guard(v->root, &v->masks, err) < 0))
 		return -err->code;
 	return pivot(v, err);
 }
@@ -472,6 +526,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
+		.below = -1,
 		.masks = { -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
 		.redact = { .dir = -1 } };
@@ -481,7 +536,9 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 		cleanup_close(&v.sources[i]);
 	free(v.sources);
 	cleanup_close(&v.root);
+	cleanup_close(&v.below);
 	cleanup_close(&v.layers.kept);
+	cleanup_close(&v.layers.lowers);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);
 	view_redact_done(&v.redact);

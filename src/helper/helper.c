@@ -142,8 +142,10 @@ static void enter(struct self *s, const int *fds, size_t n)
 		fail(s, "no such message");
 	if (mask_enter(&s->tree.view, fds, s->request->plan->project, &err) < 0)
 		fail(s, err.text);
+	if (s->tree.watch != NULL)
+		remove_after(&s->remover, &s->tree.view);
 	if (n > HELPER_FD_COUNT && s->tree.watch != NULL)
-		remove_after(&s->remover, &s->tree.view, fds[HELPER_FD_COUNT]);
+		remove_listen(&s->remover, fds[HELPER_FD_COUNT]);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(s, "prctl");
@@ -208,11 +210,44 @@ static void read_warden(struct self *s)
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
 			_exit(0);
+	} else if (msg.type == HELPMSG_LISTENER && n == 1 && s->has_entered) {
+		remove_listen(&s->remover, fds[0]);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
 		mask_for_agent(s, msg.text);
 	} else {
 		fail(s, "no such message");
 	}
+}
+
+/* From the end: one that goes gives its place to the last, which had its turn. */
+static void read_listeners(struct self *s, const struct pollfd *fds, size_t n)
+{
+	for (size_t i = n; i-- > 0;) {
+		if ((fds[i].revents & POLLIN) != 0)
+			remove_handle(&s->remover, i, &s->tree);
+		else if (fds[i].revents != 0)
+			remove_drop(&s->remover, i);
+	}
+}
+
+static void turn(struct self *s)
+{
+	bool watches = s->has_entered && s->tree.watch != NULL;
+	size_t n = s->remover.n_listeners;
+	struct pollfd fds[2 + REMOVE_LISTENERS_MAX] = {
+		{ .fd = s->sock, .events = POLLIN },
+		{ .fd = watches ? watch_inotify(s->tree.watch) : -1, .events = POLLIN },
+	};
+
+	for (size_t i = 0; i < n; i++)
+		fds[2 + i] = (struct pollfd){ .fd = s->remover.listeners[i], .events = POLLIN };
+	if (poll(fds, 2 + n, -1) < 0)
+		return;
+	if (fds[1].revents != 0)
+		work(s, false);
+	read_listeners(s, fds + 2, n);
+	if (fds[0].revents != 0)
+		read_warden(s);
 }
 
 static _Noreturn void run(const struct helper_request *request, int sock)
@@ -222,25 +257,8 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
-	for (;;) {
-		bool watches = self.has_entered && self.tree.watch != NULL;
-		struct pollfd fds[] = {
-			{ .fd = sock, .events = POLLIN },
-			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
-			{ .fd = self.remover.listener, .events = POLLIN },
-		};
-
-		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
-			continue;
-		if (fds[1].revents != 0)
-			work(&self, false);
-		if ((fds[2].revents & POLLIN) != 0)
-			remove_handle(&self.remover, &self.tree);
-		else if (fds[2].revents != 0)
-			cleanup_close(&self.remover.listener); /* nobody is left under the filter */
-		if (fds[0].revents != 0)
-			read_warden(&self);
-	}
+	for (;;)
+		turn(&self);
 }
 
 /* ---- the warden's half ---- */

@@ -35,13 +35,33 @@ int remove_before(struct remover *r, struct err *err)
 	return r->proc < 0 ? err_set(err, errno, "open /proc") : 0;
 }
 
-void remove_after(struct remover *r, const struct mask_view *view, int listener)
+void remove_after(struct remover *r, const struct mask_view *view)
 {
-	r->listener = listener;
+	struct mount_attr alone = { .propagation = MS_PRIVATE };
+
 	/* Refused where the host has mounts in the project (EINVAL): then nothing masked is deleted. */
 	r->plain = sys_open_tree(view->project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	/* A mother's mounts are shared: a copy that got their masks would be of no use. */
+	if (r->plain >= 0 && sys_mount_setattr(r->plain, "", AT_EMPTY_PATH, &alone) < 0)
+		cleanup_close(&r->plain);
+}
+
+void remove_listen(struct remover *r, int listener)
+{
+	/* Without one the kernel refuses to delete what is masked: nothing else is lost. */
+	if (r->n_listeners == REMOVE_LISTENERS_MAX) {
+		(void)close(listener);
+		return;
+	}
+	r->listeners[r->n_listeners++] = listener;
 	/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
 	(void)ioctl(listener, NOTIF_SET_FLAGS, NOTIF_SYNC_WAKE_UP);
+}
+
+void remove_drop(struct remover *r, size_t i)
+{
+	(void)close(r->listeners[i]);
+	r->listeners[i] = r->listeners[--r->n_listeners];
 }
 
 /* ---- which names ---- */
@@ -150,19 +170,6 @@ static bool open_parent(const struct remover *r, const struct mask_view *view, s
 	return c->dir >= 0;
 }
 
-/* A mask of ours in the project, in a directory where the caller may delete what is its own. */
-static bool is_ours(const struct mask_view *view, const struct removal *c)
-{
-	struct statx dir;
-	struct stat st;
-
-	return statx(c->dir, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MODE, &dir) == 0 &&
-		dir.stx_mnt_id == view->project_mount && (dir.stx_mode & S_ISVTX) == 0 &&
-		faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
-		fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_dev == view->masks_dev && S_ISLNK(st.st_mode);
-}
-
 /* The directory's path below the project, from the host's /proc as seen with the view's root. */
 static bool path_below(const struct remover *r, const char *project, const struct removal *c,
 	char out[PATH_MAX])
@@ -182,6 +189,47 @@ static bool path_below(const struct remover *r, const char *project, const struc
 	skip += full[skip] == '/';
 	k = snprintf(out, PATH_MAX, "%s%s%s", full + skip, full[skip] != '\0' ? "/" : "", c->name);
 	return k > 0 && k < PATH_MAX;
+}
+
+/*
+ * The view's own directory for one that the caller sees through its cell's copy of the view: there is
+ * one path to it, and it is the same one.
+ */
+static void rebase(const struct remover *r, const struct tree *t, struct removal *c)
+{
+	uint64_t resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH;
+	AUTO_CLOSE int own = -1;
+	char path[PATH_MAX];
+	struct stat theirs, ours;
+	struct statx x;
+	char *slash;
+
+	if (statx(c->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 ||
+		x.stx_mnt_id == t->view.project_mount || !path_below(r, t->plan->project, c, path))
+		return;
+	slash = strrchr(path, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	own = sys_openat2(t->view.project, slash != NULL ? path : ".",
+		O_PATH | O_DIRECTORY | O_CLOEXEC, resolve);
+	if (own < 0 || fstat(own, &ours) < 0 || fstat(c->dir, &theirs) < 0 ||
+		ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return;
+	cleanup_close(&c->dir);
+	c->dir = take_fd(&own);
+}
+
+/* A mask of ours in the project, in a directory where the caller may delete what is its own. */
+static bool is_ours(const struct mask_view *view, const struct removal *c)
+{
+	struct statx dir;
+	struct stat st;
+
+	return statx(c->dir, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MODE, &dir) == 0 &&
+		dir.stx_mnt_id == view->project_mount && (dir.stx_mode & S_ISVTX) == 0 &&
+		faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
+		fstatat(c->dir, c->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_dev == view->masks_dev && S_ISLNK(st.st_mode);
 }
 
 /* False: the file itself cannot be emptied, or must not be. */
@@ -214,16 +262,19 @@ static bool empty(const struct remover *r, struct tree *t, const struct removal 
 /* 1: not ours, the call goes on; else its result. */
 static int carry_out(struct remover *r, struct tree *t, struct removal *c)
 {
-	if (r->plain < 0 || !is_noted(r, c->name) || !open_parent(r, &t->view, c) || !is_ours(&t->view, c) ||
-		!empty(r, t, c))
+	if (r->plain < 0 || !is_noted(r, c->name) || !open_parent(r, &t->view, c))
+		return 1;
+	rebase(r, t, c);
+	if (!is_ours(&t->view, c) || !empty(r, t, c))
 		return 1;
 	if (fchdir(c->dir) < 0 || umount2(c->name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		return -errno;
 	return unlinkat(c->dir, c->name, 0) < 0 ? -errno : 0;
 }
 
-void remove_handle(struct remover *r, struct tree *t)
+void remove_handle(struct remover *r, size_t i, struct tree *t)
 {
+	int listener = r->listeners[i];
 	struct seccomp_notif n;
 	struct seccomp_notif_resp answer;
 	struct removal call = { .dir = -1 };
@@ -232,15 +283,15 @@ void remove_handle(struct remover *r, struct tree *t)
 
 	memset(&n, 0, sizeof(n));
 	/* ENOENT: the caller was killed before we came (seccomp_unotify(2)). */
-	if (ioctl(r->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
 		return;
 	id = n.id;
-	if (read_call(&call, &n) && ioctl(r->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0)
+	if (read_call(&call, &n) && ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0)
 		result = carry_out(r, t, &call);
 	cleanup_close(&call.dir);
 	answer = (struct seccomp_notif_resp){ .id = n.id, .error = result <= 0 ? result : 0 };
 	/* Going on is safe whatever the path says now: a masked name is EBUSY for the kernel. */
 	if (result > 0)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	(void)ioctl(r->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }

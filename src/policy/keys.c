@@ -15,7 +15,7 @@
 static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
 static const struct keys_word words_only_no[] = { { "no", false }, { "yes", true }, { 0 } };
 static const struct keys_word words_tmp[] = { { "shared", false }, { "private", false }, { 0 } };
-static const struct keys_word words_isolation[] = { { "session", false }, { "command", true },
+static const struct keys_word words_isolation[] = { { "session", false }, { "command", false },
 	{ 0 } };
 static const struct keys_word words_home[] = { { "closed", false }, { "open", false }, { 0 } };
 static const struct keys_word words_tty[] = { { "relay", false }, { "filter", true }, { 0 } };

@@ -67,6 +67,7 @@ static int begin_cell(struct warden *w, struct err *err)
 		.mounts = &w->mounts,
 		.home_link = home_link(w->plan),
 		.caches = w->caches,
+		.is_mother = w->fresh != NULL,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -112,6 +113,7 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
+	fresh_stop(w, w->fresh);
 	masks_stop(w);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
@@ -127,7 +129,7 @@ void cells_lost(struct warden *w)
 {
 	struct audit_record r;
 
-	proxyctl_stop(w);
+	proxyctl_stop(&w->proxy);
 	cells_close(w);
 	memset(w->commands, 0, sizeof(w->commands));
 	audit_begin(&w->audit, &r, "cell-lost");

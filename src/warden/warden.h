@@ -7,6 +7,7 @@
 #include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
+#include "warden/fresh.h"
 #include "warden/kept.h"
 #include "warden/masks.h"
 #include "warden/program.h"
@@ -16,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -59,6 +61,14 @@ struct proxy {
 	unsigned failures;
 };
 
+/* Whose network a proxy serves. */
+struct place {
+	struct cell *cell;
+	struct proxy *proxy;
+	uint32_t command; /* the only one that it can be; 0: there are several */
+	bool is_ending; /* the proxy's end is no news */
+};
+
 struct warden {
 	const struct run_plan *plan;
 	const struct role_starters *start;
@@ -67,7 +77,9 @@ struct warden {
 	struct environ environ;
 	struct program program;
 	struct kept kept;
-	struct cell cell;
+	struct cell cell; /* of all commands; the mother of their cells where each has its own */
+	struct fresh *fresh; /* those; NULL: all commands share one */
+	struct rlimit files; /* of descriptors, as it was before many cells; rlim_cur 0: it still is */
 	int cell_life; /* its first process's statm (proc(5)), or -1 */
 	struct agent agent;
 	struct proxy proxy;
@@ -105,6 +117,11 @@ int warden_need_cell(struct warden *w, struct err *err);
 void cells_close(struct warden *w);
 void cells_lost(struct warden *w); /* it has ended: said, recorded, the rest of it put away */
 
+/* session.c: a command has ended. The network of the one cell. */
+struct cell_msg;
+void warden_command_ended(struct warden *w, const struct cell_msg *msg);
+struct place warden_place(struct warden *w);
+
 /* The program could not be found or executed: 127 or 126. Returns -err->code. */
 int warden_not_started(struct warden *w, const struct err *err);
 
@@ -120,6 +137,7 @@ bool job_may_pass(int fd); /* a descriptor that cannot lead out of the cell */
 int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
 	int stdio[3], struct err *err);
 void job_flush(struct warden *w);
+bool job_is_due(const struct warden *w); /* the first one waits for room in the cell's socket alone */
 
 /* redirect.c: swaps the caller's program for the shim; see there. */
 void redirect_to_shim(struct warden *w, const struct seccomp_notif *n, size_t path_len);
@@ -133,15 +151,17 @@ void bare_signal(struct warden *w, const struct signalfd_siginfo *si);
 void bare_stop(struct warden *w);
 
 /* proxyctl.c */
-void proxyctl_start(struct warden *w);
-void proxyctl_read(struct warden *w);
+void proxyctl_start(struct warden *w, const struct place *place);
+void proxyctl_read(struct warden *w, const struct place *place);
 void proxyctl_drain(struct warden *w); /* reads what is still to be told of the cell, for a while */
-void proxyctl_stop(struct warden *w);
+bool proxyctl_has_unread(const struct place *place); /* a refusal that no proxy has read yet */
+void proxyctl_stop(struct proxy *proxy);
 
 /* denial.c: one line on the stderr of the command whose socket it was, and the record's members. */
 struct proxymsg;
 int64_t denial_now_ms(void); /* CLOCK_MONOTONIC */
-void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
+void denial_tell(struct warden *w, const struct place *place, const struct proxymsg *msg,
+	struct audit_record *record);
 
 /* denial_line.c: does the command hear of it, and what: a line, or "" when it does not fit. */
 bool denial_is_one(const struct proxymsg *msg);

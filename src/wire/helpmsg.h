@@ -15,6 +15,7 @@ enum helpmsg_type {
 	HELPMSG_ENTER = 1, /* descriptors: enum helper_fd */
 	HELPMSG_BARRIER, /* value: a number, sent back when all that was queued before is done */
 	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view */
+	HELPMSG_LISTENER, /* a descriptor: CELL_FD_UNLINKS of a cell that is a copy of the view */
 	/* from it */
 	HELPMSG_MASKED, /* text: a path below the project; value: enum helpmsg_mask */
 	HELPMSG_DONE, /* value: the barrier's number */

@@ -83,6 +83,7 @@ enum cell_msg_type {
 	CELL_MSG_ERROR, /* text: the step that failed */
 	CELL_MSG_EXIT, /* id, value: wait status */
 	CELL_MSG_STARTED, /* id, value: pid as the cell sees it */
+	CELL_MSG_BORN, /* of a cell's mother: a descriptor, the pidfd of its first process */
 };
 
 struct cell_msg {

@@ -40,12 +40,19 @@ static int open_below(const char *name, struct err *err)
 
 /* ---- carrying over ---- */
 
-static bool is_mount(int fd)
+/* mnt_point() in short for what it does not need to look for. */
+static int make_place(int dir, const char *name, bool is_dir, struct err *err)
 {
-	struct statx x;
+	AUTO_CLOSE int made = -1;
+	int fd;
 
-	return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) == 0 &&
-		(x.stx_attributes_mask & x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	if (strchr(name, '/') != NULL)
+		return mnt_point(dir, name, is_dir, err);
+	if (is_dir ? mkdirat(dir, name, 0755) < 0
+		   : (made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644)) < 0)
+		return mnt_point(dir, name, is_dir, err);
+	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
 }
 
 /* What is mounted at `name` in the old directory goes to the same place in the new one. */
@@ -54,17 +61,17 @@ static int carry(int old, int new, const char *name, struct err *err)
 	AUTO_CLOSE int from = sys_openat2(old, name, O_PATH | O_NOFOLLOW | O_CLOEXEC,
 		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 	AUTO_CLOSE int to = -1;
-	struct stat st;
+	struct statx x;
 
 	if (from < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 			? 0
 			: err_set(err, errno, "open %s", name);
-	if (!is_mount(from))
-		return 0;
-	if (fstat(from, &st) < 0)
+	if (statx(from, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) < 0)
 		return err_set(err, errno, "stat %s", name);
-	to = mnt_point(new, name, S_ISDIR(st.st_mode), err);
+	if ((x.stx_attributes_mask & x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+		return 0;
+	to = make_place(new, name, S_ISDIR(x.stx_mode), err);
 	return to < 0 ? to : mnt_attach(from, to, err);
 }
 

@@ -30,6 +30,14 @@
 /* Rationale: ten times what a proxy needs to start and to read what the kernel has queued. */
 #define DRAIN_MS 200
 #define DRAIN_TURN_MS 2
+/*
+ * Rationale: the pool is filled when no command has come for a while: else it would take the CPU from
+ * the one that has just begun. But for the last ones: who starts one after the other needs them soon.
+ */
+#define QUIET_MS 10
+#define LOW 2u
+/* Rationale: more than CPUs would only make the first of them wait for the last. */
+#define PARALLEL 4u
 /* Rationale: twice what the cells need with sixteen localhost ports each. */
 #define FILES_MAX 8192u
 
@@ -51,6 +59,7 @@ struct fresh {
 	int epoll, timer;
 	unsigned n[STATE_COUNT];
 	unsigned failures; /* one after the other */
+	int64_t given_ms; /* when the last command came */
 	struct fresh_cell cells[FRESH_CELLS_MAX];
 };
 
@@ -85,19 +94,19 @@ static void watch_network(const struct fresh *f, const struct fresh_cell *c, boo
 	}
 }
 
-static void set_timer(const struct fresh *f, bool is_on)
+/* Wakes us for proxies that are to end, and for the pool. */
+static void set_timer(const struct fresh *f)
 {
-	struct timespec turn = { .tv_nsec = is_on ? DRAIN_TURN_MS * 1000000L : 0 };
+	int ms = f->n[ENDING] > 0 ? DRAIN_TURN_MS : f->n[READY] < FRESH_POOL && f->failures < FAILURES_MAX ? QUIET_MS : 0;
+	struct itimerspec when = { .it_value.tv_nsec = ms * 1000000L };
 
-	(void)timerfd_settime(f->timer, 0, &(struct itimerspec){ turn, turn }, NULL);
+	(void)timerfd_settime(f->timer, 0, &when, NULL);
 }
 
 static void set_state(struct fresh *f, struct fresh_cell *c, enum state state)
 {
 	f->n[c->state]--;
 	f->n[state]++;
-	if (f->n[ENDING] == 0 || (state == ENDING && f->n[ENDING] == 1))
-		set_timer(f, f->n[ENDING] > 0);
 	c->state = state;
 }
 
@@ -206,27 +215,30 @@ static bool ask(struct warden *w, struct fresh *f)
 
 void fresh_fill(struct warden *w, struct fresh *f)
 {
+	size_t wanted;
+
 	if (f == NULL || w->cell.pid <= 0)
 		return;
 	raise_descriptor_limit(w);
-	/* Those that wait for one, and the pool. */
-	while (f->n[IN_MAKING] + f->n[READY] < FRESH_POOL + w->n_queued && ask(w, f))
+	wanted = w->n_queued > f->n[READY] ? w->n_queued - f->n[READY] : 0;
+	/* After failures only a command is worth another try. */
+	if (wanted == 0 && f->failures < FAILURES_MAX && (f->n[READY] < LOW ||
+		(f->n[READY] < FRESH_POOL && denial_now_ms() - f->given_ms >= QUIET_MS)))
+		wanted = 1;
+	while (f->n[IN_MAKING] < wanted && f->n[IN_MAKING] < PARALLEL && ask(w, f))
 		continue;
+	set_timer(f);
 }
 
 /* Who waits must not do so for ever: its shim ends when the queue lets it go. */
 static void failed(struct warden *w, struct fresh *f, struct fresh_cell *c, const char *why)
 {
-	pid_t mother = w->cell.pid;
-
 	release(f, c);
-	if (++f->failures < FAILURES_MAX || w->n_queued == 0)
-		return;
-	log_error("no cell could be made for a command: %s", why);
-	f->failures = 0;
-	w->cell.pid = 0;
-	job_flush(w);
-	w->cell.pid = mother;
+	if (++f->failures >= FAILURES_MAX && w->n_queued > 0) {
+		log_error("no cell could be made for a command: %s", why);
+		job_drop(w);
+	}
+	fresh_fill(w, f);
 }
 
 static void follow(struct warden *w, struct fresh *f, struct fresh_cell *c)
@@ -246,6 +258,7 @@ static void follow(struct warden *w, struct fresh *f, struct fresh_cell *c)
 	masks_listen(w, take_fd(&c->cell.fds[CELL_FD_UNLINKS]));
 	set_state(f, c, READY);
 	job_flush(w);
+	fresh_fill(w, f);
 }
 
 /* ---- running ---- */
@@ -264,6 +277,7 @@ int fresh_send(struct warden *w, struct fresh *f, const struct fresh_job *job, s
 		if (r < 0)
 			return r;
 		c->command = job->head->id;
+		f->given_ms = denial_now_ms();
 		set_state(f, c, RUNNING);
 		watch_network(f, c, true);
 	}
@@ -289,7 +303,6 @@ static void drain(struct warden *w, struct fresh *f, struct fresh_cell *c)
 		start_proxy(w, f, c);
 	if (c->proxy.pid == 0 || denial_now_ms() - c->ended_ms > DRAIN_MS) {
 		release(f, c);
-		fresh_fill(w, f);
 		return;
 	}
 	if (c->is_drained || proxyctl_has_unread(&place))
@@ -309,6 +322,7 @@ static void end(struct warden *w, struct fresh *f, struct fresh_cell *c)
 	c->ended_ms = denial_now_ms();
 	set_state(f, c, ENDING);
 	drain(w, f, c);
+	set_timer(f);
 }
 
 static void lost(struct warden *w, struct fresh *f, struct fresh_cell *c)
@@ -387,6 +401,7 @@ static void read_timer(struct warden *w, struct fresh *f)
 	for (size_t i = 0; f->n[ENDING] > 0 && i < FRESH_CELLS_MAX; i++)
 		if (f->cells[i].state == ENDING)
 			drain(w, f, &f->cells[i]);
+	fresh_fill(w, f);
 }
 
 void fresh_dispatch(struct warden *w, struct fresh *f)

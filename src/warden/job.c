@@ -331,6 +331,7 @@ int job_queue(struct warden *w, const struct job_head *head, struct buf *body, i
 		r = send_now(w, &job, body->data, err);
 	if (r == -EAGAIN && keep_for_later(w, head, body, &job) == 0) {
 		stdio[0] = stdio[1] = stdio[2] = -1;
+		fresh_fill(w, w->fresh);
 		return 0;
 	}
 	(void)close(sock);
@@ -354,4 +355,16 @@ void job_flush(struct warden *w)
 	}
 	if (w->queue == NULL)
 		w->queue_end = &w->queue;
+}
+
+void job_drop(struct warden *w)
+{
+	while (w->queue != NULL) {
+		struct queued_job *q = w->queue;
+
+		w->queue = q->next;
+		queued_done(q);
+	}
+	w->n_queued = 0;
+	w->queue_end = &w->queue;
 }

@@ -137,6 +137,7 @@ bool job_may_pass(int fd); /* a descriptor that cannot lead out of the cell */
 int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
 	int stdio[3], struct err *err);
 void job_flush(struct warden *w);
+void job_drop(struct warden *w); /* lets all go that wait: their shims end */
 bool job_is_due(const struct warden *w); /* the first one waits for room in the cell's socket alone */
 
 /* redirect.c: swaps the caller's program for the shim; see there. */

@@ -145,26 +145,37 @@ static int await_plan(int ctl, struct mount_plan *mounts, struct err *err)
 	return 0;
 }
 
-/* What the warden had open when it forked is not this cell's: not the plan's files, nor any key. */
-static int close_others(int ctl, int jobs, struct err *err)
+static int compare_fds(const void *pa, const void *pb)
 {
-	unsigned low = (unsigned)(ctl < jobs ? ctl : jobs), high = (unsigned)(ctl < jobs ? jobs : ctl);
+	const int *a = pa, *b = pb;
 
-	if ((low > 3 && sys_close_range(3, low - 1, 0) < 0) ||
-		(high > low + 1 && sys_close_range(low + 1, high - 1, 0) < 0) ||
-		sys_close_range(high + 1, ~0u, 0) < 0)
-		return err_set(err, errno, "close_range");
-	return 0;
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* What the warden had open when it forked is not this cell's: not the plan's files, nor any key. */
+static int close_others(const struct cell_kept *kept, struct err *err)
+{
+	int fds[] = { kept->ctl, kept->jobs, kept->tmp };
+	unsigned low = 3;
+
+	qsort(fds, ARRAY_LEN(fds), sizeof(fds[0]), compare_fds);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		if (fds[i] > (int)low && sys_close_range(low, (unsigned)fds[i] - 1, 0) < 0)
+			return err_set(err, errno, "close_range");
+		if (fds[i] >= 0)
+			low = (unsigned)fds[i] + 1;
+	}
+	return sys_close_range(low, ~0u, 0) < 0 ? err_set(err, errno, "close_range") : 0;
 }
 
 /* Stage 2, no power: others of this uid cannot look into it either. */
-int cell_give_up(const struct cell_request *request, const int sockets[2], int *ret_listener,
+int cell_give_up(const struct cell_request *request, const struct cell_kept *kept, int *ret_listener,
 	struct err *err)
 {
 	bool userns =
 		strcmp(policy_value(request->plan->policy, PK_SANDBOX_USERNS)->value, "yes") == 0;
 
-	if (place_leave_stdio(err) < 0 || close_others(sockets[0], sockets[1], err) < 0)
+	if (place_leave_stdio(err) < 0 || close_others(kept, err) < 0)
 		return -err->code;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
@@ -173,7 +184,7 @@ int cell_give_up(const struct cell_request *request, const int sockets[2], int *
 	/* Where another listener is above us there can be none: nothing but deleting is lost. */
 	*ret_listener = belts_seccomp_unlinks(err);
 	/* Landlock forbids mounting; a cell with user namespaces of its own does without. */
-	if (!userns && belts_landlock_cell(request->mounts, err) < 0)
+	if (!userns && belts_landlock_cell(request->mounts, kept->tmp, err) < 0)
 		return -err->code;
 	/* The plan names what is hidden: not for this memory any more. */
 	plan_done(request->mounts);
@@ -184,26 +195,26 @@ int cell_give_up(const struct cell_request *request, const int sockets[2], int *
  * Should: be called with nothing but the two sockets that matters; stages in this order.
  * Mustn't: return before all of them have succeeded.
  */
-static int enter(const struct cell_request *request, const int sockets[2], int *ret_listener,
+static int enter(const struct cell_request *request, const struct cell_kept *kept, int *ret_listener,
 	struct err *err)
 {
-	int ctl = sockets[0];
 	struct cell cell = { 0 };
 
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cell.fds[i] = -1;
 	/* Stage 1, power over its own namespaces: network, pids, mounts. */
 	if (cell_raise_pids(err) < 0 || cell_set_up_net(request, &cell, err) < 0 ||
-		await_plan(ctl, request->mounts, err) < 0 ||
-		view_enter_cell(request, &cell, err) < 0 || cell_report(ctl, &cell, err) < 0)
+		await_plan(kept->ctl, request->mounts, err) < 0 ||
+		view_enter_cell(request, &cell, err) < 0 || cell_report(kept->ctl, &cell, err) < 0)
 		return -err->code;
-	return cell_give_up(request, sockets, ret_listener, err);
+	return cell_give_up(request, kept, ret_listener, err);
 }
 
 /* A mother of cells keeps its powers: no command of anyone's runs among its processes. */
-static int enter_mother(const struct cell_request *request, const int sockets[2], struct err *err)
+static int enter_mother(const struct cell_request *request, const struct cell_kept *kept,
+	struct err *err)
 {
-	int ctl = sockets[0];
+	int ctl = kept->ctl;
 	struct cell cell = { 0 };
 
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
@@ -216,18 +227,18 @@ static int enter_mother(const struct cell_request *request, const int sockets[2]
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
 	if (cell_report(ctl, &cell, err) < 0 || place_leave_stdio(err) < 0 ||
-		close_others(ctl, sockets[1], err) < 0)
+		close_others(kept, err) < 0)
 		return -err->code;
 	return 0;
 }
 
-_Noreturn void cell_serve(const int sockets[2], int listener, const struct init_config *config)
+_Noreturn void cell_serve(const struct cell_kept *kept, int listener, const struct init_config *config)
 {
 	struct cell_msg msg = { .type = CELL_MSG_STARTED };
 
-	if (fdpass_send(sockets[0], &msg, sizeof(msg), &listener, listener >= 0) == 0) {
+	if (fdpass_send(kept->ctl, &msg, sizeof(msg), &listener, listener >= 0) == 0) {
 		cleanup_close(&listener);
-		init_run(sockets[1], sockets[0], config);
+		init_run(kept->jobs, kept->ctl, config);
 	}
 	_exit(EXIT_AGENTJAIL);
 }
@@ -241,19 +252,19 @@ _Noreturn void cell_fail(int ctl, const struct err *err)
 	_exit(EXIT_AGENTJAIL);
 }
 
-static _Noreturn void become_mother(const struct cell_request *request, const int sockets[2])
+static _Noreturn void become_mother(const struct cell_request *request, const struct cell_kept *kept)
 {
 	struct cell_msg msg = { .type = CELL_MSG_STARTED };
 	struct err err = { 0 };
 
-	if (enter_mother(request, sockets, &err) == 0 &&
-		fdpass_send(sockets[0], &msg, sizeof(msg), NULL, 0) == 0)
-		mother_run(request, sockets[1]);
-	cell_fail(sockets[0], &err);
+	if (enter_mother(request, kept, &err) == 0 &&
+		fdpass_send(kept->ctl, &msg, sizeof(msg), NULL, 0) == 0)
+		mother_run(request, kept->jobs);
+	cell_fail(kept->ctl, &err);
 }
 
 static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t gid,
-	const int sockets[2])
+	const struct cell_kept *kept)
 {
 	struct err err = { 0 };
 	int listener = -1;
@@ -267,12 +278,12 @@ static _Noreturn void child(const struct cell_request *request, uid_t uid, gid_t
 	/* A session keyring of its own: possession of the user's keys ends here (keyctl(2)). */
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
 	if (place_begin(uid, gid, &err) < 0)
-		cell_fail(sockets[0], &err);
+		cell_fail(kept->ctl, &err);
 	if (request->is_mother)
-		become_mother(request, sockets);
-	if (enter(request, sockets, &listener, &err) == 0)
-		cell_serve(sockets, listener, &(struct init_config){ .spare = spare });
-	cell_fail(sockets[0], &err);
+		become_mother(request, kept);
+	if (enter(request, kept, &listener, &err) == 0)
+		cell_serve(kept, listener, &(struct init_config){ .spare = spare, .tmp = -1 });
+	cell_fail(kept->ctl, &err);
 }
 
 static void take_report(struct cell *cell, struct cell_msg *msg, const int *fds, size_t n)
@@ -396,7 +407,7 @@ int cell_begin(const struct cell_request *request, struct cell *ret, struct err 
 	if (cell.pid == 0) {
 		(void)close(cell.ctl);
 		(void)close(cell.jobs);
-		child(request, uid, gid, theirs);
+		child(request, uid, gid, &(struct cell_kept){ theirs[0], theirs[1], -1 });
 	}
 	if (cell.pid < 0)
 		(void)clone_error(err);

@@ -179,6 +179,10 @@ void init_run(int job_sock, int ctl_sock, const struct init_config *config)
 	struct init init = { .runner.spare = config->spare > 0 ? config->spare : INIT_SPARE,
 		.is_single = config->is_single };
 
+	init.runner.tmp = config->tmp;
+	init.runner.received = config->received;
+	init.runner.n_received = config->n_received;
+
 	set_up(&init, job_sock, ctl_sock);
 	for (;;) {
 		struct pollfd fds[] = {

@@ -3,10 +3,16 @@
 #define CELL_INIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct policy_item;
 
 struct init_config {
 	unsigned spare; /* runners ready at any time; 0: INIT_SPARE */
 	bool is_single; /* one runner and one command: the cell ends with it */
+	int tmp; /* see struct runner */
+	const struct policy_item *received;
+	size_t n_received;
 };
 
 /* Rationale: one takes the next command while another is being forked for the one after it. */

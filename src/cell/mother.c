@@ -21,7 +21,7 @@
 #define FRESH_NAMESPACES                                                                           \
 	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
-static int enter(const struct cell_request *request, const int sockets[2], int *ret_listener,
+static int enter(const struct cell_request *request, struct cell_kept *kept, int *ret_listener,
 	struct err *err)
 {
 	struct cell cell = { 0 };
@@ -31,23 +31,27 @@ static int enter(const struct cell_request *request, const int sockets[2], int *
 	/* The parent may be gone already: then so is this pid namespace's. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_PDEATHSIG");
-	if (view_renew(request, &cell, err) < 0 || cell_set_up_net(request, &cell, err) < 0 ||
-		cell_report(sockets[0], &cell, err) < 0)
+	if (view_renew(request, &cell, &kept->tmp, err) < 0 || cell_set_up_net(request, &cell, err) < 0 ||
+		cell_report(kept->ctl, &cell, err) < 0)
 		return -err->code;
-	return cell_give_up(request, sockets, ret_listener, err);
+	return cell_give_up(request, kept, ret_listener, err);
 }
 
 static _Noreturn void become_cell(const struct cell_request *request, const int sockets[2])
 {
+	struct cell_kept kept = { sockets[0], sockets[1], -1 };
+	struct init_config config = { .spare = 1, .is_single = true };
 	struct err err = { 0 };
 	int listener = -1;
 
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "agentjail-cell", 0, 0, 0);
 	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
-	if (enter(request, sockets, &listener, &err) == 0)
-		cell_serve(sockets, listener, &(struct init_config){ .spare = 1, .is_single = true });
-	cell_fail(sockets[0], &err);
+	if (enter(request, &kept, &listener, &err) < 0)
+		cell_fail(kept.ctl, &err);
+	config.tmp = kept.tmp;
+	config.received = policy_list(request->plan->policy, PK_AGENT_RECEIVE, &config.n_received);
+	cell_serve(&kept, listener, &config);
 }
 
 /* The sockets are told what the clone came to: their other ends are the warden's. */

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cell/runner_receive.h"
 #include "cell/runner_secrets.h"
 #include "cell/runner_spawn.h"
 #include "cell/runner_tree.h"
@@ -104,6 +105,8 @@ static void handle_stop(struct command *c, int sig)
 static void handle_end(struct command *c, int status)
 {
 	c->has_ended = true;
+	if (c->runner->n_received > 0)
+		runner_receive(c->runner->tmp, c->runner->received, c->runner->n_received);
 	runner_tty_release(&c->tty);
 	tell_front(c, JOB_MSG_EXIT, (uint32_t)status);
 	tell_warden(c->runner, CELL_MSG_EXIT, c->job.head.id, (uint32_t)status);

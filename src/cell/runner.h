@@ -21,6 +21,8 @@
 
 enum runner_state { RUNNER_NONE, RUNNER_IDLE, RUNNER_BUSY };
 
+struct policy_item;
+
 /* Shared memory of init and all runners; commands never map it. */
 struct runner_pool {
 	struct runner_slot {
@@ -37,6 +39,9 @@ struct runner {
 	struct runner_slot *slot;
 	unsigned spare; /* idle runners that there should be at any time */
 	bool is_single; /* ends when its first command has, whatever that one leaves */
+	int tmp; /* the agent's /tmp, for files that it waits for: see runner_receive.h */
+	const struct policy_item *received; /* their names: [agent] receive */
+	size_t n_received; /* 0: there is no tmp */
 	struct shim_rlimit limits[HELLO_RLIMITS]; /* this process's own */
 	char *stack; /* lowest address of RUNNER_STACK_BYTES for a command before its exec */
 };

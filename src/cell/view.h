@@ -169,10 +169,11 @@ int view_dev_own(int root, struct err *err) __attribute__((warn_unused_result));
 /*
  * Makes of a copy of a mother's view a cell's own: all that a command can write is new but the project,
  * kept caches, and what the profile lets be written for real. /tmp shows what the agent has there, and
- * keeps changes to itself. Fills CELL_FD_ROOT. Should: be called in new mount, pid and ipc namespaces
+ * keeps changes to itself; *ret_tmp is the agent's, if [agent] receive says anything, else -1. Fills
+ * CELL_FD_ROOT. Should: be called in new mount, pid and ipc namespaces
  * by who has CAP_SYS_ADMIN there. Mustn't: leave a shared mount. 0 or -errno with err.
  */
-int view_renew(const struct cell_request *request, struct cell *cell, struct err *err)
+int view_renew(const struct cell_request *request, struct cell *cell, int *ret_tmp, struct err *err)
 	__attribute__((warn_unused_result));
 
 #endif

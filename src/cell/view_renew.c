@@ -23,6 +23,7 @@ struct renewal {
 	int root;
 	struct masks masks;
 	struct view_layers layers;
+	int tmp; /* the agent's */
 };
 
 /* Mounts of /run that are the same for all cells and read-only. */
@@ -155,6 +156,7 @@ static int renew_tmp(struct renewal *v, struct err *err)
 	tree = view_layers_dropped(&v->layers, lower, err);
 	if (tree < 0)
 		tree = mnt_tmpfs("1777", "50%", 0, err);
+	v->tmp = take_fd(&lower);
 	if (cover(v, "/tmp", tree, err) < 0)
 		return -err->code;
 	return chmod("/tmp", 01777) < 0 ? err_set(err, errno, "chmod /tmp") : 0;
@@ -207,10 +209,12 @@ static int renew(struct renewal *v, const struct policy *policy, struct err *err
 	return 0;
 }
 
-int view_renew(const struct cell_request *request, struct cell *cell, struct err *err)
+int view_renew(const struct cell_request *request, struct cell *cell, int *ret_tmp, struct err *err)
 {
+	size_t n;
 	struct renewal v = { .plan = request->mounts,
 		.root = -1,
+		.tmp = -1,
 		.masks = { -1, -1, -1, -1 },
 		.layers = { .root = -1, .kept = -1, .lowers = -1, .note = cell->note } };
 	int r;
@@ -219,8 +223,12 @@ int view_renew(const struct cell_request *request, struct cell *cell, struct err
 	view_masks_done(&v.masks);
 	cleanup_close(&v.layers.lowers);
 	cleanup_close(&v.layers.root);
-	if (r == 0)
+	(void)policy_list(request->plan->policy, PK_AGENT_RECEIVE, &n);
+	if (r == 0) {
 		cell->fds[CELL_FD_ROOT] = take_fd(&v.root);
+		*ret_tmp = n > 0 ? take_fd(&v.tmp) : -1;
+	}
+	cleanup_close(&v.tmp);
 	cleanup_close(&v.root);
 	return r;
 }

@@ -14,10 +14,10 @@ struct job_head;
 struct warden;
 
 /*
- * Rationale: a cell that waits costs some 0.5 MB and 12 descriptors; agents start one to three commands
+ * Rationale: a cell that waits costs some 0.4 MB and 12 descriptors; agents start one to three commands
  * at a time, and making the next one takes less than most commands.
  */
-#define FRESH_POOL 6u
+#define FRESH_POOL 8u
 /* Rationale: agents start up to forty at a time; commands above it wait for one that ends. */
 #define FRESH_CELLS_MAX 96u
 

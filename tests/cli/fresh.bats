@@ -65,6 +65,17 @@ host" ]
 	[ "$output" = $'agent\nchanged\nagent\nagent' ]
 }
 
+@test "files that the agent waits for come to its /tmp when the command has ended, and no others" {
+	local text='/bin/sh -c "cd / && pwd -P >|/tmp/aj-1-cwd; echo no >/tmp/other; ln -s /etc/passwd /tmp/aj-2-cwd; mkfifo /tmp/aj-3-cwd; mkdir /tmp/aj-4-cwd; head -c 70000 /dev/zero >/tmp/aj-5-cwd"
+		read -r line </tmp/aj-1-cwd; echo "$line"; echo /tmp/*; /bin/cat /tmp/aj-1-cwd; /bin/sh -c "echo /usr >/tmp/aj-1-cwd"; read -r line </tmp/aj-1-cwd; echo "$line"'
+	printf '[agent]\nreceive = /tmp/aj-*-cwd\n' >>"$config/agentjail.ini"
+	agent --fresh "$text"
+	[ "$output" = "/
+/tmp/aj-1-cwd /tmp/${project:5:$(expr index "${project:5}" /)-1}
+/
+/usr" ]
+}
+
 @test "what a command started ends with it" {
 	agent --fresh '/bin/sh -c "sleep 31415 & setsid sleep 31415 & (trap \"\" HUP TERM; exec sleep 31415) & sleep 0.2"; sleep 0.2'
 	run ! pgrep -f '^sleep 31415$'

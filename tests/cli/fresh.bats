@@ -70,8 +70,10 @@ host" ]
 		read -r line </tmp/aj-1-cwd; echo "$line"; echo /tmp/*; /bin/cat /tmp/aj-1-cwd; /bin/sh -c "echo /usr >/tmp/aj-1-cwd"; read -r line </tmp/aj-1-cwd; echo "$line"'
 	printf '[agent]\nreceive = /tmp/aj-*-cwd\n' >>"$config/agentjail.ini"
 	agent --fresh "$text"
+	# the project lies below /tmp
+	local below=${project#/tmp/}
 	[ "$output" = "/
-/tmp/aj-1-cwd /tmp/${project:5:$(expr index "${project:5}" /)-1}
+/tmp/aj-1-cwd /tmp/${below%%/*}
 /
 /usr" ]
 }

@@ -113,7 +113,7 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
-	fresh_stop(w, w->fresh);
+	fresh_stop(w->fresh);
 	masks_stop(w);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -155,9 +156,8 @@ static void release(struct fresh *f, struct fresh_cell *c)
 	set_state(f, c, FREE);
 }
 
-void fresh_stop(struct warden *w, struct fresh *f)
+void fresh_stop(struct fresh *f)
 {
-	(void)w;
 	for (size_t i = 0; f != NULL && i < FRESH_CELLS_MAX; i++)
 		if (f->cells[i].state != FREE)
 			release(f, &f->cells[i]);
@@ -217,7 +217,7 @@ void fresh_fill(struct warden *w, struct fresh *f)
 {
 	size_t wanted;
 
-	if (f == NULL || w->cell.pid <= 0)
+	if (f == NULL || w->cell.pid <= 0 || w->has_ended)
 		return;
 	raise_descriptor_limit(w);
 	wanted = w->n_queued > f->n[READY] ? w->n_queued - f->n[READY] : 0;
@@ -423,4 +423,18 @@ void fresh_dispatch(struct warden *w, struct fresh *f)
 		else if (c->state == RUNNING && c->proxy.pid == 0 && c->proxy.failures < 3)
 			start_proxy(w, f, c);
 	}
+}
+
+void fresh_drain(struct warden *w, struct fresh *f)
+{
+	int64_t end = denial_now_ms() + DRAIN_MS;
+	struct pollfd p = { .fd = fresh_fd(f), .events = POLLIN };
+
+	if (f == NULL)
+		return;
+	/* What has been said already, then what proxies have still to say. */
+	fresh_dispatch(w, f);
+	while (f->n[ENDING] > 0 && denial_now_ms() < end)
+		if (poll(&p, 1, DRAIN_TURN_MS) > 0)
+			fresh_dispatch(w, f);
 }

@@ -32,7 +32,7 @@ struct fresh_job {
 int fresh_init(struct warden *w, struct fresh **ret, struct err *err);
 
 /* Ends all cells and their proxies; fresh_free() has none any more. NULL is fine for all of these. */
-void fresh_stop(struct warden *w, struct fresh *f);
+void fresh_stop(struct fresh *f);
 void fresh_free(struct fresh *f);
 
 /* Asks for as many cells as there should be. */
@@ -43,6 +43,9 @@ void fresh_fill(struct warden *w, struct fresh *f);
  * with err. Borrows the descriptors.
  */
 int fresh_send(struct warden *w, struct fresh *f, const struct fresh_job *job, struct err *err);
+
+/* At the session's end: reads what is still to be told of commands that have ended, for a while. */
+void fresh_drain(struct warden *w, struct fresh *f);
 
 /* A descriptor that is readable when fresh_dispatch() has work; -1 for NULL. */
 int fresh_fd(const struct fresh *f);

@@ -494,6 +494,7 @@ static void tear_down(struct warden *w)
 	door_stop(w->door);
 	w->door = NULL;
 	bare_stop(w);
+	fresh_drain(w, w->fresh);
 	proxyctl_drain(w);
 	proxyctl_stop(&w->proxy);
 	keeperctl_stop(w, w->keepers);

@@ -113,6 +113,15 @@ host" ]
 	END
 }
 
+@test "what the last command was refused is in the audit" {
+	for _ in 1 2 3; do
+		rm -rf "$HOME/.local/state/agentjail"
+		agent --fresh '/bin/bash -c "exec 3<>/dev/tcp/192.0.2.7/81" 2>/dev/null || true'
+		audit | grep -q '"event":"connect".*192\.0\.2\.7.*"command":1'
+		audit | grep -q '"event":"exit","command":1'
+	done
+}
+
 @test "a refusal is told to the command, and localhost of the host is reached" {
 	python3 -m http.server --bind 127.0.0.1 0 >"$root/served" 2>&1 3>&- &
 	local server=$! port

@@ -13,6 +13,9 @@
  */
 int belts_map_ids(uid_t uid, gid_t gid, struct err *err) __attribute__((warn_unused_result));
 
+/* The bounding set empty: nothing that is executed gets a capability. */
+int belts_bound_caps(struct err *err) __attribute__((warn_unused_result));
+
 /* All five capability sets empty, for this process and what it executes (capabilities(7)). */
 int belts_drop_caps(struct err *err) __attribute__((warn_unused_result));
 

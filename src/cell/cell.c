@@ -224,6 +224,9 @@ static int enter_mother(const struct cell_request *request, const struct cell_ke
 	/* What is masked here from now on is masked in all of its cells: mount_namespaces(7). */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0)
 		return err_set(err, errno, "share mounts");
+	/* It executes nothing; its cells find that much done. */
+	if (belts_bound_caps(err) < 0)
+		return -err->code;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(err, errno, "PR_SET_DUMPABLE");
 	if (cell_report(ctl, &cell, err) < 0 || place_leave_stdio(err) < 0 ||

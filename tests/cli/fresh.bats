@@ -123,7 +123,7 @@ host" ]
 }
 
 @test "a refusal is told to the command, and localhost of the host is reached" {
-	python3 -m http.server --bind 127.0.0.1 0 >"$root/served" 2>&1 3>&- &
+	python3 -u -m http.server --bind 127.0.0.1 0 >"$root/served" 2>&1 3>&- &
 	local server=$! port
 	for _ in $(seq 100); do port=$(sed -n 's/.* port \([0-9]*\).*/\1/p' "$root/served"); [ -n "$port" ] && break; sleep 0.05; done
 	"$agentjail" -q --fresh --allow "localhost:$port" -- sh -c "/usr/bin/curl -sm 9 -o /dev/null -w '%{http_code}\n' http://localhost:$port/; /usr/bin/curl -sm 9 http://evil.test/; /usr/bin/curl -sm 9 -o /dev/null -w '%{http_code}\n' http://localhost:$port/" >"$root/out" 2>"$root/err"

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -41,66 +42,118 @@ static int open_below(const char *name, struct err *err)
 
 /* ---- carrying over ---- */
 
-/* mnt_point() in short for what it does not need to look for. */
-static int make_place(int dir, const char *name, bool is_dir, struct err *err)
-{
-	AUTO_CLOSE int made = -1;
-	int fd;
+/* A mount that lies below a directory that is about to be covered. */
+struct carried {
+	int fd; /* O_PATH */
+	bool is_dir;
+	uint64_t id; /* statx(2), stx_mnt_id */
+	const char *path;
+};
 
-	if (strchr(name, '/') != NULL)
-		return mnt_point(dir, name, is_dir, err);
-	if (is_dir ? mkdirat(dir, name, 0755) < 0
-		   : (made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644)) < 0)
-		return mnt_point(dir, name, is_dir, err);
-	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
+static void close_carried(struct carried *c, size_t n)
+{
+	for (size_t i = 0; c != NULL && i < n; i++)
+		cleanup_close(&c[i].fd);
+	free(c);
 }
 
-/* What is mounted at `name` in the old directory goes to the same place in the new one. */
-static int carry(int old, int new, const char *name, struct err *err)
+/* Is a mount at that path, found as the plan's mounts were put there (view_target())? 1, 0 or -errno. */
+static int find_mount(const struct renewal *v, const struct mount_entry *e, struct carried *ret,
+	struct err *err)
 {
-	AUTO_CLOSE int from = sys_openat2(old, name, O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-	AUTO_CLOSE int to = -1;
+	AUTO_CLOSE int fd = view_target(v->root, e, err);
 	struct statx x;
 
-	if (from < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-			? 0
-			: err_set(err, errno, "open %s", name);
-	if (statx(from, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) < 0)
-		return err_set(err, errno, "stat %s", name);
+	if (fd < 0)
+		return err->code == ENOENT ? 0 : -err->code;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_MNT_ID, &x) < 0)
+		return err_set(err, errno, "stat %s", e->path);
 	if ((x.stx_attributes_mask & x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
 		return 0;
-	to = make_place(new, name, S_ISDIR(x.stx_mode), err);
-	return to < 0 ? to : mnt_attach(from, to, err);
+	*ret = (struct carried){ take_fd(&fd), S_ISDIR(x.stx_mode), x.stx_mnt_id, e->path };
+	return 1;
+}
+
+/*
+ * Links of the user's can lead from one planned path to another place, so each is looked for; but not
+ * in the project: no link was followed there, and it goes as a whole, with thousands of masks perhaps.
+ */
+static int find_mounts(const struct renewal *v, const char *path, struct carried **ret, struct err *err)
+{
+	size_t n = strlen(path), found = 0;
+	struct carried *c = calloc(v->plan->n + ARRAY_LEN(run_mounts), sizeof(*c));
+	int r = c == NULL ? err_set(err, ENOMEM, "mounts") : 0;
+
+	for (size_t k = 0; k < v->plan->n + ARRAY_LEN(run_mounts) && r >= 0; k++) {
+		struct mount_entry run = { .path = (char *)(size_t)(k < v->plan->n
+							   ? NULL
+							   : run_mounts[k - v->plan->n]) };
+		const struct mount_entry *e = k < v->plan->n ? &v->plan->entries[k] : &run;
+
+		if (e->agent_only || !plan_is_below(e->path, path) || e->path[n] != '/' ||
+			(e->is_in_project && found > 0 && plan_is_below(e->path, c[found - 1].path)))
+			continue;
+		r = find_mount(v, e, &c[found], err);
+		found += r > 0;
+	}
+	if (r < 0) {
+		close_carried(c, found);
+		return r;
+	}
+	*ret = c;
+	return (int)found;
+}
+
+/* mnt_point() in short for what is missing in a new file system; name has no slash. */
+static int make_place(int dir, const char *name, bool is_dir)
+{
+	AUTO_CLOSE int made = -1;
+
+	if (is_dir ? mkdirat(dir, name, 0755) < 0
+		   : (made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644)) < 0)
+		return -1;
+	return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* To the same path as it is now, unless that still leads to it. */
+static int carry(const struct renewal *v, const struct carried *c, int new, const char *below,
+	struct err *err)
+{
+	AUTO_CLOSE int to = strchr(below, '/') == NULL ? make_place(new, below, c->is_dir) : -1;
+	struct statx x;
+
+	if (to < 0)
+		to = mnt_point(v->root, c->path, c->is_dir, err);
+	if (to < 0)
+		return to;
+	if (statx(to, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &x) < 0)
+		return err_set(err, errno, "stat %s", c->path);
+	if (x.stx_mnt_id == c->id)
+		return 0;
+	return mnt_attach(c->fd, to, err) < 0 ? err_prefix(err, "%s", c->path) : 0;
 }
 
 /* Mounts tree, which is taken, over path, and carries over what the plan has mounted below. */
 static int cover(const struct renewal *v, const char *path, int tree, struct err *err)
 {
 	AUTO_CLOSE int new = tree, old = -1;
-	size_t n = strlen(path);
+	struct carried *mounts = NULL;
+	int n, r = 0;
 
 	if (new < 0)
 		return err_prefix(err, "%s", path);
 	old = openat(v->root, path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (old < 0)
 		return err_set(err, errno, "open %s", path);
+	n = find_mounts(v, path, &mounts, err);
+	if (n < 0)
+		return n;
 	if (mnt_attach(new, old, err) < 0)
-		return err_prefix(err, "%s", path);
-	for (size_t k = 0; k < v->plan->n; k++) {
-		const struct mount_entry *e = &v->plan->entries[k];
-
-		if (!e->agent_only && plan_is_below(e->path, path) && e->path[n] == '/' &&
-			carry(old, new, e->path + n + 1, err) < 0)
-			return err_prefix(err, "%s", e->path);
-	}
-	for (size_t k = 0; k < ARRAY_LEN(run_mounts); k++)
-		if (plan_is_below(run_mounts[k], path) &&
-			carry(old, new, run_mounts[k] + n + 1, err) < 0)
-			return err_prefix(err, "%s", run_mounts[k]);
-	return 0;
+		r = err_prefix(err, "%s", path);
+	for (int i = 0; i < n && r == 0; i++)
+		r = carry(v, &mounts[i], new, mounts[i].path + strlen(path) + 1, err);
+	close_carried(mounts, (size_t)n);
+	return r;
 }
 
 /* ---- what is new ---- */

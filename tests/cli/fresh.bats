@@ -60,6 +60,23 @@ host" ]
 	[ "$(cat "$HOME/.layer/file")" = host ]
 }
 
+@test "what is hidden in an overlay stays hidden behind the user's own links" {
+	local tree=$HOME/tree
+	mkdir -p "$tree/dot/config/secrets" "$tree/dot/other" "$tree/plain"
+	echo SECRET | tee "$tree/dot/config/secrets/key" "$tree/dot/other/key" >"$tree/plain/key"
+	ln -s dot/config "$tree/relative"
+	ln -s "$tree/dot/other" "$tree/absolute"
+	printf '%s\n' '[files]' 'overlay = ~/tree' 'hide = ~/tree/relative/secrets ~/tree/absolute/key' \
+		'hide = ~/tree/plain/key' >"$config/agentjail.ini"
+	for option in --quiet --fresh; do
+		agent "$option" '/bin/sh -c "cd ~/tree && cat relative/secrets/key dot/config/secrets/key absolute/key dot/other/key plain/key 2>&1; ls -d dot/config"'
+		has_not SECRET
+		has dot/config
+	done
+	# the control: they are there to be read
+	[ "$(cat "$tree/relative/secrets/key" "$tree/absolute/key" "$tree/plain/key")" = $'SECRET\nSECRET\nSECRET' ]
+}
+
 @test "commands read what the agent has in /tmp, and their changes stay their own" {
 	agent --fresh 'echo agent >/tmp/note; /bin/sh -c "cat /tmp/note; echo changed >/tmp/note; cat /tmp/note"; cat </tmp/note; read -r line </tmp/note; echo "$line"'
 	[ "$output" = $'agent\nchanged\nagent\nagent' ]

@@ -72,6 +72,7 @@ static int begin_cell(struct warden *w, struct err *err)
 		.caches = w->caches,
 		.honey = w->lure.files,
 		.n_honey = w->lure.n,
+		.is_mother = w->fresh != NULL,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -122,6 +123,7 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
+	fresh_stop(w->fresh);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
@@ -139,7 +141,7 @@ void cells_lost(struct warden *w)
 {
 	struct audit_record r;
 
-	proxyctl_stop(w);
+	proxyctl_stop(&w->proxy);
 	cells_close(w);
 	memset(w->commands, 0, sizeof(w->commands));
 	audit_begin(&w->audit, &r, "cell-lost");

@@ -57,20 +57,6 @@ static const struct {
 static const char *const sys_parts[] = { "/sys/devices/system/cpu", "/sys/devices/system/node",
 	"/sys/kernel/mm/transparent_hugepage" };
 
-/*
- * /proc is fresh and knows only the cell's processes, but some of its files speak to the whole
- * machine and are guarded by file ownership alone: a cell started by root would own them.
- */
-static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "scsi",
-	"acpi", "asound", "mtrr" };
-static const char *const proc_hidden[] = { "kcore", "kmsg", "timer_list",
-	"sched_debug", "slabinfo", "vmallocinfo", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
-
-#define PROC_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-
-/* The user's keyrings (keyrings(7)) know no namespace: their keys' names are on no one's list. */
-static const char *const proc_keys[] = { "keys", "key-users" };
-
 static bool needs_source(const struct mount_entry *e)
 {
 	return !e->agent_only && !e->is_new &&
@@ -365,42 +351,6 @@ static int mount_dev(struct view *v, struct err *err)
 	return view_dev_own(v->root, v->request->plan->policy, err);
 }
 
-/* One of /proc's files, hidden or (masks NULL) read-only; kernels differ in which they have. */
-static int guard_proc(int root, const struct masks *masks, const char *name, struct err *err)
-{
-	char path[64];
-	AUTO_CLOSE int target = -1;
-
-	(void)snprintf(path, sizeof(path), "proc/%s", name);
-	target = openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return masks != NULL ? view_hide(masks, target, false, err)
-			     : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
-}
-
-int view_proc(int root, struct err *err)
-{
-	return view_attach(root, mnt_new("proc", NULL, PROC_ATTRS, err), "proc", 1, err);
-}
-
-int view_proc_guard(int root, const struct masks *masks, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_LEN(proc_keys); i++)
-		if (guard_proc(root, masks, proc_keys[i], err) < 0)
-			return err_prefix(err, "/proc/%s", proc_keys[i]);
-	/* Others than root own none of them, and have no capability that would stand in for it. */
-	if (geteuid() != 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(proc_read_only); i++)
-		if (guard_proc(root, NULL, proc_read_only[i], err) < 0)
-			return err_prefix(err, "/proc/%s", proc_read_only[i]);
-	for (size_t i = 0; i < ARRAY_LEN(proc_hidden); i++)
-		if (guard_proc(root, masks, proc_hidden[i], err) < 0)
-			return err_prefix(err, "/proc/%s", proc_hidden[i]);
-	return 0;
-}
-
 static int mount_sys(struct view *v, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sys_parts); i++) {
@@ -468,8 +418,10 @@ static int mount_below(struct view *v, struct err *err)
 	kept = redact < 0 ? -1 : open_below(v, VIEW_BELOW_KEPT, err);
 	held = kept < 0 ? -1 : open_below(v, VIEW_BELOW_HELD, err);
 	v->layers.lowers = held < 0 ? -1 : open_below(v, VIEW_BELOW_LOWERS, err);
-	if (v->layers.lowers < 0 || mkdirat(v->below, VIEW_BELOW_UPPERS, 0700) < 0)
-		return err_set(err, v->layers.lowers < 0 ? err->code : errno, "places of a mother");
+	if (v->layers.lowers < 0)
+		return -err->code;
+	if (mkdirat(v->below, VIEW_BELOW_UPPERS, 0700) < 0)
+		return err_set(err, errno, "mkdir " VIEW_BELOW_UPPERS);
 	if (view_masks_init(&v->masks, masks, v->request, err) < 0 || mount_caches(v, kept, err) < 0)
 		return -err->code;
 	v->redact.note = v->cell->note;

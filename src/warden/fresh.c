@@ -363,7 +363,7 @@ static void read_running(struct warden *w, struct fresh *f, struct fresh_cell *c
 	} else if (msg.type == CELL_MSG_LIMIT) {
 		limit_tell(w, &c->cell, &msg);
 	} else if (msg.type == CELL_MSG_EXIT) {
-		warden_command_ended(w, &msg);
+		cells_command_ended(w, &msg);
 		end(w, f, c);
 	}
 }

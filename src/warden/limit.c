@@ -103,7 +103,7 @@ void limit_tell_all(struct warden *w)
 	for (size_t i = 0; w->attend == NULL && i < COMMANDS_MAX; i++) {
 		const struct command *command = &w->commands[i];
 		struct stat file = { .st_dev = command->err_dev, .st_ino = command->err_ino };
-		const struct cell *cell = warden_cell_of(w, command->id);
+		const struct cell *cell = cells_of(w, command->id);
 		pid_t pid = command->cell_pid != 0 ? denial_find(cell, command->cell_pid) : 0;
 
 		is_told |= pid > 0 &&

@@ -240,7 +240,7 @@ bool proxyctl_has_unread(const struct place *p)
  */
 void proxyctl_drain(struct warden *w)
 {
-	const struct place place = warden_place(w), *p = &place;
+	const struct place place = cells_place(w), *p = &place;
 	int64_t end = clock_ms() + DRAIN_MS;
 	int refused = w->cell.fds[CELL_FD_NFLOG];
 	bool is_last = false;

@@ -141,27 +141,6 @@ int warden_not_started(struct warden *w, const struct err *err)
 
 /* ---- what comes in ---- */
 
-void warden_command_ended(struct warden *w, const struct cell_msg *msg)
-{
-	struct command *command = &w->commands[msg->id % COMMANDS_MAX];
-	int status = (int)msg->value;
-	struct audit_record r;
-
-	if (command->id == msg->id) {
-		command->cell_pid = 0;
-		command->ended_ms = clock_ms();
-	}
-	audit_begin(&w->audit, &r, "exit");
-	audit_number(&r, "command", msg->id);
-	if (WIFSIGNALED(status))
-		audit_number(&r, "signal", WTERMSIG(status));
-	else
-		audit_number(&r, "status", WEXITSTATUS(status));
-	(void)audit_end(&r);
-	if (w->toolrun != NULL)
-		toolrun_ended(w, w->toolrun, status);
-}
-
 static void read_cell(struct warden *w)
 {
 	for (;;) {
@@ -180,23 +159,11 @@ static void read_cell(struct warden *w)
 			if (command->id == msg.id)
 				command->cell_pid = (pid_t)msg.value;
 		} else if (msg.type == CELL_MSG_EXIT) {
-			warden_command_ended(w, &msg);
+			cells_command_ended(w, &msg);
 		} else if (msg.type == CELL_MSG_LIMIT) {
 			limit_tell(w, &w->cell, &msg);
 		}
 	}
-}
-
-const struct cell *warden_cell_of(const struct warden *w, uint32_t command)
-{
-	const struct cell *own = fresh_cell(w->fresh, command);
-
-	return own != NULL ? own : &w->cell;
-}
-
-struct place warden_place(struct warden *w)
-{
-	return (struct place){ .cell = &w->cell, .proxy = &w->proxy, .is_ending = w->has_ended };
 }
 
 /* The agent as the host sees it: the only child of the first process of its namespace. */
@@ -346,7 +313,7 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 
 static void dispatch(struct warden *w, const struct pollfd *fds)
 {
-	const struct place place = warden_place(w);
+	const struct place place = cells_place(w);
 
 	/* Execs first: a program of the agent waits for each. */
 	if ((fds[SLOT_LISTENER].revents & POLLIN) != 0)

@@ -131,14 +131,13 @@ struct warden {
 /* cells.c: makes a cell if there is none; ends the one there is, and its commands. */
 int warden_need_cell(struct warden *w, struct err *err);
 void cells_close(struct warden *w);
+const struct cell *cells_of(const struct warden *w, uint32_t command); /* that it runs in */
 void cells_lost(struct warden *w); /* it has ended: said, recorded, the rest of it put away */
 
-/* session.c: a command has ended. The network of the one cell. */
+/* A command has ended. The network of the one cell. */
 struct cell_msg;
-void warden_command_ended(struct warden *w, const struct cell_msg *msg);
-struct place warden_place(struct warden *w);
-/* The cell that a command runs in. */
-const struct cell *warden_cell_of(const struct warden *w, uint32_t command);
+void cells_command_ended(struct warden *w, const struct cell_msg *msg);
+struct place cells_place(struct warden *w);
 
 /* The program could not be found or executed: 127 or 126. Returns -err->code. */
 int warden_not_started(struct warden *w, const struct err *err);

@@ -35,7 +35,7 @@ static void records(int proxy, const struct proxymsg *msg, const char *want, con
 	bool ok;
 
 	(void)!send(proxy, msg, sizeof(*msg), MSG_NOSIGNAL);
-	place = warden_place(&w);
+	place = cells_place(&w);
 	proxyctl_read(&w, &place);
 	line = last_record();
 	ok = line != NULL && strstr(line, want) != NULL;
@@ -123,7 +123,7 @@ int main(void)
 	test_messages(pair[1]);
 	memset(bad.path, 'x', sizeof(bad.path));
 	(void)!send(pair[1], &bad, sizeof(bad), MSG_NOSIGNAL);
-	place = warden_place(&w);
+	place = cells_place(&w);
 	proxyctl_read(&w, &place);
 	tap_ok(w.proxy.pid == 0 && w.proxy.sock == -1, "a path without an end is no message");
 	test_lines();

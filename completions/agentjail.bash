@@ -35,7 +35,7 @@ _agentjail_rest() {
 
 _agentjail() {
 	local options='--profile --project --mode --allow --hide --read --write --protect --overlay
-		--inject --env --set --explain --json --session --follow --denied --verify --list --forget
+		--inject --env --set --fresh --explain --json --session --follow --denied --verify --list --forget
 		--apply --drop --yes --against --quiet --verbose --help --version'
 	local verbs='run doctor show check try log why status trust review selftest demo cache help'
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i

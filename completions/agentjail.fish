@@ -62,6 +62,7 @@ complete -c agentjail -n __agentjail_first -l overlay -r -F -d 'Copy-on-write, d
 complete -c agentjail -n __agentjail_first -l inject -x -a '(__agentjail_rules)' -d 'Switch a rule on'
 complete -c agentjail -n __agentjail_first -l env -x -a '(set -nx)' -d 'Pass a variable on or set it'
 complete -c agentjail -n __agentjail_first -l set -x -d 'One more line of profile'
+complete -c agentjail -n __agentjail_first -l fresh -d 'A new cell for every command, which ends with it'
 complete -c agentjail -n __agentjail_first -l explain -d 'Print the plan and run nothing'
 complete -c agentjail -n '__fish_seen_subcommand_from doctor show try log status cache review demo selftest' -l json -d 'Print JSON'
 complete -c agentjail -n '__fish_seen_subcommand_from why' -l session -x -a '(__agentjail_sessions)' -d 'Look into that session'

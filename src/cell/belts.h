@@ -13,6 +13,9 @@
  */
 int belts_map_ids(uid_t uid, gid_t gid, struct err *err) __attribute__((warn_unused_result));
 
+/* The bounding set empty: nothing that is executed gets a capability. */
+int belts_bound_caps(struct err *err) __attribute__((warn_unused_result));
+
 /* All five capability sets empty, for this process and what it executes (capabilities(7)). */
 int belts_drop_caps(struct err *err) __attribute__((warn_unused_result));
 
@@ -21,10 +24,11 @@ int belts_no_new_privs(struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Landlock of a cell (landlock(7), Linux 5.13): reads and executes below /, writes where the plan
- * says so. A file opened elsewhere and passed in cannot be opened anew. On a kernel without
- * Landlock: 0, nothing done; the mounts stand alone.
+ * says so, and below writable_dir (-1: none), which no path of the cell leads to. A file opened
+ * elsewhere and passed in cannot be opened anew. On a kernel without Landlock: 0, nothing done; the
+ * mounts stand alone.
  */
-int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
+int belts_landlock_cell(const struct mount_plan *plan, int writable_dir, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* Landlock of the agent context: only these files can be executed. As above without Landlock. */

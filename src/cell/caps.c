@@ -33,19 +33,25 @@ int belts_map_ids(uid_t uid, gid_t gid, struct err *err)
 	return write_proc("/proc/self/gid_map", map, err);
 }
 
-int belts_drop_caps(struct err *err)
+int belts_bound_caps(struct err *err)
 {
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return err_set(err, errno, "clear ambient capabilities");
 	/* The kernel's last capability is wherever the drop says EINVAL. */
 	for (unsigned long cap = 0; cap < 64; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+		/* Looking is cheap; each drop makes new credentials, also one that changes nothing. */
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 0 || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
 		if (errno == EINVAL && cap > CAP_AUDIT_READ)
 			break;
 		return err_set(err, errno, "drop capability %lu from the bounding set", cap);
 	}
-	return calls_drop_capabilities(err);
+	return 0;
+}
+
+int belts_drop_caps(struct err *err)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_set(err, errno, "clear ambient capabilities");
+	return belts_bound_caps(err) < 0 ? -err->code : calls_drop_capabilities(err);
 }
 
 int belts_no_new_privs(struct err *err)

@@ -14,6 +14,15 @@ int cell_begin(const struct cell_request *request, struct cell *ret, struct err 
 void cell_go_on(struct cell *cell);
 int cell_finish(struct cell *cell, struct err *err);
 
+/*
+ * Asks a mother (a ready cell of cell_request.is_mother) for a cell for one command, without waiting:
+ * *ret is the caller's; it ends when ret->jobs is closed. cell_follow() takes one message of it when
+ * ret->ctl can be read: enum cell_progress. -errno with err, -EAGAIN of cell_ask() when the mother
+ * has enough to do.
+ */
+int cell_ask(const struct cell *mother, struct cell *ret, struct err *err);
+int cell_follow(struct cell *cell, struct err *err);
+
 /* Starts the agent (agent.c): *ret is the caller's. The agent waits in its first exec's notification. */
 int agent_start(const struct agent_request *request, struct agent *ret, struct err *err);
 

@@ -163,6 +163,9 @@ static void reap(struct init *init)
 			(void)kill(pid, SIGCONT);
 			continue;
 		}
+		/* With the command all that it left: the kernel kills the rest of the pid namespace. */
+		if (init->runner.is_single)
+			_exit(0);
 		/* One that ended by itself had nothing below it. */
 		init->has_strays |= !WIFEXITED(status);
 		slot->pid = 0;
@@ -212,6 +215,11 @@ void init_run(int job_sock, int ctl_sock, const struct init_config *config)
 	struct init init = { .runner.spare = config->is_single ? 0 : INIT_SPARE,
 		.runner.config_limits = config->limits,
 		.is_single = config->is_single };
+
+	init.runner.is_single = config->ends_with_it;
+	init.runner.tmp = config->tmp;
+	init.runner.received = config->received;
+	init.runner.n_received = config->n_received;
 
 	init_limits_begin(&init.limits, config);
 	set_up(&init, job_sock, ctl_sock);

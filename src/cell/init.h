@@ -5,11 +5,18 @@
 #include "policy/limits.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct policy_item;
 
 struct init_config {
 	bool is_single; /* one command will come and no other: no runner is forked behind it */
+	bool ends_with_it; /* the cell ends with that command, whatever it leaves */
 	struct limits limits;
 	const char *home; /* may be a tmpfs of the cell's own: memory */
+	int tmp; /* see struct runner */
+	const struct policy_item *received;
+	size_t n_received;
 };
 
 /* Rationale: one takes the next command while another is being forked for the one after it. */

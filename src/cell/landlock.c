@@ -59,16 +59,13 @@ static int ruleset_new(struct ruleset *set, uint64_t handled, struct err *err)
 	return 0;
 }
 
-static int allow(const struct ruleset *set, const char *path, uint64_t rights, struct err *err)
+static int allow_fd(const struct ruleset *set, int fd, uint64_t rights, struct err *err)
 {
 	struct landlock_path_beneath_attr rule = { 0 };
-	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "landlock: open %s", path);
 	if (fstat(fd, &st) < 0)
-		return err_set(err, errno, "landlock: stat %s", path);
+		return err_set(err, errno, "landlock: stat");
 	if (!S_ISDIR(st.st_mode))
 		rights &= RIGHTS_FILE;
 	rule.parent_fd = fd;
@@ -76,8 +73,17 @@ static int allow(const struct ruleset *set, const char *path, uint64_t rights, s
 	if (rule.allowed_access == 0)
 		return 0;
 	if (syscall(SYS_landlock_add_rule, set->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		return err_set(err, errno, "landlock: allow %s", path);
+		return err_set(err, errno, "landlock");
 	return 0;
+}
+
+static int allow(const struct ruleset *set, const char *path, uint64_t rights, struct err *err)
+{
+	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set(err, errno, "landlock: open %s", path);
+	return allow_fd(set, fd, rights, err) < 0 ? err_prefix(err, "%s", path) : 0;
 }
 
 static int enforce(const struct ruleset *set, struct err *err)
@@ -108,7 +114,7 @@ static int allow_plan(const struct ruleset *set, const struct mount_plan *plan, 
 	return 0;
 }
 
-int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
+int belts_landlock_cell(const struct mount_plan *plan, int writable_dir, struct err *err)
 {
 	/* /dev/mqueue by name: mq_open(3) opens below the root of that file system, not below /dev. */
 	static const char *const writable[] = { "/tmp", "/run", "/dev", "/dev/mqueue", "/proc" };
@@ -123,6 +129,8 @@ int belts_landlock_cell(const struct mount_plan *plan, struct err *err)
 	r = allow(&set, "/", RIGHTS_READ, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(writable); i++)
 		r = allow(&set, writable[i], ~0ull, err);
+	if (r == 0 && writable_dir >= 0)
+		r = allow_fd(&set, writable_dir, ~0ull, err);
 	if (r == 0)
 		r = allow_plan(&set, plan, err);
 	if (r == 0)

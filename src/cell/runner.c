@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cell/runner_limits.h"
+#include "cell/runner_receive.h"
 #include "cell/runner_secrets.h"
 #include "cell/runner_spawn.h"
 #include "cell/runner_tree.h"
@@ -109,6 +110,8 @@ static void handle_stop(struct command *c, int sig)
 static void handle_end(struct command *c, int status)
 {
 	c->has_ended = true;
+	if (c->runner->n_received > 0)
+		runner_receive(c->runner->tmp, c->runner->received, c->runner->n_received);
 	runner_tty_release(&c->tty);
 	tell_front(c, JOB_MSG_EXIT, (uint32_t)status);
 	tell_warden(c->runner, CELL_MSG_EXIT, c->job.head.id, (uint32_t)status);
@@ -277,7 +280,7 @@ static void run_job(struct runner *r, struct job *job)
 		c.has_ended = true;
 	}
 	drop_job(&c);
-	while (!c.has_ended || c.has_children) {
+	while (!c.has_ended || (c.has_children && !r->is_single)) {
 		/* The front end still reads the terminal until it is gone; else it has no word any more. */
 		if (c.has_ended && c.tty.master < 0)
 			cleanup_close(&c.job.sock);
@@ -312,7 +315,7 @@ static void set_busy(struct runner *r)
 	uint64_t one = 1;
 
 	atomic_store(&r->slot->state, RUNNER_BUSY);
-	if (runner_pool_count(r->pool, RUNNER_IDLE) < r->spare)
+	if (!r->is_single && runner_pool_count(r->pool, RUNNER_IDLE) < r->spare)
 		(void)!write(r->wake_fd, &one, sizeof(one));
 }
 
@@ -331,7 +334,7 @@ void runner_run(struct runner *r)
 			run_job(r, &job);
 		else
 			tell_warden_error(r, &err);
-		if (runner_pool_count(r->pool, RUNNER_IDLE) >= IDLE_MAX)
+		if (r->is_single || runner_pool_count(r->pool, RUNNER_IDLE) >= IDLE_MAX)
 			_exit(0);
 		atomic_store(&r->slot->state, RUNNER_IDLE);
 	}

@@ -10,6 +10,7 @@
 #include "wire/hello.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,8 @@ enum runner_state { RUNNER_NONE, RUNNER_IDLE, RUNNER_BUSY };
 
 /* A runner_slot's `over` where the warden wants the command's end. */
 #define RUNNER_OVER_WARDEN (LIMITS_KIND_COUNT + 1u)
+
+struct policy_item;
 
 /* Shared memory of init and all runners; commands never map it. */
 struct runner_pool {
@@ -43,6 +46,10 @@ struct runner {
 	struct runner_slot *slot;
 	struct limits config_limits;
 	unsigned spare; /* idle runners that there should be at any time */
+	bool is_single; /* ends when its first command has, whatever that one leaves */
+	int tmp; /* the agent's /tmp, for files that it waits for: see runner_receive.h */
+	const struct policy_item *received; /* their names: [agent] receive */
+	size_t n_received; /* 0: there is no tmp */
 	struct shim_rlimit limits[HELLO_RLIMITS]; /* this process's own */
 	char *stack; /* lowest address of RUNNER_STACK_BYTES for a command before its exec */
 };

@@ -176,6 +176,7 @@ struct view_layers {
 	int root;	/* of the new tree: upper layers that are dropped lie in it */
 	struct mnt_parent *parent; /* of the plan's last mount point */
 	int kept;	/* the project's kept caches, see wire/cachedir.h; -1: none are kept */
+	int lowers;	/* of a mother's view: VIEW_BELOW_LOWERS in it; -1 */
 	unsigned n;	/* dropped ones so far */
 	bool may_be_read; /* [files] no-overlay = read: better read-only than not at all */
 	char *note;	/* ERR_TEXT_BYTES: why a cache is not kept, for the user */
@@ -190,7 +191,60 @@ struct view_layers {
 int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t i, int source,
 	struct err *err) __attribute__((warn_unused_result));
 
+/* The overlay alone, detached, with an upper layer that is dropped. Its descriptor or -errno. */
+int view_layers_dropped(struct view_layers *l, int source, struct err *err)
+	__attribute__((warn_unused_result));
+
+/*
+ * Shares of the machine's memory, in percent, that a cell's own file systems may fill: 100 together, so
+ * that no command that fills them all takes the machine's last page. With [limits] memory they are
+ * shares of half of that: what lies in them outlives the command that wrote it, and the next one has
+ * to find room.
+ */
+enum view_share {
+	VIEW_SHARE_TMP = 40,
+	VIEW_SHARE_SHM = 20,
+	VIEW_SHARE_HOME = 15,
+	VIEW_SHARE_ROOT = 20,
+	VIEW_SHARE_RUN = 5
+};
+
+/* A detached tmpfs of that share. Its descriptor or -errno with err. */
+int view_share_tmpfs(const struct policy *policy, const char *mode, enum view_share share,
+	struct err *err) __attribute__((warn_unused_result));
+
 /* Writes the cell's own resolv.conf, nsswitch.conf and hosts, and mounts them below root. */
 int view_etc(int root, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * A /proc of the caller's pid namespace below root, then what is hidden and read-only in it; /dev/pts,
+ * mqueue and shm of its own.
+ */
+int view_proc(int root, struct err *err) __attribute__((warn_unused_result));
+int view_proc_guard(int root, const struct masks *masks, struct err *err)
+	__attribute__((warn_unused_result));
+int view_dev_own(int root, const struct policy *policy, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * In a mother's view (cell/mother.h) what its cells need before they have a /proc of their own on it:
+ * the masks, the lower layers of [files] overlay by their number in the plan, a place for upper ones.
+ */
+#define VIEW_BELOW "/proc"
+#define VIEW_BELOW_MASKS "masks"
+#define VIEW_BELOW_REDACT "redact"
+#define VIEW_BELOW_KEPT "kept"
+#define VIEW_BELOW_HELD "held"
+#define VIEW_BELOW_LOWERS "lowers"
+#define VIEW_BELOW_UPPERS "uppers"
+
+/*
+ * Makes of a copy of a mother's view a cell's own: all that a command can write is new but the project,
+ * kept caches, and what the profile lets be written for real. /tmp shows what the agent has there, and
+ * keeps changes to itself; *ret_tmp is the agent's, if [agent] receive says anything, else -1. Fills
+ * CELL_FD_ROOT. Should: be called in new mount, pid and ipc namespaces
+ * by who has CAP_SYS_ADMIN there. Mustn't: leave a shared mount. 0 or -errno with err.
+ */
+int view_renew(const struct cell_request *request, struct cell *cell, int *ret_tmp, struct err *err)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -29,6 +29,7 @@ struct view {
 	struct mnt_parent parent; /* of the last entry's mount point */
 	int held_source; /* the store of held files, the host's mount */
 	int *sources; /* one for each entry of the plan, -1: none */
+	int below; /* of a mother: what is VIEW_BELOW in it; -1 */
 	struct masks masks;
 	struct view_trust trust;
 	struct view_redact redact;
@@ -56,18 +57,6 @@ static const struct {
 static const char *const sys_parts[] = { "/sys/devices/system/cpu", "/sys/devices/system/node",
 	"/sys/kernel/mm/transparent_hugepage" };
 
-/*
- * /proc is fresh and knows only the cell's processes, but some of its files speak to the whole
- * machine and are guarded by file ownership alone: a cell started by root would own them.
- */
-static const char *const proc_read_only[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "scsi",
-	"acpi", "asound", "mtrr" };
-static const char *const proc_hidden[] = { "kcore", "kmsg", "timer_list",
-	"sched_debug", "slabinfo", "vmallocinfo", "latency_stats", "kpagecgroup", "kpagecount", "kpageflags" };
-
-/* The user's keyrings (keyrings(7)) know no namespace: their keys' names are on no one's list. */
-static const char *const proc_keys[] = { "keys", "key-users" };
-
 static bool needs_source(const struct mount_entry *e)
 {
 	return !e->agent_only && !e->is_new &&
@@ -75,17 +64,10 @@ static bool needs_source(const struct mount_entry *e)
 			e->kind == MOUNT_CACHE || e->kind == MOUNT_REDACT);
 }
 
-/*
- * Shares of the machine's memory, in percent, that a cell's own file systems may fill: 100 together, so
- * that no command that fills them all takes the machine's last page. With [limits] memory they are
- * shares of half of that: what lies in them outlives the command that wrote it, and the next one has
- * to find room.
- */
-enum share { SHARE_TMP = 40, SHARE_SHM = 20, SHARE_HOME = 15, SHARE_ROOT = 20, SHARE_RUN = 5 };
-
-static int share_tmpfs(const struct view *v, const char *mode, enum share share, struct err *err)
+int view_share_tmpfs(const struct policy *policy, const char *mode, enum view_share share,
+	struct err *err)
 {
-	struct limits limits = limits_of(v->request->plan->policy);
+	struct limits limits = limits_of(policy);
 	uint64_t bytes = limits.amounts[LIMITS_MEMORY] / 2 / 100 * (uint64_t)share;
 	char size[32];
 	struct sysinfo machine;
@@ -97,6 +79,11 @@ static int share_tmpfs(const struct view *v, const char *mode, enum share share,
 	else
 		(void)snprintf(size, sizeof(size), "%llu", (unsigned long long)bytes);
 	return mnt_tmpfs(mode, size, 0, err);
+}
+
+static int share_tmpfs(const struct view *v, const char *mode, enum view_share share, struct err *err)
+{
+	return view_share_tmpfs(v->request->plan->policy, mode, share, err);
 }
 
 /* All sources are opened before the new root covers /tmp, where some may be. */
@@ -136,7 +123,7 @@ static int open_caches(struct view *v, struct err *err)
 	char key[CACHEDIR_KEY_BYTES];
 	struct stat theirs, ours;
 
-	v->layers = (struct view_layers){ .root = -1, .kept = -1, .parent = &v->parent,
+	v->layers = (struct view_layers){ .root = -1, .kept = -1, .lowers = -1, .parent = &v->parent,
 		.note = v->cell->note };
 	v->layers.may_be_read =
 		strcmp(policy_value(run->policy, PK_FILES_NO_OVERLAY)->value, "read") == 0;
@@ -310,7 +297,7 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 		mnt_parent_forget(&v->parent);
 		return redact_entry(v, i, above, err);
 	case MOUNT_EMPTY:
-		return place(v, share_tmpfs(v, "700", SHARE_HOME, err), e, err);
+		return place(v, share_tmpfs(v, "700", VIEW_SHARE_HOME, err), e, err);
 	case MOUNT_READ:
 	case MOUNT_WRITE:
 	case MOUNT_OVERLAY:
@@ -330,9 +317,21 @@ static int mount_entry(struct view *v, size_t i, struct err *err)
 	return place(v, mnt_clone(v->sources[i], e->kind == MOUNT_WRITE ? 0 : MNT_RDONLY_, err), e, err);
 }
 
-static int mount_dev(struct view *v, struct err *err)
+int view_dev_own(int root, const struct policy *policy, struct err *err)
 {
 	const char *pts[] = { "newinstance", NULL, "ptmxmode", "0666", "mode", "620", NULL };
+
+	if (view_attach(root, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err),
+		    "dev/pts", 1, err) < 0)
+		return -err->code;
+	if (view_attach(root, mnt_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				       MOUNT_ATTR_NOEXEC, err), "dev/mqueue", 1, err) < 0)
+		return -err->code;
+	return view_attach(root, view_share_tmpfs(policy, "1777", VIEW_SHARE_SHM, err), "dev/shm", 1, err);
+}
+
+static int mount_dev(struct view *v, struct err *err)
+{
 	struct mnt_parent *dev = &v->parent;
 
 	if (view_attach(v->root, mnt_tmpfs("755", "64k", MNT_NOEXEC_ | MNT_DEVICES_, err), "dev", 1, err) < 0)
@@ -348,51 +347,8 @@ static int mount_dev(struct view *v, struct err *err)
 		if (mnt_place(dev, mnt_clone(source, MNT_NOEXEC_ | MNT_DEVICES_, err), host, 0, err) < 0)
 			return err_prefix(err, "%s", host);
 	}
-	if (mnt_place(dev, mnt_new("devpts", pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err), "dev/pts",
-		    1, err) < 0 ||
-		mnt_place(dev,
-			mnt_new("mqueue", NULL,
-				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err),
-			"dev/mqueue", 1, err) < 0 ||
-		mnt_place(dev, share_tmpfs(v, "1777", SHARE_SHM, err), "dev/shm", 1, err) < 0)
-		return err_prefix(err, "/dev");
 	mnt_parent_forget(dev);
-	return 0;
-}
-
-/* One of /proc's files; kernels differ in which they have. */
-static int guard_proc(struct view *v, const char *name, bool hide, struct err *err)
-{
-	char path[64];
-	AUTO_CLOSE int target = -1;
-
-	(void)snprintf(path, sizeof(path), "proc/%s", name);
-	target = openat(v->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "open %s", path);
-	return hide ? view_hide(&v->masks, target, false, err)
-		    : view_protect(target, MOUNT_PROTECT, MNT_NOEXEC_, err);
-}
-
-static int mount_proc(struct view *v, struct err *err)
-{
-	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-
-	if (view_attach(v->root, mnt_new("proc", NULL, attrs, err), "proc", 1, err) < 0)
-		return -err->code;
-	for (size_t i = 0; i < ARRAY_LEN(proc_keys); i++)
-		if (guard_proc(v, proc_keys[i], true, err) < 0)
-			return err_prefix(err, "/proc/%s", proc_keys[i]);
-	/* Others than root own none of them, and have no capability that would stand in for it. */
-	if (geteuid() != 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(proc_read_only); i++)
-		if (guard_proc(v, proc_read_only[i], false, err) < 0)
-			return err_prefix(err, "/proc/%s", proc_read_only[i]);
-	for (size_t i = 0; i < ARRAY_LEN(proc_hidden); i++)
-		if (guard_proc(v, proc_hidden[i], true, err) < 0)
-			return err_prefix(err, "/proc/%s", proc_hidden[i]);
-	return 0;
+	return view_dev_own(v->root, v->request->plan->policy, err);
 }
 
 static int mount_sys(struct view *v, struct err *err)
@@ -419,7 +375,7 @@ static int mount_tmp(struct view *v, struct err *err)
 		at = mnt_point(v->root, "tmp", 1, err);
 		if (at < 0 || mnt_attach(v->request->tmp_tree, at, err) < 0)
 			return err_prefix(err, "/tmp");
-	} else if (view_attach(v->root, share_tmpfs(v, "1777", SHARE_TMP, err), "tmp", 1, err) < 0) {
+	} else if (view_attach(v->root, share_tmpfs(v, "1777", VIEW_SHARE_TMP, err), "tmp", 1, err) < 0) {
 		return -err->code;
 	}
 	/* `run` has neither an agent nor a second cell. */
@@ -433,6 +389,47 @@ static int mount_tmp(struct view *v, struct err *err)
 	return 0;
 }
 
+static int open_below(const struct view *v, const char *name, struct err *err)
+{
+	int fd;
+
+	if (mkdirat(v->below, name, 0755) < 0)
+		return err_set(err, errno, "mkdir %s", name);
+	fd = openat(v->below, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_set(err, errno, "open %s", name) : fd;
+}
+
+/*
+ * In a mother the places below /proc stay to be named: its cells find them there, each in its own copy,
+ * and then cover them. Beneath them lies a /proc without anything on it: the kernel gives a cell one
+ * of its own for that reason alone (mount_too_revealing() in fs/namespace.c).
+ */
+static int mount_below(struct view *v, struct err *err)
+{
+	AUTO_CLOSE int masks = -1, redact = -1, kept = -1, held = -1;
+
+	if (view_proc(v->root, err) < 0 || view_attach(v->root, mnt_tmpfs("755", "64k", 0, err), "proc", 1, err) < 0)
+		return -err->code;
+	v->below = openat(v->root, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (v->below < 0)
+		return err_set(err, errno, "open proc");
+	masks = open_below(v, VIEW_BELOW_MASKS, err);
+	redact = masks < 0 ? -1 : open_below(v, VIEW_BELOW_REDACT, err);
+	kept = redact < 0 ? -1 : open_below(v, VIEW_BELOW_KEPT, err);
+	held = kept < 0 ? -1 : open_below(v, VIEW_BELOW_HELD, err);
+	v->layers.lowers = held < 0 ? -1 : open_below(v, VIEW_BELOW_LOWERS, err);
+	if (v->layers.lowers < 0)
+		return -err->code;
+	if (mkdirat(v->below, VIEW_BELOW_UPPERS, 0700) < 0)
+		return err_set(err, errno, "mkdir " VIEW_BELOW_UPPERS);
+	if (view_masks_init(&v->masks, masks, v->request, err) < 0 || mount_caches(v, kept, err) < 0)
+		return -err->code;
+	v->redact.note = v->cell->note;
+	if (view_redact_init(&v->redact, redact, err) < 0)
+		return -err->code;
+	return view_held_init(&v->held, v->held_source, held, err);
+}
+
 static int mount_base(struct view *v, struct err *err)
 {
 	static const char *const dirs[] = { "var", "run", "proc", "etc" };
@@ -441,11 +438,13 @@ static int mount_base(struct view *v, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (mkdirat(v->root, dirs[i], 0755) < 0)
 			return err_set(err, errno, "mkdir %s", dirs[i]);
-	if (view_attach(v->root, share_tmpfs(v, "755", SHARE_RUN, err), "run", 1, err) < 0)
+	if (view_attach(v->root, share_tmpfs(v, "755", VIEW_SHARE_RUN, err), "run", 1, err) < 0)
 		return -err->code;
 	if (mkdirat(v->root, "run/lock", 01777) < 0)
 		return err_set(err, errno, "mkdir run/lock");
 	/* The masks lie below what becomes /proc: nobody can name them there. */
+	if (v->request->is_mother)
+		return mount_below(v, err);
 	at = openat(v->root, "proc", O_PATH | O_CLOEXEC);
 	if (at < 0)
 		return err_set(err, errno, "open proc");
@@ -486,7 +485,7 @@ static int make_links(struct view *v, struct err *err)
 
 static int open_root(struct view *v, struct err *err)
 {
-	AUTO_CLOSE int tree = share_tmpfs(v, "755", SHARE_ROOT, err), at = -1;
+	AUTO_CLOSE int tree = share_tmpfs(v, "755", VIEW_SHARE_ROOT, err), at = -1;
 
 	if (tree < 0)
 		return -err->code;
@@ -506,17 +505,22 @@ static int pivot(struct view *v, struct err *err)
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	int *fds = v->cell->fds;
 
+	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
+		return err_set(err, errno, "open namespaces");
+	/* Cells are copies: what a command could write in /dev would be every other's. */
+	if (v->request->is_mother && sys_mount_setattr(v->root, "dev", 0, &read_only) < 0)
+		return err_set(err, errno, "read-only /dev");
 	if (fchdir(v->root) < 0 || sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
 		chdir("/") < 0)
 		return err_set(err, errno, "pivot_root");
 	if (sys_mount_setattr(AT_FDCWD, "/", 0, &read_only) < 0)
 		return err_set(err, errno, "read-only root");
 	fds[CELL_FD_ROOT] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fds[CELL_FD_USERNS] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	fds[CELL_FD_MNTNS] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	fds[CELL_FD_MASKS] = take_fd(&v->masks.root);
 	fds[CELL_FD_HELD] = take_fd(&v->held.dir);
-	if (fds[CELL_FD_ROOT] < 0 || fds[CELL_FD_USERNS] < 0 || fds[CELL_FD_MNTNS] < 0)
+	if (fds[CELL_FD_ROOT] < 0)
 		return err_set(err, errno, "open /");
 	return 0;
 }
@@ -540,7 +544,10 @@ static int build(struct view *v, struct err *err)
 	mnt_parent_forget(&v->parent);
 	view_honey(&v->masks, v->root, v->request);
 	if (view_etc(v->root, err) < 0 || mount_dev(v, err) < 0 || mount_sys(v, err) < 0 ||
-		make_links(v, err) < 0 || link_home(v, err) < 0 || mount_proc(v, err) < 0)
+		make_links(v, err) < 0 || link_home(v, err) < 0)
+		return -err->code;
+	if (!v->request->is_mother && (view_proc(v->root, err) < 0 ||
+		view_proc_guard(v->root, &v->masks, err) < 0))
 		return -err->code;
 	return pivot(v, err);
 }
@@ -550,6 +557,7 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	struct view v = { .request = request,
 		.cell = cell,
 		.root = -1,
+		.below = -1,
 		.parent.fd = -1,
 		.masks = { -1, -1, -1, -1, -1 },
 		.trust = { -1, -1, -1, -1 },
@@ -563,7 +571,9 @@ int view_enter_cell(const struct cell_request *request, struct cell *cell, struc
 	free(v.sources);
 	cleanup_close(&v.root);
 	mnt_parent_forget(&v.parent);
+	cleanup_close(&v.below);
 	cleanup_close(&v.layers.kept);
+	cleanup_close(&v.layers.lowers);
 	view_masks_done(&v.masks);
 	view_trust_done(&v.trust);
 	view_redact_done(&v.redact);

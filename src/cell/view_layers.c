@@ -202,6 +202,29 @@ static int without_overlay(struct view_layers *l, int source, struct err *err)
 	return mnt_clone(source, MNT_RDONLY_, err);
 }
 
+/* For the cells of a mother, each of which makes an overlay of its own on it. */
+static int keep_lower(const struct view_layers *l, size_t i, int source, struct err *err)
+{
+	AUTO_CLOSE int tree = -1, at = -1;
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%zu", i);
+	if (mkdirat(l->lowers, name, 0755) < 0)
+		return err_set(err, errno, "mkdir %s", name);
+	at = openat(l->lowers, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return err_set(err, errno, "open %s", name);
+	tree = mnt_clone(source, MNT_RDONLY_, err);
+	return tree < 0 ? tree : mnt_attach(tree, at, err);
+}
+
+int view_layers_dropped(struct view_layers *l, int source, struct err *err)
+{
+	int tree = new_dropped(l, source, err);
+
+	return tree < 0 ? without_overlay(l, source, err) : tree;
+}
+
 int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t i, int source,
 	struct err *err)
 {
@@ -212,9 +235,9 @@ int view_layers_add(struct view_layers *l, const struct mount_plan *plan, size_t
 		tree = try_kept(l, plan, i, source);
 	if (tree < 0 && source < 0)
 		return 0; /* the cell's own HOME stands in */
+	if (e->kind == MOUNT_OVERLAY && l->lowers >= 0 && keep_lower(l, i, source, err) < 0)
+		return err_prefix(err, "%s", e->path);
 	if (tree < 0)
-		tree = new_dropped(l, source, err);
-	if (tree < 0)
-		tree = without_overlay(l, source, err);
+		tree = view_layers_dropped(l, source, err);
 	return mnt_place(l->parent, tree, e->path, 1, err) < 0 ? err_prefix(err, "%s", e->path) : 0;
 }

@@ -96,6 +96,17 @@ static int on_path(
 	return keep_override(o, text, err);
 }
 
+static int on_fresh(
+	struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	char *text = NULL;
+
+	(void)value;
+	if (asprintf(&text, "%s=command", option->key) < 0)
+		text = NULL;
+	return keep_override(o, text, err);
+}
+
 static int on_set(
 	struct options *o, const struct option *option, const char *value, struct err *err)
 {
@@ -221,6 +232,8 @@ const struct option options_table[] = {
 		"pass a variable on to commands, or set it", on_env },
 	{ "set", 0, false, "SECTION.KEY=VALUE", FOR_POLICY | FOR(VERB_SELFTEST), NULL,
 		"one more line of profile, after all the others", on_set },
+	{ "fresh", 0, false, NULL, FOR_POLICY, "sandbox.isolation",
+		"a new cell for every command, which ends with it", on_fresh },
 	{ "explain", 0, false, NULL, FOR_RUNNING, NULL, "print the plan and run nothing",
 		on_explain },
 	{ "json", 0, false, NULL, FOR_JSON, NULL, "print JSON", on_json },
@@ -242,7 +255,6 @@ const struct option options_table[] = {
 	{ "verbose", 'v', false, NULL, FOR_ALL, NULL, "say more on stderr", on_verbose },
 	{ "help", 'h', false, NULL, FOR_ALL, NULL, "print this and exit", on_want_help },
 	{ "version", 0, false, NULL, FOR_ALL, NULL, "print the version and exit", on_want_version },
-	{ "fresh", 0, true, NULL, FOR_RUNNING, NULL, "a new cell for every command", NULL },
 	{ "publish", 0, true, "PORT", FOR_RUNNING, NULL, "let the host reach PORT of the cell",
 		NULL },
 };

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define PAGE 4096u
@@ -81,25 +82,6 @@ static int open_start(int proc, const struct call *c)
 	return openat(proc, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-bool call_open_parent(int proc, const struct mask_view *view, struct call *c)
-{
-	AUTO_CLOSE int start = c->path[0] == '/' ? -1 : open_start(proc, c);
-	char parent[PATH_MAX] = "";
-	size_t n = (size_t)(c->name - c->path);
-
-	if (c->path[0] != '/' && start < 0)
-		return false;
-	memcpy(parent, c->path, n);
-	parent[n] = '\0';
-	if (c->path[0] == '/')
-		c->dir = sys_openat2(view->root, parent[1] != '\0' ? parent + 1 : ".",
-			O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
-	else
-		c->dir = sys_openat2(start, n > 0 ? parent : ".", O_PATH | O_DIRECTORY | O_CLOEXEC,
-			RESOLVE_NO_MAGICLINKS);
-	return c->dir >= 0;
-}
-
 /* From the host's /proc, which says it as seen with the view's root. */
 bool call_path_below(int proc, const char *project, const struct call *c, char out[PATH_MAX])
 {
@@ -118,4 +100,54 @@ bool call_path_below(int proc, const char *project, const struct call *c, char o
 	skip += full[skip] == '/';
 	k = snprintf(out, PATH_MAX, "%s%s%s", full + skip, full[skip] != '\0' ? "/" : "", c->name);
 	return k > 0 && k < PATH_MAX;
+}
+
+/*
+ * The view's own directory for one that the caller sees through its cell's copy of the view: there is
+ * one path to it, and it is the same one.
+ */
+static void rebase(int proc, const struct mask_view *view, struct call *c)
+{
+	uint64_t resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH;
+	AUTO_CLOSE int own = -1;
+	char path[PATH_MAX];
+	struct stat theirs, ours;
+	struct statx x;
+	char *slash;
+
+	if (statx(c->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 ||
+		x.stx_mnt_id == view->project_mount ||
+		!call_path_below(proc, view->project_path, c, path))
+		return;
+	slash = strrchr(path, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	own = sys_openat2(view->project, slash != NULL ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC,
+		resolve);
+	if (own < 0 || fstat(own, &ours) < 0 || fstat(c->dir, &theirs) < 0 ||
+		ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return;
+	cleanup_close(&c->dir);
+	c->dir = take_fd(&own);
+}
+
+bool call_open_parent(int proc, const struct mask_view *view, struct call *c)
+{
+	AUTO_CLOSE int start = c->path[0] == '/' ? -1 : open_start(proc, c);
+	char parent[PATH_MAX] = "";
+	size_t n = (size_t)(c->name - c->path);
+
+	if (c->path[0] != '/' && start < 0)
+		return false;
+	memcpy(parent, c->path, n);
+	parent[n] = '\0';
+	if (c->path[0] == '/')
+		c->dir = sys_openat2(view->root, parent[1] != '\0' ? parent + 1 : ".",
+			O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
+	else
+		c->dir = sys_openat2(start, n > 0 ? parent : ".", O_PATH | O_DIRECTORY | O_CLOEXEC,
+			RESOLVE_NO_MAGICLINKS);
+	if (c->dir >= 0)
+		rebase(proc, view, c);
+	return c->dir >= 0;
 }

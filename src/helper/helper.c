@@ -116,6 +116,7 @@ static int prepare(struct self *s, struct err *err)
 		.view = MASK_VIEW_NONE,
 		.told = told,
 		.arg = s };
+	s->tree.view.project_path = s->request->plan->project;
 	if (s->tree.watch == NULL)
 		return 0;
 	tree_note_planned(&s->tree);
@@ -257,6 +258,8 @@ static void read_warden(struct self *s)
 		work(s, true);
 		if (helpmsg_send(s->sock, HELPMSG_DONE, msg.value, NULL, NULL, 0) < 0)
 			_exit(0);
+	} else if (msg.type == HELPMSG_LISTENER && n == 1 && s->has_entered) {
+		notify_listen(&s->notify, fds[0]);
 	} else if (msg.type == HELPMSG_MASK && s->has_entered) {
 		mask_for_agent(s, msg.text, msg.value);
 	} else if (msg.type == HELPMSG_SHOW && s->has_entered && n == 0) {
@@ -302,6 +305,37 @@ static void rest(struct self *s)
 	enter(s);
 }
 
+/* From the end: one that goes gives its place to the last, which had its turn. */
+static void read_listeners(struct self *s, const struct pollfd *fds, size_t n)
+{
+	for (size_t i = n; i-- > 0;) {
+		if ((fds[i].revents & POLLIN) != 0)
+			notify_handle(&s->notify, i, &s->tree);
+		else if (fds[i].revents != 0)
+			notify_drop(&s->notify, i);
+	}
+}
+
+static void turn(struct self *s)
+{
+	bool watches = s->tree.watch != NULL;
+	size_t n = s->notify.n_listeners;
+	struct pollfd fds[2 + NOTIFY_LISTENERS_MAX] = {
+		{ .fd = s->sock, .events = POLLIN },
+		{ .fd = watches ? watch_inotify(s->tree.watch) : -1, .events = POLLIN },
+	};
+
+	for (size_t i = 0; i < n; i++)
+		fds[2 + i] = (struct pollfd){ .fd = s->notify.listeners[i], .events = POLLIN };
+	if (poll(fds, 2 + n, -1) < 0)
+		return;
+	if (fds[1].revents != 0)
+		work(s, false);
+	read_listeners(s, fds + 2, n);
+	if (fds[0].revents != 0)
+		read_warden(s);
+}
+
 static _Noreturn void run(const struct helper_request *request, int sock)
 {
 	/* Of one in a process: tables of some size. */
@@ -313,25 +347,8 @@ static _Noreturn void run(const struct helper_request *request, int sock)
 	if (begin(&self, &err) < 0)
 		fail(&self, err.text);
 	rest(&self);
-	for (;;) {
-		bool watches = self.tree.watch != NULL;
-		struct pollfd fds[] = {
-			{ .fd = sock, .events = POLLIN },
-			{ .fd = watches ? watch_inotify(self.tree.watch) : -1, .events = POLLIN },
-			{ .fd = self.notify.listener, .events = POLLIN },
-		};
-
-		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
-			continue;
-		if (fds[1].revents != 0)
-			work(&self, false);
-		if ((fds[2].revents & POLLIN) != 0)
-			notify_handle(&self.notify, &self.tree);
-		else if (fds[2].revents != 0)
-			cleanup_close(&self.notify.listener); /* nobody is left under the filter */
-		if (fds[0].revents != 0)
-			read_warden(&self);
-	}
+	for (;;)
+		turn(&self);
 }
 
 /* ---- the warden's half ---- */

@@ -40,6 +40,7 @@ static int keep_capabilities(struct err *err)
 
 static int look_around(struct mask_view *v, struct err *err)
 {
+	struct mount_attr alone = { .propagation = MS_PRIVATE };
 	struct statx x;
 	struct stat st;
 
@@ -50,6 +51,9 @@ static int look_around(struct mask_view *v, struct err *err)
 	 * mask comes off.
 	 */
 	v->plain = sys_open_tree(v->project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	/* A mother's mounts are shared: a copy that got their masks would be of no use. */
+	if (v->plain >= 0 && sys_mount_setattr(v->plain, "", AT_EMPTY_PATH, &alone) < 0)
+		cleanup_close(&v->plain);
 	v->project_mount = x.stx_mnt_id;
 	v->masks_dev = st.st_dev;
 	return 0;

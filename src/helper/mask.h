@@ -14,6 +14,7 @@ struct mask_view {
 	int plain; /* the project without the masks: a detached copy of its mount; -1: there is none */
 	int masks; /* O_PATH: the directory with file, dir, closed and refused */
 	dev_t masks_dev;
+	const char *project_path; /* in every view; borrowed */
 	uint64_t project_mount; /* statx(2), stx_mnt_id */
 };
 

@@ -47,9 +47,20 @@ int notify_begin(struct notify *n, struct err *err)
 
 void notify_listen(struct notify *n, int listener)
 {
-	n->listener = listener;
+	/* Without one the kernel refuses to delete what is masked: nothing else is lost. */
+	if (n->n_listeners == NOTIFY_LISTENERS_MAX) {
+		(void)close(listener);
+		return;
+	}
+	n->listeners[n->n_listeners++] = listener;
 	/* Wakes the waiting side on this CPU (Linux 6.6); elsewhere it is only slower. */
 	(void)ioctl(listener, NOTIF_SET_FLAGS, NOTIF_SYNC_WAKE_UP);
+}
+
+void notify_drop(struct notify *n, size_t i)
+{
+	(void)close(n->listeners[i]);
+	n->listeners[i] = n->listeners[--n->n_listeners];
 }
 
 static const struct form *form_of(int nr)
@@ -151,13 +162,14 @@ static int judge(struct notify *self, struct tree *t, const struct seccomp_notif
 	return f->what == RENAME ? judge_rename(self, n, f) : judge_removal(self, t, n, f);
 }
 
-void notify_handle(struct notify *self, struct tree *t)
+void notify_handle(struct notify *self, size_t i, struct tree *t)
 {
 	struct seccomp_notif n;
 	struct seccomp_notif_resp answer;
 	const struct form *form;
 	int result = 1;
 
+	self->listener = self->listeners[i];
 	memset(&n, 0, sizeof(n));
 	/* ENOENT: the caller was killed before we came (seccomp_unotify(2)). */
 	if (ioctl(self->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)

@@ -13,7 +13,7 @@
 
 static const struct keys_word words_no_yes[] = { { "no", false }, { "yes", false }, { 0 } };
 static const struct keys_word words_tmp[] = { { "shared", false }, { "private", false }, { 0 } };
-static const struct keys_word words_isolation[] = { { "session", false }, { "command", true },
+static const struct keys_word words_isolation[] = { { "session", false }, { "command", false },
 	{ 0 } };
 static const struct keys_word words_home[] = { { "closed", false }, { "open", false }, { 0 } };
 static const struct keys_word words_tty[] = { { "relay", false }, { "filter", true }, { 0 } };
@@ -42,6 +42,7 @@ static const struct keys_info main_table[] = {
 	[PK_AGENT_PRIVATE] = { "agent", "private", KEYS_LIST, values_path, KEYS_TIGHTENS, NULL,
 		NULL },
 	[PK_AGENT_SHARE] = { "agent", "share", KEYS_LIST, values_path, WRITES, NULL, NULL },
+	[PK_AGENT_RECEIVE] = { "agent", "receive", KEYS_LIST, values_path, WRITES, NULL, NULL },
 	[PK_AGENT_TRUSTED] = { "agent", "trusted", KEYS_LINE, values_trusted, 0, NULL, NULL },
 	[PK_AGENT_EGRESS] = { "agent", "egress", KEYS_LIST, values_host, KEYS_NEEDS_PORT, NULL,
 		NULL },
@@ -352,6 +353,7 @@ const char *policy_key_name(enum policy_key key)
 		[PK_AGENT_HIDE] = "agent.hide",
 		[PK_AGENT_PRIVATE] = "agent.private",
 		[PK_AGENT_SHARE] = "agent.share",
+		[PK_AGENT_RECEIVE] = "agent.receive",
 		[PK_AGENT_TRUSTED] = "agent.trusted",
 		[PK_AGENT_EGRESS] = "agent.egress",
 		[PK_AGENT_TMP] = "agent.tmp",

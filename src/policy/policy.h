@@ -25,6 +25,7 @@ enum policy_key {
 	PK_AGENT_HIDE, /* list of path patterns hidden from the agent alone */
 	PK_AGENT_PRIVATE, /* list of paths of the session's /tmp or elsewhere that the cell lacks */
 	PK_AGENT_SHARE, /* list of paths below `keep` that the cell has too, writable */
+	PK_AGENT_RECEIVE, /* list of files in /tmp that a command in a cell of its own leaves for the agent */
 	PK_AGENT_TRUSTED, /* repeated line, not a list: FILE-PATTERN ARG-PATTERN... */
 	PK_AGENT_EGRESS, /* list of hosts of the agent itself; "*": the network as the host has it */
 	PK_AGENT_TMP, /* shared | private */

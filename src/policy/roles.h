@@ -94,6 +94,7 @@ enum cell_fd {
 	CELL_FD_USERNS, /* its namespaces, for its helper to enter */
 	CELL_FD_MNTNS,
 	CELL_FD_CALLS, /* seccomp notifications of its commands' deletions and renames; may be missing */
+	CELL_FD_PID, /* pidfd of its first process, of a cell that a mother made */
 	CELL_FD_TCP4, /* the listeners and sockets of its network: see wire/proxymsg.h */
 	CELL_FD_TCP6,
 	CELL_FD_UDP4,
@@ -138,6 +139,7 @@ struct cell_request {
 	const struct honey_file *honey; /* n_honey of them */
 	size_t n_honey;
 	const char *home_link; /* $HOME where that is another path to the plan's home, or NULL */
+	bool is_mother; /* no command runs in it: it makes cells for one command each (cell/mother.h) */
 };
 
 struct cell {
@@ -148,7 +150,10 @@ struct cell {
 	size_t n_localhost;
 	char note[ERR_TEXT_BYTES]; /* what the user should hear of its making; "": nothing */
 	const struct mount_plan *mounts; /* that it waits for between its two halves */
+	bool has_reported; /* its descriptors are here, its powers perhaps not yet gone */
 };
+
+enum cell_progress { CELL_IN_MAKING, CELL_READY };
 
 struct agent_request {
 	const struct run_plan *plan;
@@ -247,6 +252,8 @@ struct role_starters {
 	int (*begin_cell)(const struct cell_request *request, struct cell *ret, struct err *err);
 	void (*go_on_cell)(struct cell *cell);
 	int (*finish_cell)(struct cell *cell, struct err *err);
+	int (*ask_cell)(const struct cell *mother, struct cell *ret, struct err *err);
+	int (*follow_cell)(struct cell *cell, struct err *err);
 	int (*start_agent)(const struct agent_request *request, struct agent *ret, struct err *err);
 	int (*begin_watch)(struct walk_watcher *watcher, struct watch **ret, struct err *err);
 	bool (*is_watch_idle)(const struct watch *watch);

@@ -6,8 +6,10 @@
 #include "warden/warden.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "warden/listed.h"
+#include "wire/job.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +74,7 @@ static int begin_cell(struct warden *w, struct err *err)
 		.caches = w->caches,
 		.honey = w->lure.files,
 		.n_honey = w->lure.n,
+		.is_mother = w->fresh != NULL,
 		.tmp_tree = w->tmp_spare };
 
 	/* Started long ago for the first cell; an old authority is renewed for a later one. */
@@ -114,6 +117,39 @@ static int finish_cell(struct warden *w, struct err *err)
 	return trust_settle(&w->trust, w->cell.fds[CELL_FD_ROOT], err);
 }
 
+void cells_command_ended(struct warden *w, const struct cell_msg *msg)
+{
+	struct command *command = &w->commands[msg->id % COMMANDS_MAX];
+	int status = (int)msg->value;
+	struct audit_record r;
+
+	if (command->id == msg->id) {
+		command->cell_pid = 0;
+		command->ended_ms = clock_ms();
+	}
+	audit_begin(&w->audit, &r, "exit");
+	audit_number(&r, "command", msg->id);
+	if (WIFSIGNALED(status))
+		audit_number(&r, "signal", WTERMSIG(status));
+	else
+		audit_number(&r, "status", WEXITSTATUS(status));
+	(void)audit_end(&r);
+	if (w->toolrun != NULL)
+		toolrun_ended(w, w->toolrun, status);
+}
+
+struct place cells_place(struct warden *w)
+{
+	return (struct place){ .cell = &w->cell, .proxy = &w->proxy, .is_ending = w->has_ended };
+}
+
+const struct cell *cells_of(const struct warden *w, uint32_t command)
+{
+	const struct cell *own = fresh_cell(w->fresh, command);
+
+	return own != NULL ? own : &w->cell;
+}
+
 void cells_close(struct warden *w)
 {
 	int status;
@@ -122,6 +158,7 @@ void cells_close(struct warden *w)
 		return;
 	/* Its processes die while we put away the rest. */
 	(void)kill(w->cell.pid, SIGKILL);
+	fresh_stop(w->fresh);
 	for (unsigned i = 0; i < CELL_FD_COUNT; i++)
 		cleanup_close(&w->cell.fds[i]);
 	cleanup_close(&w->cell.ctl);
@@ -139,7 +176,7 @@ void cells_lost(struct warden *w)
 {
 	struct audit_record r;
 
-	proxyctl_stop(w);
+	proxyctl_stop(&w->proxy);
 	cells_close(w);
 	memset(w->commands, 0, sizeof(w->commands));
 	audit_begin(&w->audit, &r, "cell-lost");

@@ -67,7 +67,7 @@ struct suspect {
 };
 
 /* Asks the cell's kernel socket table (sock_diag(7)) for the inode of one connection; 0: gone. */
-static unsigned long find_inode(const struct warden *w, const struct proxymsg *msg)
+static unsigned long find_inode(const struct cell *cell, const struct proxymsg *msg)
 {
 	struct {
 		struct nlmsghdr head;
@@ -83,7 +83,7 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
 				.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } } } };
 	_Alignas(struct nlmsghdr) char reply[4096];
 	const struct nlmsghdr *head = (const struct nlmsghdr *)reply;
-	int sock = w->cell.fds[CELL_FD_DIAG];
+	int sock = cell->fds[CELL_FD_DIAG];
 	struct inet_diag_msg found;
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	ssize_t n;
@@ -104,13 +104,13 @@ static unsigned long find_inode(const struct warden *w, const struct proxymsg *m
  * The same for a bound UDP socket, from the cell's /proc/net/udp: not every kernel has sock_diag for
  * these. Asked for fake keys alone.
  */
-static unsigned long find_udp_inode(const struct warden *w, const struct proxymsg *msg)
+static unsigned long find_udp_inode(const struct cell *cell, const struct proxymsg *msg)
 {
 	char path[64], line[256];
 	unsigned long found = 0;
 	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/net/udp", w->cell.pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/net/udp", cell->pid);
 	f = fopen(path, "re");
 	while (f != NULL && found == 0 && fgets(line, sizeof(line), f) != NULL) {
 		unsigned port;
@@ -240,6 +240,13 @@ static const struct command *command_of(const struct warden *w, pid_t inner)
 	return NULL;
 }
 
+static const struct command *find_command(const struct warden *w, uint32_t id)
+{
+	const struct command *c = &w->commands[id % COMMANDS_MAX];
+
+	return c->id == id ? c : NULL;
+}
+
 static bool is_in_rate(void)
 {
 	static int64_t second;
@@ -272,51 +279,55 @@ static const struct command *newest_command(const struct warden *w, bool *ret_ot
 	return newest;
 }
 
-static bool find_owner(const struct warden *w, const struct proxymsg *msg, struct suspect *ret)
+static bool find_owner(const struct warden *w, const struct place *p, const struct proxymsg *msg,
+	struct suspect *ret)
 {
 	struct walk walk = { .budget = WALK_MAX };
 	const struct owner *owner;
 
 	if (msg->via == PROXYMSG_DNS)
-		walk.inode = find_udp_inode(w, msg);
+		walk.inode = find_udp_inode(p->cell, msg);
 	/* Names are asked for over TCP, too. */
 	if (walk.inode == 0)
-		walk.inode = find_inode(w, msg);
+		walk.inode = find_inode(p->cell, msg);
 	if (walk.inode == 0)
 		return false;
 	owner = recall(walk.inode);
 	if (owner == NULL) {
-		walk_children(&walk, w->cell.pid, 0);
+		walk_children(&walk, p->cell->pid, 0);
 		owner = walk.found != 0 ? recall(walk.inode) : NULL;
 	}
 	if (owner == NULL)
 		return false;
-	*ret = (struct suspect){ .command = command_of(w, owner->command), .pid = owner->pid };
+	*ret = (struct suspect){ .command = p->command != 0 ? find_command(w, p->command)
+							    : command_of(w, owner->command),
+		.pid = owner->pid };
 	return true;
 }
 
 /*
  * A refused literal address was answered by the kernel at once: its socket is gone when we hear of
- * it. `run` has one command only; an agent's may be several, and then it is said that it is a guess.
+ * it. `run` has one command only, and so has a cell for one; of a session's one cell it may be several,
+ * and then it is said that it is a guess.
  */
-static bool guess_owner(const struct warden *w, struct suspect *ret)
+static bool guess_owner(const struct warden *w, const struct place *p, struct suspect *ret)
 {
-	struct suspect s = { .is_guess = w->attend == NULL };
+	struct suspect s = { .is_guess = w->attend == NULL && p->command == 0 };
 
-	s.command = newest_command(w, &s.has_others);
+	s.command = p->command != 0 ? find_command(w, p->command) : newest_command(w, &s.has_others);
 	if (s.command == NULL)
 		return false;
-	s.pid = denial_find(w, s.command->cell_pid);
+	s.pid = denial_find(p->cell, s.command->cell_pid);
 	*ret = s;
 	return true;
 }
 
-pid_t denial_find(const struct warden *w, pid_t cell_pid)
+pid_t denial_find(const struct cell *cell, pid_t cell_pid)
 {
 	struct walk walk = { .budget = WALK_MAX, .cell_pid = cell_pid };
 
-	if (cell_pid > 0 && w->cell.pid > 0)
-		walk_children(&walk, w->cell.pid, 0);
+	if (cell_pid > 0 && cell->pid > 0)
+		walk_children(&walk, cell->pid, 0);
 	return walk.found;
 }
 
@@ -346,28 +357,31 @@ static void say(const struct warden *w, const struct suspect *s, const struct pr
 }
 
 /* It sent a fake key: that is no mistake, and whoever it was ends. */
-static void tell_caught(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
+static void tell_caught(struct warden *w, const struct place *p, const struct proxymsg *msg, struct audit_record *record)
 {
 	struct suspect s = { 0 };
-	bool is_owner = w->cell.pid > 0 && msg->family != 0 && find_owner(w, msg, &s);
+	bool is_owner = p->cell->pid > 0 && msg->family != 0 && find_owner(w, p, msg, &s);
 
 	/* The only one that runs is no guess. */
-	if (!is_owner && (w->cell.pid <= 0 || !guess_owner(w, &s) || s.has_others ||
+	if (!is_owner && (p->cell->pid <= 0 || !guess_owner(w, p, &s) || s.has_others ||
 				 s.command->ended_ms != 0))
 		s = (struct suspect){ 0 };
 	lure_caught(w, s.command != NULL ? &w->commands[s.command - w->commands] : NULL, s.pid,
 		msg->reason, record);
 }
 
-void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record)
+void denial_tell(struct warden *w, const struct place *p, const struct proxymsg *msg,
+	struct audit_record *record)
 {
 	struct suspect s = { 0 };
 	bool is_request = msg->type == PROXYMSG_REQUEST, is_owner;
 
 	if (str_starts(msg->reason, PROXYMSG_REASON_HONEY)) {
-		tell_caught(w, msg, record);
+		tell_caught(w, p, msg, record);
 		return;
 	}
+	if (p->command != 0)
+		audit_number(record, "command", p->command);
 	/* The connection's record names the command; its requests can come by the thousand. */
 	if (msg->family == 0 || (is_request && (!denial_is_one(msg) || !is_in_rate())))
 		return;
@@ -377,12 +391,12 @@ void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_reco
 			say(w, &s, msg, record->seq);
 		return;
 	}
-	if (w->cell.pid <= 0)
+	if (p->cell->pid <= 0)
 		return;
-	is_owner = find_owner(w, msg, &s);
-	if (!is_owner && (msg->via != PROXYMSG_LITERAL || !guess_owner(w, &s)))
+	is_owner = find_owner(w, p, msg, &s);
+	if (!is_owner && ((msg->via != PROXYMSG_LITERAL && p->command == 0) || !guess_owner(w, p, &s)))
 		return;
-	if (s.command != NULL)
+	if (p->command == 0 && s.command != NULL)
 		audit_number(record, "command", s.command->id);
 	if (is_owner)
 		audit_number(record, "pid", s.pid);

@@ -313,18 +313,34 @@ static int keep_for_later(struct warden *w, const struct job_head *head, struct 
 	return 0;
 }
 
+/* One that a cell of its own is made for waits for that; -EAGAIN as of job_send(). */
+static int send_now(struct warden *w, const struct queued_job *q, const char *body, struct err *err)
+{
+	return w->fresh != NULL
+		? fresh_send(w, w->fresh, &(struct fresh_job){ q->head, body, q->sock, q->stdio }, err)
+		: job_send(w->cell.jobs, q->head, body, q->sock, q->stdio, err);
+}
+
+bool job_is_due(const struct warden *w)
+{
+	return w->fresh == NULL && w->queue != NULL && masks_is_done(w, w->queue->barrier);
+}
+
 int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
 	int stdio[3], struct err *err)
 {
-	struct queued_job job = { .sock = sock,
+	struct job_head copy = *head;
+	struct queued_job job = { .head = &copy,
+		.sock = sock,
 		.stdio = { stdio[0], stdio[1], stdio[2] },
 		.barrier = masks_barrier(w) };
 	int r = -EAGAIN;
 
 	if (w->queue == NULL && masks_is_done(w, job.barrier))
-		r = job_send(w->cell.jobs, head, body->data, sock, stdio, err);
+		r = send_now(w, &job, body->data, err);
 	if (r == -EAGAIN && keep_for_later(w, head, body, &job) == 0) {
 		stdio[0] = stdio[1] = stdio[2] = -1;
+		fresh_fill(w, w->fresh);
 		return 0;
 	}
 	(void)close(sock);
@@ -337,9 +353,8 @@ void job_flush(struct warden *w)
 
 	while (w->queue != NULL && masks_is_done(w, w->queue->barrier)) {
 		struct queued_job *q = w->queue;
-		int r = w->cell.pid > 0 ? job_send(w->cell.jobs, q->head, q->body, q->sock, q->stdio,
-						  &err)
-					: 0; /* its cell is gone: closing the socket ends its shim */
+		/* Where its cell is gone, closing the socket ends its shim. */
+		int r = w->cell.pid > 0 ? send_now(w, q, q->body, &err) : 0;
 
 		if (r == -EAGAIN)
 			return;
@@ -349,4 +364,16 @@ void job_flush(struct warden *w)
 	}
 	if (w->queue == NULL)
 		w->queue_end = &w->queue;
+}
+
+void job_drop(struct warden *w)
+{
+	while (w->queue != NULL) {
+		struct queued_job *q = w->queue;
+
+		w->queue = q->next;
+		queued_done(q);
+	}
+	w->n_queued = 0;
+	w->queue_end = &w->queue;
 }

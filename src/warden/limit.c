@@ -61,7 +61,8 @@ static void make_line(const struct warden *w, enum limits_kind kind, bool by_ker
  * On the stderr that it was started with: a shell may just have another one. Of a command that has
  * ended, somebody is left to hear of it.
  */
-static void tell(const struct warden *w, const struct cell_msg *msg, const char *line)
+static void tell(const struct warden *w, const struct cell *cell, const struct cell_msg *msg,
+	const char *line)
 {
 	const struct command *command = &w->commands[msg->id % COMMANDS_MAX];
 	struct stat file = { .st_dev = command->err_dev, .st_ino = command->err_ino };
@@ -72,14 +73,14 @@ static void tell(const struct warden *w, const struct cell_msg *msg, const char 
 		return;
 	}
 	for (size_t i = 0; i < CELL_MSG_PIDS; i++) {
-		pid_t pid = denial_find(w, (pid_t)msg->pids[i]);
+		pid_t pid = denial_find(cell, (pid_t)msg->pids[i]);
 
 		if (pid > 0 && denial_say(w, pid, is_known ? &file : NULL, line))
 			return;
 	}
 }
 
-void limit_tell(struct warden *w, const struct cell_msg *msg)
+void limit_tell(struct warden *w, const struct cell *cell, const struct cell_msg *msg)
 {
 	struct cell_msg answer = { .type = CELL_MSG_LIMIT, .id = msg->id };
 	enum limits_kind kind = (enum limits_kind)msg->value;
@@ -88,8 +89,8 @@ void limit_tell(struct warden *w, const struct cell_msg *msg)
 	if (msg->value >= LIMITS_KIND_COUNT)
 		return;
 	make_line(w, kind, false, record(w, kind, msg->id), line);
-	tell(w, msg, line);
-	(void)send(w->cell.ctl, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+	tell(w, cell, msg, line);
+	(void)send(cell->ctl, &answer, sizeof(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void limit_tell_all(struct warden *w)
@@ -102,7 +103,8 @@ void limit_tell_all(struct warden *w)
 	for (size_t i = 0; w->attend == NULL && i < COMMANDS_MAX; i++) {
 		const struct command *command = &w->commands[i];
 		struct stat file = { .st_dev = command->err_dev, .st_ino = command->err_ino };
-		pid_t pid = command->cell_pid != 0 ? denial_find(w, command->cell_pid) : 0;
+		const struct cell *cell = cells_of(w, command->id);
+		pid_t pid = command->cell_pid != 0 ? denial_find(cell, command->cell_pid) : 0;
 
 		is_told |= pid > 0 &&
 			denial_say(w, pid, command->err_ino != 0 ? &file : NULL, line);

@@ -111,7 +111,7 @@ static void end_commands(struct warden *w, const struct command *command)
 		return;
 	if (command != NULL && command->ended_ms == 0) {
 		msg.id = command->id;
-		if (send(w->cell.ctl, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		if (send(cells_of(w, msg.id)->ctl, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 			return;
 	}
 	/* Not known which one, or it has ended and left this behind: none of them goes on. */

@@ -136,6 +136,15 @@ int masks_enter(struct warden *w, struct err *err)
 	return r;
 }
 
+void masks_listen(struct warden *w, int listener)
+{
+	AUTO_CLOSE int owned = listener;
+
+	/* Without a helper its cells end anyway; see lost(). */
+	if (owned >= 0)
+		(void)helpmsg_send(w->masks.cell.sock, HELPMSG_LISTENER, 0, NULL, &owned, 1);
+}
+
 int masks_enter_agent(struct warden *w, int *fds, struct err *err)
 {
 	struct helper_request request = { .plan = w->plan, .mounts = &w->mounts };

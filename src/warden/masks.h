@@ -35,6 +35,9 @@ int masks_enter(struct warden *w, struct err *err);
 /* The agent's: fds (enum helper_fd) are taken. */
 int masks_enter_agent(struct warden *w, int *fds, struct err *err);
 
+/* One more cell that is a copy of the view: its listener, which is taken. */
+void masks_listen(struct warden *w, int listener);
+
 /* The cell's helper ends. */
 void masks_stop(struct warden *w);
 

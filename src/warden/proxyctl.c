@@ -35,23 +35,23 @@ _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 _Static_assert(PROXY_FD_LOCALHOST + 2 * PLACE_LOCALHOST_MAX <= NETROLE_FDS_MAX, "they fit");
 
 /* The descriptors of the role, in the order of enum proxy_fd. */
-static size_t collect_fds(const struct warden *w, int policy, int sock, int honey, int *fds)
+static size_t collect_fds(const struct warden *w, const struct cell *cell, const int own[3], int *fds)
 {
-	size_t n_localhost = 2 * w->cell.n_localhost, n = 0;
+	size_t n_localhost = 2 * cell->n_localhost, n = 0;
 
-	fds[n++] = policy;
-	fds[n++] = sock;
+	fds[n++] = own[0];
+	fds[n++] = own[1];
 	fds[n++] = w->trust.fds[TRUST_FD_KEY];
 	fds[n++] = w->login;
-	fds[n++] = honey;
+	fds[n++] = own[2];
 	for (unsigned i = CELL_FD_TCP4; i <= CELL_FD_NFLOG; i++)
-		fds[n++] = w->cell.fds[i];
+		fds[n++] = cell->fds[i];
 	for (size_t i = 0; i < n_localhost; i++)
-		fds[n++] = w->cell.fds[CELL_FD_LOCALHOST + i];
+		fds[n++] = cell->fds[CELL_FD_LOCALHOST + i];
 	return n + keeperctl_proxy_ends(w->keepers, fds + n);
 }
 
-static int start(struct warden *w, struct err *err)
+static int start(struct warden *w, const struct place *p, struct err *err)
 {
 	AUTO_CLOSE int policy = netrole_policy(w->plan->policy, err), ours = -1, theirs = -1;
 	AUTO_CLOSE int honey = -1;
@@ -70,36 +70,36 @@ static int start(struct warden *w, struct err *err)
 		return err_set(err, errno, "socketpair");
 	ours = pair[0];
 	theirs = pair[1];
-	role.n_fds = collect_fds(w, policy, theirs, honey, fds);
-	(void)snprintf(n_localhost, sizeof(n_localhost), "%zu", 2 * w->cell.n_localhost);
+	role.n_fds = collect_fds(w, p->cell, (int[3]){ policy, theirs, honey }, fds);
+	(void)snprintf(n_localhost, sizeof(n_localhost), "%zu", 2 * p->cell->n_localhost);
 	(void)snprintf(n_rules, sizeof(n_rules), "%zu",
-		role.n_fds - PROXY_FD_LOCALHOST + PROXY_FD_POLICY - 2 * w->cell.n_localhost);
+		role.n_fds - PROXY_FD_LOCALHOST + PROXY_FD_POLICY - 2 * p->cell->n_localhost);
 	pid = netrole_start(&role, err);
 	if (pid < 0)
 		return -err->code;
-	w->proxy.pid = pid;
-	w->proxy.sock = take_fd(&ours);
+	p->proxy->pid = pid;
+	p->proxy->sock = take_fd(&ours);
 	return 0;
 }
 
-void proxyctl_start(struct warden *w)
+void proxyctl_start(struct warden *w, const struct place *p)
 {
 	struct err err = { 0 };
 
-	if (start(w, &err) < 0) {
+	if (start(w, p, &err) < 0) {
 		log_warn("the proxy did not start, commands have no network: %s", err.text);
-		w->proxy.failures = PROXY_FAILURES_MAX;
+		p->proxy->failures = PROXY_FAILURES_MAX;
 	}
 }
 
-void proxyctl_stop(struct warden *w)
+void proxyctl_stop(struct proxy *proxy)
 {
-	if (w->proxy.pid > 0) {
-		(void)kill(w->proxy.pid, SIGKILL);
-		(void)waitpid(w->proxy.pid, NULL, 0);
+	if (proxy->pid > 0) {
+		(void)kill(proxy->pid, SIGKILL);
+		(void)waitpid(proxy->pid, NULL, 0);
 	}
-	cleanup_close(&w->proxy.sock);
-	w->proxy.pid = 0;
+	cleanup_close(&proxy->sock);
+	proxy->pid = 0;
 }
 
 /* What is known of every message. */
@@ -118,7 +118,7 @@ static void add_why(struct audit_record *r, const struct proxymsg *msg)
 		audit_string(r, "reason", msg->reason);
 }
 
-static void record_request(struct warden *w, const struct proxymsg *msg)
+static void record_request(struct warden *w, const struct place *p, const struct proxymsg *msg)
 {
 	struct audit_record r;
 
@@ -129,7 +129,7 @@ static void record_request(struct warden *w, const struct proxymsg *msg)
 	audit_string(&r, "path", msg->path);
 	audit_number(&r, "status", msg->status);
 	add_why(&r, msg);
-	denial_tell(w, msg, &r);
+	denial_tell(w, p, msg, &r);
 	(void)audit_end(&r);
 }
 
@@ -145,7 +145,7 @@ static void record_lost(struct warden *w, const struct proxymsg *msg)
 		(unsigned long long)msg->bytes_out);
 }
 
-static void record(struct warden *w, const struct proxymsg *msg)
+static void record(struct warden *w, const struct place *p, const struct proxymsg *msg)
 {
 	static const char *const via[PROXYMSG_VIA_COUNT] = { "transparent", "connect", "absolute",
 		"socks", "localhost", "dns", "literal" };
@@ -154,7 +154,7 @@ static void record(struct warden *w, const struct proxymsg *msg)
 	struct audit_record r;
 
 	if (msg->type == PROXYMSG_REQUEST) {
-		record_request(w, msg);
+		record_request(w, p, msg);
 		return;
 	}
 	if (msg->type == PROXYMSG_LOST) {
@@ -169,53 +169,55 @@ static void record(struct warden *w, const struct proxymsg *msg)
 		audit_string(&r, "address", msg->address);
 	add_why(&r, msg);
 	if (msg->type == PROXYMSG_CLOSED) {
+		if (p->command != 0)
+			audit_number(&r, "command", p->command);
 		audit_number(&r, "bytes_out", (int64_t)msg->bytes_out);
 		audit_number(&r, "bytes_in", (int64_t)msg->bytes_in);
 	} else {
-		denial_tell(w, msg, &r);
+		denial_tell(w, p, msg, &r);
 	}
 	(void)audit_end(&r);
 }
 
-static void lost(struct warden *w)
+static void lost(const struct place *p)
 {
 	int status = 0;
 
-	(void)waitpid(w->proxy.pid, &status, 0);
-	cleanup_close(&w->proxy.sock);
-	w->proxy.pid = 0;
-	w->proxy.failures++;
-	if (w->has_ended)
+	(void)waitpid(p->proxy->pid, &status, 0);
+	cleanup_close(&p->proxy->sock);
+	p->proxy->pid = 0;
+	p->proxy->failures++;
+	if (p->is_ending)
 		return;
-	if (w->proxy.failures >= PROXY_FAILURES_MAX)
+	if (p->proxy->failures >= PROXY_FAILURES_MAX)
 		log_warn("the proxy ended %u times (status 0x%x): commands have no network any more",
-			w->proxy.failures, (unsigned)status);
+			p->proxy->failures, (unsigned)status);
 	else
 		log_warn("the proxy ended (status 0x%x); a new one takes its place", (unsigned)status);
 }
 
-void proxyctl_read(struct warden *w)
+void proxyctl_read(struct warden *w, const struct place *p)
 {
 	for (unsigned i = 0; i < PROXY_BATCH; i++) {
 		struct proxymsg msg;
-		ssize_t n = recv(w->proxy.sock, &msg, sizeof(msg), MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t n = recv(p->proxy->sock, &msg, sizeof(msg), MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
-			lost(w);
+			lost(p);
 			return;
 		}
 		if (!proxymsg_is_valid(&msg, (size_t)n)) {
 			log_warn("the proxy sent what is no message; it is stopped");
-			(void)kill(w->proxy.pid, SIGKILL);
-			lost(w);
+			(void)kill(p->proxy->pid, SIGKILL);
+			lost(p);
 			return;
 		}
-		record(w, &msg);
+		record(w, p, &msg);
 		/* The proxy answers the client now: see await_warden() there. */
 		if (proxymsg_is_denial(&msg))
-			(void)send(w->proxy.sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+			(void)send(p->proxy->sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 }
 
@@ -226,6 +228,11 @@ static bool is_readable(int fd, int timeout_ms)
 	return poll(&p, 1, timeout_ms) > 0 && (p.revents & POLLIN) != 0;
 }
 
+bool proxyctl_has_unread(const struct place *p)
+{
+	return p->proxy->failures < PROXY_FAILURES_MAX && is_readable(p->cell->fds[CELL_FD_NFLOG], 0);
+}
+
 /*
  * A command that was refused and gave up is over before the proxy that its packet wakes has begun:
  * the audit has it all the same. What the kernel has queued is read first, then the proxy ends by
@@ -233,20 +240,21 @@ static bool is_readable(int fd, int timeout_ms)
  */
 void proxyctl_drain(struct warden *w)
 {
+	const struct place place = cells_place(w), *p = &place;
 	int64_t end = clock_ms() + DRAIN_MS;
 	int refused = w->cell.fds[CELL_FD_NFLOG];
 	bool is_last = false;
 
-	if (w->cell.pid <= 0 || !w->has_ended)
+	if (p->cell->pid <= 0 || !w->has_ended)
 		return;
-	if (w->proxy.pid == 0 && w->proxy.failures < PROXY_FAILURES_MAX && is_readable(refused, 0))
-		proxyctl_start(w);
-	while (w->proxy.pid > 0 && clock_ms() < end) {
+	if (p->proxy->pid == 0 && proxyctl_has_unread(p))
+		proxyctl_start(w, p);
+	while (p->proxy->pid > 0 && clock_ms() < end) {
 		if (!is_last && !is_readable(refused, 0)) {
 			is_last = true;
-			(void)shutdown(w->proxy.sock, SHUT_WR);
+			(void)shutdown(p->proxy->sock, SHUT_WR);
 		}
-		if (is_readable(w->proxy.sock, is_last ? DRAIN_MS : 1))
-			proxyctl_read(w);
+		if (is_readable(p->proxy->sock, is_last ? DRAIN_MS : 1))
+			proxyctl_read(w, p);
 	}
 }

@@ -141,27 +141,6 @@ int warden_not_started(struct warden *w, const struct err *err)
 
 /* ---- what comes in ---- */
 
-static void record_exit(struct warden *w, const struct cell_msg *msg)
-{
-	struct command *command = &w->commands[msg->id % COMMANDS_MAX];
-	int status = (int)msg->value;
-	struct audit_record r;
-
-	if (command->id == msg->id) {
-		command->cell_pid = 0;
-		command->ended_ms = clock_ms();
-	}
-	audit_begin(&w->audit, &r, "exit");
-	audit_number(&r, "command", msg->id);
-	if (WIFSIGNALED(status))
-		audit_number(&r, "signal", WTERMSIG(status));
-	else
-		audit_number(&r, "status", WEXITSTATUS(status));
-	(void)audit_end(&r);
-	if (w->toolrun != NULL)
-		toolrun_ended(w, w->toolrun, status);
-}
-
 static void read_cell(struct warden *w)
 {
 	for (;;) {
@@ -180,9 +159,9 @@ static void read_cell(struct warden *w)
 			if (command->id == msg.id)
 				command->cell_pid = (pid_t)msg.value;
 		} else if (msg.type == CELL_MSG_EXIT) {
-			record_exit(w, &msg);
+			cells_command_ended(w, &msg);
 		} else if (msg.type == CELL_MSG_LIMIT) {
-			limit_tell(w, &msg);
+			limit_tell(w, &w->cell, &msg);
 		}
 	}
 }
@@ -290,7 +269,7 @@ static void read_signals(struct warden *w)
 /* ---- the loop ---- */
 
 enum slot { SLOT_SIGNALS, SLOT_LISTENER, SLOT_AGENT, SLOT_CELL, SLOT_JOBS, SLOT_PROXY, SLOT_KEEPERS,
-	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_GROUP, SLOT_NET };
+	SLOT_DOOR, SLOT_MASKS, SLOT_MASKS_AGENT, SLOT_GROUP, SLOT_FRESH, SLOT_NET };
 
 #define NET_SLOTS (CELL_FD_COUNT - CELL_FD_TCP4)
 #define SLOTS (SLOT_NET + NET_SLOTS + ATTEND_POLLFDS)
@@ -314,14 +293,14 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 	fds[SLOT_LISTENER] = (struct pollfd){ .fd = w->listener, .events = POLLIN };
 	fds[SLOT_AGENT] = (struct pollfd){ .fd = w->agent.ctl, .events = POLLIN };
 	fds[SLOT_CELL] = (struct pollfd){ .fd = w->cell.ctl, .events = POLLIN };
-	fds[SLOT_JOBS] = (struct pollfd){ .fd = w->queue != NULL && masks_is_done(w, w->queue->barrier) ? w->cell.jobs : -1,
-		.events = POLLOUT };
+	fds[SLOT_JOBS] = (struct pollfd){ .fd = job_is_due(w) ? w->cell.jobs : -1, .events = POLLOUT };
 	fds[SLOT_PROXY] = (struct pollfd){ .fd = w->proxy.sock, .events = POLLIN };
 	fds[SLOT_KEEPERS] = (struct pollfd){ .fd = keeperctl_fd(w->keepers), .events = POLLIN };
 	fds[SLOT_DOOR] = (struct pollfd){ .fd = door_fd(w->door), .events = POLLIN };
 	fds[SLOT_MASKS] = (struct pollfd){ .fd = w->masks.cell.sock, .events = POLLIN };
 	fds[SLOT_MASKS_AGENT] = (struct pollfd){ .fd = w->masks.agent.sock, .events = POLLIN };
 	fds[SLOT_GROUP] = (struct pollfd){ .fd = w->group.events, .events = POLLPRI };
+	fds[SLOT_FRESH] = (struct pollfd){ .fd = fresh_fd(w->fresh), .events = POLLIN };
 	watch_network(w, fds + SLOT_NET);
 	if (w->toolrun != NULL)
 		return toolrun_pollfds(w->toolrun, fds + SLOT_NET + NET_SLOTS);
@@ -334,6 +313,8 @@ static int fill_slots(struct warden *w, struct pollfd *fds)
 
 static void dispatch(struct warden *w, const struct pollfd *fds)
 {
+	const struct place place = cells_place(w);
+
 	/* Execs first: a program of the agent waits for each. */
 	if ((fds[SLOT_LISTENER].revents & POLLIN) != 0)
 		exec_handle(w);
@@ -349,6 +330,8 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 	if (fds[SLOT_MASKS_AGENT].revents != 0)
 		masks_read(w, true);
 	masks_check_time(w);
+	if (fds[SLOT_FRESH].revents != 0)
+		fresh_dispatch(w, w->fresh);
 	if (fds[SLOT_JOBS].revents != 0)
 		job_flush(w);
 	if (fds[SLOT_AGENT].revents != 0)
@@ -356,14 +339,14 @@ static void dispatch(struct warden *w, const struct pollfd *fds)
 	if (fds[SLOT_SIGNALS].revents != 0)
 		read_signals(w);
 	if (fds[SLOT_PROXY].revents != 0)
-		proxyctl_read(w);
+		proxyctl_read(w, &place);
 	if (fds[SLOT_KEEPERS].revents != 0)
 		keeperctl_dispatch(w, w->keepers);
 	if (fds[SLOT_DOOR].revents != 0)
 		door_dispatch(w, w->door);
 	for (unsigned i = 0; i < NET_SLOTS && w->proxy.pid == 0; i++)
 		if (fds[SLOT_NET + i].fd >= 0 && fds[SLOT_NET + i].revents != 0)
-			proxyctl_start(w);
+			proxyctl_start(w, &place);
 	if (w->attend != NULL && attend_dispatch(w->attend, fds + SLOT_NET + NET_SLOTS))
 		w->has_ended = true;
 	if (w->toolrun != NULL && toolrun_dispatch(w, w->toolrun, fds + SLOT_NET + NET_SLOTS))
@@ -448,7 +431,7 @@ static int prepare(struct warden *w, struct err *err)
 		!w->plan->quiet)
 		log_warn("[sandbox] userns = yes: commands may make namespaces and mount in them, and the "
 			 "cell is without Landlock");
-	if (warden_need_cell(w, err) < 0)
+	if (fresh_init(w, &w->fresh, err) < 0 || warden_need_cell(w, err) < 0)
 		return -err->code;
 	say_summary(w);
 	limit_begin(w);
@@ -484,6 +467,7 @@ static int run(struct warden *w, struct err *err)
 	} else if (make_shim(w, err) < 0 || start_agent(w, err) < 0) {
 		return -err->code;
 	}
+	fresh_fill(w, w->fresh);
 	return loop(w, err);
 }
 
@@ -502,12 +486,15 @@ static void tear_down(struct warden *w)
 	door_stop(w->door);
 	w->door = NULL;
 	bare_stop(w);
+	fresh_drain(w, w->fresh);
 	proxyctl_drain(w);
-	proxyctl_stop(w);
+	proxyctl_stop(&w->proxy);
 	keeperctl_stop(w, w->keepers);
 	w->keepers = NULL;
 	masks_settle(w);
 	cells_close(w);
+	fresh_free(w->fresh);
+	w->fresh = NULL;
 	masks_done(w);
 	held_close(w);
 	inside_done(w);

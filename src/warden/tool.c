@@ -196,7 +196,8 @@ static int become_run(const struct warden *w, const struct run_tool *tool, pid_t
 	/* stderr stays: the user's. */
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		return -errno;
-	if (sigprocmask(SIG_SETMASK, &w->old_mask, NULL) < 0)
+	if (sigprocmask(SIG_SETMASK, &w->old_mask, NULL) < 0 ||
+		(w->files.rlim_cur > 0 && setrlimit(RLIMIT_NOFILE, &w->files) < 0))
 		return -errno;
 	return keep_only(w, tool);
 }

@@ -7,6 +7,7 @@
 #include "warden/door.h"
 #include "warden/environ.h"
 #include "warden/fakes.h"
+#include "warden/fresh.h"
 #include "warden/group.h"
 #include "warden/kept.h"
 #include "warden/lure.h"
@@ -19,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -67,6 +69,14 @@ struct proxy {
 	unsigned failures;
 };
 
+/* Whose network a proxy serves. */
+struct place {
+	struct cell *cell;
+	struct proxy *proxy;
+	uint32_t command; /* the only one that it can be; 0: there are several */
+	bool is_ending; /* the proxy's end is no news */
+};
+
 struct warden {
 	const struct run_plan *plan;
 	const struct role_starters *start;
@@ -75,7 +85,9 @@ struct warden {
 	struct environ environ;
 	struct program program;
 	struct kept kept;
-	struct cell cell;
+	struct cell cell; /* of all commands; the mother of their cells where each has its own */
+	struct fresh *fresh; /* those; NULL: all commands share one */
+	struct rlimit files; /* of descriptors, as it was before many cells; rlim_cur 0: it still is */
 	int cell_life; /* its first process's statm (proc(5)), or -1 */
 	struct agent agent;
 	struct proxy proxy;
@@ -108,7 +120,7 @@ struct warden {
 	struct queued_job *queue, **queue_end;
 	size_t n_queued;
 	int64_t caught_ms; /* when the last one was; 0: never */
-	int64_t end_ms; /* denial_now_ms(): the session's time is over; 0: never */
+	int64_t end_ms; /* clock_ms(): the session's time is over; 0: never */
 	bool is_overdue; /* the agent was asked to end */
 	bool has_ended;
 	bool is_ending; /* of tear_down(): nothing is put away that ends with the process */
@@ -119,7 +131,13 @@ struct warden {
 /* cells.c: makes a cell if there is none; ends the one there is, and its commands. */
 int warden_need_cell(struct warden *w, struct err *err);
 void cells_close(struct warden *w);
+const struct cell *cells_of(const struct warden *w, uint32_t command); /* that it runs in */
 void cells_lost(struct warden *w); /* it has ended: said, recorded, the rest of it put away */
+
+/* A command has ended. The network of the one cell. */
+struct cell_msg;
+void cells_command_ended(struct warden *w, const struct cell_msg *msg);
+struct place cells_place(struct warden *w);
 
 /* The program could not be found or executed: 127 or 126. Returns -err->code. */
 int warden_not_started(struct warden *w, const struct err *err);
@@ -136,6 +154,8 @@ bool job_may_pass(int fd); /* a descriptor that cannot lead out of the cell */
 int job_queue(struct warden *w, const struct job_head *head, struct buf *body, int sock,
 	int stdio[3], struct err *err);
 void job_flush(struct warden *w);
+void job_drop(struct warden *w); /* lets all go that wait: their shims end */
+bool job_is_due(const struct warden *w); /* the first one waits for room in the cell's socket alone */
 
 /* redirect.c: swaps the caller's program for the shim; see there. */
 void redirect_to_shim(struct warden *w, const struct seccomp_notif *n, size_t path_len);
@@ -149,17 +169,19 @@ void bare_signal(struct warden *w, const struct signalfd_siginfo *si);
 void bare_stop(struct warden *w);
 
 /* proxyctl.c */
-void proxyctl_start(struct warden *w);
-void proxyctl_read(struct warden *w);
+void proxyctl_start(struct warden *w, const struct place *place);
+void proxyctl_read(struct warden *w, const struct place *place);
 void proxyctl_drain(struct warden *w); /* reads what is still to be told of the cell, for a while */
-void proxyctl_stop(struct warden *w);
+bool proxyctl_has_unread(const struct place *place); /* a refusal that no proxy has read yet */
+void proxyctl_stop(struct proxy *proxy);
 
 /* denial.c: one line on the stderr of the command whose socket it was, and the record's members. */
 struct proxymsg;
-void denial_tell(struct warden *w, const struct proxymsg *msg, struct audit_record *record);
+void denial_tell(struct warden *w, const struct place *place, const struct proxymsg *msg,
+	struct audit_record *record);
 
 /* The process that a command's first one, or one below a runner, is on the host; 0: not found. */
-pid_t denial_find(const struct warden *w, pid_t cell_pid);
+pid_t denial_find(const struct cell *cell, pid_t cell_pid);
 /*
  * The line on the stderr of that process (0: on ours, where the session has one command); file: what
  * that was when it was started, or NULL. True: it was written.
@@ -168,7 +190,7 @@ bool denial_say(const struct warden *w, pid_t pid, const struct stat *file, cons
 
 /* limit.c: [limits]. A runner says that its command passed one; and the session's own time. */
 struct cell_msg;
-void limit_tell(struct warden *w, const struct cell_msg *msg);
+void limit_tell(struct warden *w, const struct cell *cell, const struct cell_msg *msg);
 void limit_tell_all(struct warden *w); /* the kernel has ended a process of the cell for its memory */
 void limit_begin(struct warden *w);
 int limit_timeout_ms(const struct warden *w, int timeout_ms); /* for poll(2): the sooner one */

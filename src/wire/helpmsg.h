@@ -16,6 +16,7 @@ enum helpmsg_type {
 	HELPMSG_BARRIER, /* value: a number, sent back when all that was queued before is done */
 	HELPMSG_MASK, /* text: a path below the project, to be masked in the agent's view; value: as below */
 	HELPMSG_SHOW, /* text: one to be covered there by a mount, which comes along; "": send HELPMSG_HELD of all */
+	HELPMSG_LISTENER, /* a descriptor: CELL_FD_CALLS of a cell that is a copy of the view */
 	/* from it */
 	HELPMSG_MASKED, /* text: a path below the project; value: enum helpmsg_mask */
 	HELPMSG_HELD, /* text: a path below the project; its mount, for the agent's view, comes along */

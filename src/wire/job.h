@@ -89,6 +89,7 @@ enum cell_msg_type {
 	 */
 	CELL_MSG_LIMIT,
 	CELL_MSG_END, /* from the warden: the command id is to be ended */
+	CELL_MSG_BORN, /* of a cell's mother: a descriptor, the pidfd of its first process */
 };
 
 /* Rationale: of processes that end all the time one is there still. */

@@ -50,14 +50,18 @@ static int64_t one(char *const *argv)
 	return rc != 0 || status != 0 ? -1 : end - start;
 }
 
-static int spawn(int count, char *const *argv)
+/* pause_ms: between two; what is made ahead for the next one is made then. */
+static int spawn(int count, int pause_ms, char *const *argv)
 {
 	int64_t *took = calloc((size_t)count, sizeof(*took));
 
 	if (took == NULL)
 		return 1;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		if (pause_ms > 0)
+			usleep((useconds_t)pause_ms * 1000);
 		took[i] = one(argv);
+	}
 	for (int i = 0; i < count; i++)
 		printf("%lld\n", (long long)took[i]);
 	free(took);
@@ -150,7 +154,9 @@ static int renames(int count)
 int main(int argc, char **argv)
 {
 	if (argc >= 4 && strcmp(argv[1], "spawn") == 0)
-		return spawn((int)strtol(argv[2], NULL, 10), argv + 3);
+		return spawn((int)strtol(argv[2], NULL, 10), 0, argv + 3);
+	if (argc >= 5 && strcmp(argv[1], "paced") == 0)
+		return spawn((int)strtol(argv[2], NULL, 10), (int)strtol(argv[3], NULL, 10), argv + 4);
 	if (argc == 4 && strcmp(argv[1], "rounds") == 0)
 		return rounds((int)strtol(argv[2], NULL, 10), argv[3]);
 	if (argc == 3 && strcmp(argv[1], "window") == 0)
@@ -159,6 +165,6 @@ int main(int argc, char **argv)
 		return unlinks((int)strtol(argv[2], NULL, 10));
 	if (argc == 3 && strcmp(argv[1], "rename") == 0)
 		return renames((int)strtol(argv[2], NULL, 10));
-	fprintf(stderr, "usage: bench spawn N PROGRAM... | rounds N FILE | window PATH | unlink N | rename N\n");
+	fprintf(stderr, "usage: bench spawn N PROGRAM... | paced N MS PROGRAM... | rounds N FILE | window PATH | unlink N | rename N\n");
 	return 64;
 }

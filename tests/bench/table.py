@@ -13,6 +13,7 @@ rounds = int(rounds)
 project = f"{home}/project"
 TRUE = "/bin/true"
 WARM = 20  # commands of a warm agent in one round
+PAUSE_MS = 30  # an agent thinks between two commands, for longer than that
 
 BWRAP = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
          "--bind", project, project, "--unshare-all", "--die-with-parent"]
@@ -81,7 +82,26 @@ def warm_rows():
         ("command of an agent, bare", spawn + [TRUE]),
         ("command of an agent, in its warm cell", jailed + spawn + [TRUE]),
         ("trusted command, in the agent itself", jailed + spawn + [f"{home}/agent/true"]),
+        ("command of an agent, --fresh", fresh() + spawn + [TRUE]),
     ]
+
+
+def fresh():
+    """The agent's prefix where each command has a new cell."""
+    return [program, "-q", "--fresh", "-p", f"{home}/bench.ini", "--"]
+
+
+def paced_rows():
+    """(title, command): as warm_rows(), with time between two commands; nobody runs them that fast."""
+    paced = [bench, "paced", str(WARM), str(PAUSE_MS)]
+    rows = [
+        (f"{PAUSE_MS} ms apart: bare", paced + [TRUE]),
+        (f"{PAUSE_MS} ms apart: warm cell", [program, "-q", "-p", f"{home}/bench.ini", "--"] + paced + [TRUE]),
+        (f"{PAUSE_MS} ms apart: --fresh", fresh() + paced + [TRUE]),
+    ]
+    if works(BWRAP + [TRUE]):
+        rows.append((f"{PAUSE_MS} ms apart: bwrap, usual flags", paced + BWRAP + [TRUE]))
+    return rows
 
 
 def measure(cold, warm):
@@ -106,13 +126,13 @@ def main():
     """Prints the table."""
     os.chdir(project)
     pinned = pin()
-    cold, warm = cold_rows(), warm_rows()
-    took = measure(cold, warm)
+    cold, warm, paced = cold_rows(), warm_rows(), paced_rows()
+    took = measure(cold, warm + paced)
     base = {}
     print(f"start to end of one program, ms; {rounds} rounds, {WARM} commands a round for agents; {pinned}; "
           f"Linux {os.uname().release}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     print(f"{'':38}{'n':>6}{'median':>10}{'p99':>10}{'to bare':>10}{'added':>10}")
-    for group in (cold, warm):
+    for group in (cold, warm, paced):
         for title, _ in group:
             values = [value / 1e6 for value in took[title] if value > 0]
             if not values or len(values) < len(took[title]):

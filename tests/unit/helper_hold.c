@@ -140,6 +140,7 @@ static bool begin(const struct policy *policy, struct mount_plan *mounts)
 		return tap_ok(false, "store: %s", err.text);
 	view.root = open("/", O_PATH | O_CLOEXEC);
 	view.project = open(at("project"), O_PATH | O_CLOEXEC);
+	view.project_path = run_plan.project;
 	proc = open("/proc", O_PATH | O_CLOEXEC);
 	plain = sys_open_tree(view.project, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	setup.proc = proc;

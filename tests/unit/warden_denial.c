@@ -87,6 +87,8 @@ static const char *read_now(int fd)
 	return got;
 }
 
+static uint32_t only; /* the command that has the cell for itself; 0: none */
+
 /* The members that a record of the denial gets. */
 static const char *record_of(enum proxymsg_via via)
 {
@@ -101,7 +103,7 @@ static const char *record_of(enum proxymsg_via via)
 	const char *members;
 
 	audit_begin(&audit, &r, "connect");
-	denial_tell(&w, &msg, &r);
+	denial_tell(&w, &(struct place){ &w.cell, &w.proxy, only, false }, &msg, &r);
 	members = strstr(r.line.data, ",\"command");
 	(void)snprintf(got, sizeof(got), "%s", members != NULL ? members : "");
 	buf_done(&r.line);
@@ -123,6 +125,11 @@ static void test_owner(void)
 	tap_is(read_now(a[0]),
 		"agentjail: connect 192.0.2.1:443 denied by [egress]; see: agentjail why 7\n",
 		"and it is told");
+	only = 3;
+	tap_is(record_of(PROXYMSG_LITERAL), ",\"command\":3",
+		"it has the cell for itself: no guess");
+	(void)read_now(a[0]);
+	only = 0;
 	w.commands[4] = (struct command){ .id = 4, .cell_pid = pids[1] };
 	tap_is(record_of(PROXYMSG_LITERAL), ",\"command\":4,\"command_guess\":true",
 		"two run: the newer");

@@ -31,10 +31,12 @@ static char *last_record(void)
 static void records(int proxy, const struct proxymsg *msg, const char *want, const char *what)
 {
 	AUTO_FREE char *line = NULL;
+	struct place place;
 	bool ok;
 
 	(void)!send(proxy, msg, sizeof(*msg), MSG_NOSIGNAL);
-	proxyctl_read(&w);
+	place = cells_place(&w);
+	proxyctl_read(&w, &place);
 	line = last_record();
 	ok = line != NULL && strstr(line, want) != NULL;
 	tap_ok(ok, "%s", what);
@@ -102,6 +104,7 @@ static void test_lines(void)
 
 int main(void)
 {
+	struct place place;
 	static char dir[] = "/tmp/agentjail-proxyctl-XXXXXX";
 	static const struct run_plan plan = { .quiet = true };
 	struct err err = { 0 };
@@ -120,7 +123,8 @@ int main(void)
 	test_messages(pair[1]);
 	memset(bad.path, 'x', sizeof(bad.path));
 	(void)!send(pair[1], &bad, sizeof(bad), MSG_NOSIGNAL);
-	proxyctl_read(&w);
+	place = cells_place(&w);
+	proxyctl_read(&w, &place);
 	tap_ok(w.proxy.pid == 0 && w.proxy.sock == -1, "a path without an end is no message");
 	test_lines();
 	(void)unlink(w.audit.path);

@@ -1,6 +1,6 @@
 # Shared by the tables of workflows (sourced by worker): one workflow bare, then in a cell, compared.
 # Expects: base (a directory of this user), agentjail, share (0 or 1: every second workflow is ours),
-# rust and tools (a directory each, or nothing), only, verbose, split.
+# rust and tools (a directory each, or nothing), only, verbose, split, fresh.
 # shellcheck shell=bash disable=SC2154
 
 index=0
@@ -199,7 +199,7 @@ forget() {
 jailed() {
 	if [ -n "$split" ]; then
 		printf 'bash -c %q\nexit $?\n' "$1" >"$base/seed/agent"
-		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
+		side jail "$agentjail" ${fresh:+--fresh} "${options[@]}" -- bash "$home/agent"
 	else
 		side jail "$agentjail" run "${options[@]}" -- bash -c "$1"
 	fi
@@ -243,7 +243,7 @@ agent() {
 	if next_one "$@"; then
 		printf '%s' "$script" >"$base/seed/agent"
 		side bare bash "$home/agent"
-		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
+		side jail "$agentjail" ${fresh:+--fresh} "${options[@]}" -- bash "$home/agent"
 		report "$1" "$(judge)"
 	fi
 	forget
@@ -264,7 +264,7 @@ session() {
 	if next_one "$@"; then
 		printf '%s' "$script" >"$base/seed/agent"
 		side bare bash "$home/agent"
-		side jail "$agentjail" "${options[@]}" -- bash "$home/agent"
+		side jail "$agentjail" ${fresh:+--fresh} "${options[@]}" -- bash "$home/agent"
 		report "$1" "$(judge)"
 	fi
 	forget

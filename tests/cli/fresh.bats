@@ -278,3 +278,18 @@ isolation = command' >>"$config/agentjail.ini"
 	grep -qF "it has the fake key of ./.env" "$root/err"
 	[ "$(cat "$root/out")" = lives ]
 }
+
+@test "the fakes of a cell for one command are those of any cell" {
+	local option
+	printf '%s\n' '[files]' 'honey = yes' >"$config/agentjail.ini"
+	mkdir -p ~/.aws ~/.ssh ~/.kube
+	echo real-secret | tee ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass >.env
+	for option in --quiet --fresh; do
+		agent "$option" '/bin/sh -c "wc -l .env ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass; ls -a ~ ~/.ssh ~/.aws"
+			/bin/sh -c "cat .env ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass | grep -c real-secret"; true'
+		printf '%s\n' "$output" >"$root/with$option"
+	done
+	grep -q " $HOME/.ssh/id_ed25519" "$root/with--quiet"
+	[ "$(tail -n 1 "$root/with--quiet")" = 0 ]
+	cmp "$root/with--quiet" "$root/with--fresh"
+}

@@ -67,7 +67,8 @@ int plan_pin_git(struct mount_plan *plan, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		const struct mount_entry entry = plan->entries[i];
 
-		if ((entry.kind == MOUNT_PROTECT || entry.kind == MOUNT_REDACT) && !entry.agent_only &&
+		if ((entry.kind == MOUNT_PROTECT || entry.kind == MOUNT_HOLD ||
+			    entry.kind == MOUNT_REDACT) && !entry.agent_only &&
 			in_repository(entry.path) > 0 &&
 			pin_between(plan, &entry, in_repository(entry.path), err) < 0)
 			return -err->code;

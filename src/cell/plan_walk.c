@@ -450,6 +450,32 @@ static int walk_and_watch(struct walk *w)
 	return r;
 }
 
+/*
+ * Names that are hidden whatever is in them: which of them git has. Rationale of the limit: of the first
+ * so many each costs a look through the index; masks of more are what git takes for a change.
+ */
+static void note_tracked(struct walk *w)
+{
+	size_t skip = strlen(w->run->project) + 1;
+	unsigned left = 64;
+
+	for (size_t i = 0; i < w->plan->n && w->root >= 0 && left > 0; i++) {
+		struct mount_entry *e = &w->plan->entries[i];
+		bool is_judged = !e->is_dir && e->item != NULL &&
+			(e->item->value[0] != '/' || strstr(e->item->value, "**") != NULL);
+
+		if (e->kind != MOUNT_HIDE || !e->is_in_project || e->agent_only || is_judged ||
+			strlen(e->path) <= skip)
+			continue;
+		e->is_tracked = tracked_is_named(&w->tracked,
+			&(struct tracked_question){ .root = w->root,
+				.project = w->run->project,
+				.path = e->path + skip },
+			e->is_dir);
+		left--;
+	}
+}
+
 int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struct err *err)
 {
 	struct policy_question question = { .action = POLICY_WRITE };
@@ -473,6 +499,8 @@ int plan_walk_project(const struct run_plan *run, struct mount_plan *plan, struc
 		w.looks_for_links = true;
 		r = walk_once(&w);
 	}
+	if (r == 0)
+		note_tracked(&w);
 	tracked_done(&w.tracked);
 	buf_done(&w.path);
 	return r;

@@ -63,7 +63,7 @@ int view_hide(const struct masks *m, int target, bool is_tracked, struct err *er
 	if (st.st_dev == mask.st_dev)
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		source = (st.st_mode & 0555) == 0 ? m->closed : m->dir;
+		source = (st.st_mode & 0555) == 0 || is_tracked ? m->closed : m->dir;
 	else
 		source = S_ISREG(st.st_mode) && is_tracked ? m->refused : m->file;
 	tree = mnt_clone(source, MNT_RDONLY_ | MNT_NOEXEC_, err);

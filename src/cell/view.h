@@ -9,8 +9,9 @@
 
 /*
  * What is mounted over a hidden name: a dangling symbolic link for a file, an empty directory; for
- * a directory that was closed to the user one that stays closed; for a file of git's one that cannot be
- * opened, which git calls changed and refuses to add, where it would add the link.
+ * a directory that was closed to the user one that stays closed. For what git has, a directory or a file
+ * that cannot be opened: git leaves the one alone, and calls the other changed and refuses to add it;
+ * else it would take away what is in the one, and add the link.
  */
 struct masks {
 	int file, dir, closed, refused; /* O_PATH */

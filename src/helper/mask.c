@@ -76,7 +76,7 @@ int mask_enter(struct mask_view *v, const int *fds, struct err *err)
 static const char *mask_for(mode_t mode, bool is_tracked)
 {
 	if (S_ISDIR(mode))
-		return (mode & 0555) == 0 ? "closed" : "dir";
+		return (mode & 0555) == 0 || is_tracked ? "closed" : "dir";
 	return S_ISREG(mode) && is_tracked ? "refused" : "file";
 }
 

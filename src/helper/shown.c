@@ -57,7 +57,7 @@ enum tracked shown_judge(struct tree *t)
 		one = files_at(t->watch, t->path.data);
 		if (one != NULL)
 			files_forget(t->watch, one);
-		return TRACKED_NO;
+		return shown_is_named(t);
 	}
 	/* In this order: what is written meanwhile is judged again. */
 	one = files_watch(t->watch, dir, name, t->path.data);
@@ -72,6 +72,23 @@ enum tracked shown_judge(struct tree *t)
 	else if (answer == TRACKED_SAME)
 		watch_unhide(t->watch, dir, name);
 	return answer;
+}
+
+enum tracked shown_is_named(struct tree *t)
+{
+	const char *name;
+	AUTO_CLOSE int dir = open_parent(t, &name);
+	struct stat st;
+
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return TRACKED_NO;
+	return tracked_is_named(&t->tracked,
+		       &(struct tracked_question){ .root = t->view.root,
+			       .project = t->plan->project,
+			       .path = t->path.data },
+		       S_ISDIR(st.st_mode))
+		? TRACKED_CHANGED
+		: TRACKED_NO;
 }
 
 static void go_to(struct tree *t, const char *path)

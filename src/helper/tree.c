@@ -65,7 +65,7 @@ static enum tracked ask_git(struct tree *t, const struct policy_answer *answer)
 	const char *path = t->full.data;
 
 	if (!namerules_may_show(answer) || namerules_protects(&t->rules, path) != NULL)
-		return TRACKED_NO;
+		return shown_is_named(t);
 	return shown_judge(t);
 }
 

@@ -47,7 +47,7 @@ struct mount_entry {
 	bool is_in_project; /* resolved without following symbolic links */
 	enum redactform form; /* MOUNT_REDACT */
 	bool is_new; /* a cache that the host does not have */
-	bool is_tracked; /* MOUNT_HIDE: git has the name, with another content */
+	bool is_tracked; /* MOUNT_HIDE: git has the name, or something below it */
 	bool agent_only, cell_only; /* which of the two views it is for */
 	dev_t dev; /* in the project: what it must still be when it is mounted over */
 	ino_t ino; /* 0: not checked */

@@ -310,6 +310,21 @@ enum tracked tracked_judge(struct tracked_cache *cache, const struct tracked_que
 	return answer;
 }
 
+bool tracked_is_named(struct tracked_cache *cache, const struct tracked_question *q, bool is_dir)
+{
+	struct repository repository = { .gitdir = -1, .objects = -1 };
+	AUTO_BUF struct buf name = { 0 };
+	bool is_named = false;
+
+	if (find_repository(q, &repository)) {
+		buf_addf(&name, "%s%s", q->path + repository.below, is_dir ? "/" : "");
+		is_named = !name.failed && ask_index(cache, repository.gitdir, name.data).is_named;
+	}
+	cleanup_close(&repository.gitdir);
+	cleanup_close(&repository.objects);
+	return is_named;
+}
+
 void tracked_done(struct tracked_cache *cache)
 {
 	buf_done(&cache->index);

@@ -7,7 +7,9 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum tracked {
 	TRACKED_NO, /* to be hidden */
@@ -38,6 +40,12 @@ struct tracked_question {
  * for nothing, nor does what a filter would turn into the content (git-crypt, line ends).
  */
 enum tracked tracked_judge(struct tracked_cache *cache, const struct tracked_question *q);
+
+/*
+ * Does the index name the path or, of a directory, something in it? Then git would take a mask that can
+ * be read for a change. q->file is not looked at.
+ */
+bool tracked_is_named(struct tracked_cache *cache, const struct tracked_question *q, bool is_dir);
 
 void tracked_done(struct tracked_cache *cache);
 

@@ -59,6 +59,13 @@ static bool measure(const struct reader *r, size_t before, unsigned flags, size_
 	return nul != NULL && before + *ret >= FLAG_NAME;
 }
 
+static bool is_wanted(const struct reader *r, const void *path, size_t n)
+{
+	bool is_below = n > r->want_n && r->want_n > 0 && r->want[r->want_n - 1] == '/';
+
+	return (n == r->want_n || is_below) && memcmp(path, r->want, r->want_n) == 0;
+}
+
 /* Version 4 leaves out what a path has in common with the one before. */
 static bool read_compressed(struct reader *r, unsigned flags)
 {
@@ -72,7 +79,7 @@ static bool read_compressed(struct reader *r, unsigned flags)
 	memcpy(r->path + r->path_n, r->at, n);
 	r->path_n += n;
 	r->at += n + 1;
-	r->is_named |= r->path_n == r->want_n && memcmp(r->path, r->want, r->want_n) == 0;
+	r->is_named |= is_wanted(r, r->path, r->path_n);
 	return true;
 }
 
@@ -84,7 +91,7 @@ static bool read_path(struct reader *r, unsigned flags)
 		return read_compressed(r, flags);
 	if (!measure(r, 0, flags, &n))
 		return false;
-	r->is_named |= n == r->want_n && memcmp(r->at, r->want, n) == 0;
+	r->is_named |= is_wanted(r, r->at, n);
 	r->at += n + 1;
 	return true;
 }

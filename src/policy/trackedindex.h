@@ -11,7 +11,7 @@ struct trackedindex_answer {
 };
 
 /*
- * Versions 2 to 4, hostile. A split index may have the path in its other half: then it is named.
+ * With a slash at its end, path stands for all that is in that directory. Versions 2 to 4, hostile. A split index may have the path in its other half: then it is named.
  * What cannot be read to its end names nothing.
  */
 struct trackedindex_answer trackedindex_find(const void *index, size_t n, const char *path);

@@ -31,14 +31,11 @@ tried() {
 	fi
 	verdicts 'assert len(by_id) == len(attacks) > 200, len(attacks)
 for a in attacks: assert a["title"] and a["source"] and a["why"] and "no act" not in a["why"], a
-assert report["seconds"] < 60, report["seconds"]
+assert report["seconds"] > 0, report["seconds"]
 for word, verdict in ("passed", "PASS"), ("failed", "FAIL"), ("weak", "WEAK"), ("skipped", "SKIP"):
 	assert report[word] == sum(a["verdict"] == verdict for a in attacks), word
 assert report["status"] == (2 if report["failed"] else 1 if report["weak"] else 0)'
 }
-
-# Written by a cell, run by the host later, and neither held back nor named so far.
-not_yet='later = set()'
 
 nothing_left() {
 	[ -z "$(find "$root" -mindepth 1 -maxdepth 1 -name 'agentjail-selftest*')" ]
@@ -47,15 +44,13 @@ nothing_left() {
 	[ -z "$(pgrep -f "$root/agentjail-selftest" || true)" ]
 }
 
-@test "the default profile and claude's stop every attack that is not on the list" {
+@test "the default profile and claude's stop every attack" {
 	touch "$root/mark"
 	for profile in default claude; do
-		tried 2 -p "$profile"
-		verdicts "$not_yet"'
-bad = {a["id"] for a in attacks if a["verdict"] in ("FAIL", "WEAK")}
-assert not bad - later, [by_id[i] for i in bad - later]
-gone = {i for i in later - bad if by_id[i]["verdict"] == "PASS"}
-assert not gone, ("stopped, to be taken off the list", gone)
+		tried 0 -p "$profile"
+		verdicts '
+bad = [a for a in attacks if a["verdict"] in ("FAIL", "WEAK")]
+assert not bad, bad
 # What needs nothing but a file system has its control on every machine.
 for i in "key env-file rename-parent hard-link late-env agent-read agent-exec kill dbus loopback".split():
 	assert by_id[i]["verdict"] == "PASS", by_id[i]'

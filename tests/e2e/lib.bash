@@ -73,8 +73,23 @@ shell() {
 	python3 -c 'import json, sys; print(json.dumps({"shell": sys.argv[1]}))' "$1"
 }
 
+# Processes that have this home: what an agent left running.
+left() {
+	local file
+	grep -lzxF "HOME=$home" /proc/[0-9]*/environ 2>/dev/null | while read -r file; do
+		file=${file%/environ}
+		[ "$(tr -d '\0' 2>/dev/null <"$file/cmdline" | wc -c)" = 0 ] || echo "${file#/proc/}"
+	done
+}
+
+end_left() {
+	local pid
+	for pid in $(left); do kill -KILL "$pid" 2>/dev/null; done
+}
+
 # A home with secrets and the agents' settings, and a git project, always at the same paths.
 fresh_home() {
+	end_left
 	rm -rf "$home"
 	mkdir -p "$home"/{.ssh,.aws,.codex,.claude,.pi/agent,.gemini,.config/opencode,.cline/data/settings} \
 		"$project" "$stage/markers"
@@ -142,7 +157,11 @@ headless() {
 		agent_env=(GEMINI_API_KEY="sk-$canary" GOOGLE_GEMINI_BASE_URL="$url")
 		agent_args=(gemini -p "$prompt" --yolo --skip-trust -m gemini-2.5-pro)
 		;;
-	opencode) agent_args=(opencode run --auto "$prompt") ;;
+	opencode)
+		# What it fetches at each start: it waits for that where there is no network.
+		agent_env=(OPENCODE_DISABLE_MODELS_FETCH=1 OPENCODE_DISABLE_AUTOUPDATE=1)
+		agent_args=(opencode run --auto "$prompt")
+		;;
 	qwen)
 		agent_env=(OPENAI_API_KEY="sk-$canary" OPENAI_BASE_URL="$url/v1" OPENAI_MODEL=fake-model)
 		agent_args=(qwen --auth-type openai -p "$prompt" --yolo)

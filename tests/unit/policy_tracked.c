@@ -154,8 +154,12 @@ static void test_index(void)
 	fd = open(at("r/.git/index"), O_RDONLY | O_CLOEXEC);
 	n = read(fd, index, sizeof(index));
 	tap_ok(n > 0 && trackedindex_find(index, (size_t)n, ".env.local").is_named &&
-			!trackedindex_find(index, (size_t)n, ".env.loca").is_named,
+			!trackedindex_find(index, (size_t)n, ".env.loca").is_named &&
+			!trackedindex_find(index, (size_t)n, "").is_named,
 		"a compressed path");
+	tap_ok(!trackedindex_find(index, (size_t)n, "/").is_named &&
+			!trackedindex_find(index, (size_t)n, ".env/").is_named,
+		"no directory");
 	for (size_t cut = 0; n > 0 && cut < (size_t)n; cut++) {
 		AUTO_FREE unsigned char *copy = malloc(cut + 1);
 

@@ -60,6 +60,7 @@ cat a.txt
 end
 
 ignore '*/_/*'
+differs files '' '.git/config is held: core.hooksPath, which names programs, waits for the user'
 work 'husky: installed into a new repository, hooks run at a commit and refuse one' husky git npm <<'end'
 mkdir app
 cd app

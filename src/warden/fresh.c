@@ -29,8 +29,6 @@
 #define BATCH 32
 /* Rationale: a cell that cannot be made for the commands that wait will not be at the tenth try. */
 #define FAILURES_MAX 4u
-/* Rationale: ten times what a proxy needs to start and to read what the kernel has queued. */
-#define DRAIN_MS 200
 #define DRAIN_TURN_MS 2
 /*
  * Rationale: the pool is filled when no command has come for a while: else it would take the CPU from
@@ -310,7 +308,7 @@ static void drain(struct warden *w, struct fresh *f, struct fresh_cell *c)
 
 	if (c->proxy.pid == 0 && !c->is_drained && proxyctl_has_unread(&place))
 		start_proxy(w, f, c);
-	if (c->proxy.pid == 0 || clock_ms() - c->ended_ms > DRAIN_MS) {
+	if (c->proxy.pid == 0 || clock_ms() - c->ended_ms > PROXY_DRAIN_MS) {
 		release(f, c);
 		return;
 	}
@@ -431,14 +429,14 @@ void fresh_dispatch(struct warden *w, struct fresh *f)
 		else if (about == ABOUT_PROXY)
 			read_proxy(w, f, c);
 		/* An earlier event of this turn may have started it, or ended the cell. */
-		else if (c->state == RUNNING && c->proxy.pid == 0 && c->proxy.failures < 3)
+		else if (c->state == RUNNING && c->proxy.pid == 0 && c->proxy.failures < PROXY_FAILURES_MAX)
 			start_proxy(w, f, c);
 	}
 }
 
 void fresh_drain(struct warden *w, struct fresh *f)
 {
-	int64_t end = clock_ms() + DRAIN_MS;
+	int64_t end = clock_ms() + PROXY_DRAIN_MS;
 	struct pollfd p = { .fd = fresh_fd(f), .events = POLLIN };
 
 	if (f == NULL)

@@ -23,12 +23,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* Rationale: one that cannot start would be tried again with each packet. */
-#define PROXY_FAILURES_MAX 3
 /* Rationale: messages read in one turn of the loop, so that execs do not wait behind a flood. */
 #define PROXY_BATCH 64
-/* Rationale: ten times what a proxy needs to start; a session's end must not hang on it. */
-#define DRAIN_MS 200
 
 _Static_assert(CELL_FD_NFLOG - CELL_FD_TCP4 == PROXY_FD_NFLOG - PROXY_FD_TCP4,
 	"the cell's sockets stand in the proxy's order");
@@ -241,7 +237,7 @@ bool proxyctl_has_unread(const struct place *p)
 void proxyctl_drain(struct warden *w)
 {
 	const struct place place = cells_place(w), *p = &place;
-	int64_t end = clock_ms() + DRAIN_MS;
+	int64_t end = clock_ms() + PROXY_DRAIN_MS;
 	int refused = w->cell.fds[CELL_FD_NFLOG];
 	bool is_last = false;
 
@@ -254,7 +250,7 @@ void proxyctl_drain(struct warden *w)
 			is_last = true;
 			(void)shutdown(p->proxy->sock, SHUT_WR);
 		}
-		if (is_readable(p->proxy->sock, is_last ? DRAIN_MS : 1))
+		if (is_readable(p->proxy->sock, is_last ? PROXY_DRAIN_MS : 1))
 			proxyctl_read(w, p);
 	}
 }

@@ -169,6 +169,14 @@ void bare_signal(struct warden *w, const struct signalfd_siginfo *si);
 void bare_stop(struct warden *w);
 
 /* proxyctl.c */
+/* Rationale: one that cannot start would be tried again with each packet. */
+#define PROXY_FAILURES_MAX 3
+/*
+ * Rationale: a proxy that is told to end has ended some milliseconds later, and one that has still to
+ * start on a machine with ten times as much to do as it can some hundred; only one that hangs takes
+ * all of this, and an end must not hang on it.
+ */
+#define PROXY_DRAIN_MS 3000
 void proxyctl_start(struct warden *w, const struct place *place);
 void proxyctl_read(struct warden *w, const struct place *place);
 void proxyctl_drain(struct warden *w); /* reads what is still to be told of the cell, for a while */

@@ -130,16 +130,13 @@ host" ]
 	END
 }
 
-# The kernel's word of a refusal is a packet in a queue: on a busy machine the session's end can overtake it.
 @test "what the last command was refused is in the audit" {
-	local found=0
-	for _ in 1 2 3 4 5; do
+	for _ in 1 2 3; do
 		rm -rf "$HOME/.local/state/agentjail"
 		agent --fresh '/bin/bash -c "exec 3<>/dev/tcp/192.0.2.7/81" 2>/dev/null || true'
+		audit | grep -q '"event":"connect".*192\.0\.2\.7.*"command":1'
 		audit | grep -q '"event":"exit","command":1'
-		if audit | grep -q '"event":"connect".*192\.0\.2\.7.*"command":1'; then found=$((found + 1)); fi
 	done
-	[ "$found" -ge 2 ]
 }
 
 @test "a refusal is told to the command, and localhost of the host is reached" {

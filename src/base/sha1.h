@@ -5,16 +5,14 @@
 #ifndef BASE_SHA1_H
 #define BASE_SHA1_H
 
+#include "base/shablock.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 #define SHA1_BYTES 20
 
 struct sha1 {
-	uint32_t state[5];
-	uint64_t total_bytes;
-	unsigned char block[64];
-	size_t block_bytes;
+	struct shablock sum;
 };
 
 void sha1_init(struct sha1 *s);

@@ -31,7 +31,7 @@ static inline void sha256_round(uint32_t v[8], unsigned first, uint32_t k_and_w)
 		t1 + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 }
 
-static void sha256_block(struct sha256 *s, const unsigned char *p)
+static void sha256_block(uint32_t state[8], const unsigned char *p)
 {
 	uint32_t w[64], v[8];
 
@@ -43,55 +43,30 @@ static void sha256_block(struct sha256 *s, const unsigned char *p)
 		w[i] = w[i - 16] + (ror(a, 7) ^ ror(a, 18) ^ a >> 3) + w[i - 7] +
 			(ror(b, 17) ^ ror(b, 19) ^ b >> 10);
 	}
-	memcpy(v, s->state, sizeof(v));
+	memcpy(v, state, sizeof(v));
 	/* The letters move, not the values: eight rounds and all stand where they began. */
 	for (unsigned i = 0; i < 64; i += 8)
 		for (unsigned k = 0; k < 8; k++)
 			sha256_round(v, 8 - k, sha256_k[i + k] + w[i + k]);
 	for (unsigned i = 0; i < 8; i++)
-		s->state[i] += v[i];
+		state[i] += v[i];
 }
 
 void sha256_init(struct sha256 *s)
 {
-	*s = (struct sha256){ .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-				      0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
+	*s = (struct sha256){ .sum = { .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+				      0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
+				       .mix = sha256_block } };
 }
 
 void sha256_add(struct sha256 *s, const void *bytes, size_t n)
 {
-	const unsigned char *p = bytes;
-
-	s->total_bytes += n;
-	while (n > 0) {
-		size_t take = sizeof(s->block) - s->block_bytes;
-
-		if (take > n)
-			take = n;
-		memcpy(s->block + s->block_bytes, p, take);
-		s->block_bytes += take;
-		p += take;
-		n -= take;
-		if (s->block_bytes == sizeof(s->block)) {
-			sha256_block(s, s->block);
-			s->block_bytes = 0;
-		}
-	}
+	shablock_add(&s->sum, bytes, n);
 }
 
 void sha256_final(struct sha256 *s, unsigned char out[SHA256_BYTES])
 {
-	uint64_t bits = s->total_bytes * 8;
-	unsigned char tail[8];
-
-	for (unsigned i = 0; i < 8; i++)
-		tail[i] = (unsigned char)(bits >> (56 - 8 * i));
-	sha256_add(s, "\x80", 1);
-	while (s->block_bytes != 56)
-		sha256_add(s, "", 1);
-	sha256_add(s, tail, sizeof(tail));
-	for (unsigned i = 0; i < SHA256_BYTES; i++)
-		out[i] = (unsigned char)(s->state[i / 4] >> (24 - 8 * (i % 4)));
+	shablock_final(&s->sum, out, SHA256_BYTES);
 }
 
 void sha256_hex(const unsigned char digest[SHA256_BYTES], char out[SHA256_HEX_BYTES])

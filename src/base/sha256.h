@@ -5,17 +5,15 @@
 #ifndef BASE_SHA256_H
 #define BASE_SHA256_H
 
+#include "base/shablock.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 #define SHA256_BYTES 32
 #define SHA256_HEX_BYTES 65 /* with the final NUL */
 
 struct sha256 {
-	uint32_t state[8];
-	uint64_t total_bytes;
-	unsigned char block[64];
-	size_t block_bytes;
+	struct shablock sum;
 };
 
 void sha256_init(struct sha256 *s);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/gitshape.h"
 #include "policy/namerules.h"
 #include "policy/tracked.h"
 
@@ -308,17 +309,6 @@ static int add_git(struct walk *w, const struct stat *st)
 	return 0;
 }
 
-static bool has_name(int dir, const char *name)
-{
-	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* git takes a directory of this shape for a repository, whatever its name is (setup.c of git). */
-static bool is_bare(int dir)
-{
-	return has_name(dir, "HEAD") && has_name(dir, "objects") && has_name(dir, "refs");
-}
-
 /* Of one: its configuration, its hooks. */
 static int add_bare(struct walk *w, const char *name, const struct stat *st)
 {
@@ -331,9 +321,7 @@ static int add_bare(struct walk *w, const char *name, const struct stat *st)
 
 static bool is_of_bare(const struct walk *w, const char *name)
 {
-	return w->protects_git && !w->looks_for_links &&
-		(strcmp(name, "config") == 0 || strcmp(name, "config.worktree") == 0 ||
-			strcmp(name, "commondir") == 0 || strcmp(name, "hooks") == 0);
+	return w->protects_git && !w->looks_for_links && gitshape_steers(name);
 }
 
 /* *ret_is_dir: there is more to see below. */
@@ -355,7 +343,7 @@ static int judge(struct walk *w, int dir, const char *name, bool is_git, bool *r
 	if (w->plan->n != before)
 		return 0;
 	*ret_is_dir = S_ISDIR(st.st_mode);
-	if (is_of_bare(w, name) && is_bare(dir))
+	if (is_of_bare(w, name) && gitshape_is(dir))
 		return add_bare(w, name, &st);
 	return is_git && w->protects_git ? add_git(w, &st) : 0;
 }

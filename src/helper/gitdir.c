@@ -1,35 +1,14 @@
 /*
- * Runs in the cell's helper. Hostile: all names and links; a shape is judged by names without following
- * any link, so that one made of links counts as well (setup.c of git: is_git_directory()).
+ * Runs in the cell's helper. Hostile: all names and links.
  */
 #include "helper/gitdir.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/gitshape.h"
 
 #include <fcntl.h>
 #include <string.h>
-
-static const char *const beside[] = { "config", "config.worktree", "commondir", "hooks" };
-
-const char *gitdir_beside(unsigned i)
-{
-	return i < ARRAY_LEN(beside) ? beside[i] : NULL;
-}
-
-/* What completes the shape of one. */
-static bool is_part(const char *name)
-{
-	return strcmp(name, "HEAD") == 0 || strcmp(name, "objects") == 0 || strcmp(name, "refs") == 0;
-}
-
-static bool is_beside(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(beside); i++)
-		if (strcmp(name, beside[i]) == 0)
-			return true;
-	return false;
-}
 
 static bool is_in_hooks(const char *path, const char *name)
 {
@@ -44,17 +23,12 @@ bool gitdir_may_concern(const char *path)
 	const char *slash = strrchr(path, '/');
 	const char *name = slash != NULL ? slash + 1 : path;
 
-	return is_part(name) || is_beside(name) || is_in_hooks(path, name);
+	return gitshape_is_part(name) || gitshape_steers(name) || is_in_hooks(path, name);
 }
 
 static bool has(int dir, const char *name)
 {
 	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static bool is_shaped(int dir)
-{
-	return has(dir, "HEAD") && ((has(dir, "objects") && has(dir, "refs")) || has(dir, "commondir"));
 }
 
 /* Of `git worktree add`: .git/worktrees/NAME/commondir. */
@@ -85,8 +59,8 @@ enum gitdir_kind gitdir_judge(int dir, const char *path, bool *ret_completes)
 	const char *name = slash != NULL ? slash + 1 : path;
 
 	*ret_completes = false;
-	if (is_part(name)) {
-		*ret_completes = is_shaped(dir);
+	if (gitshape_is_part(name)) {
+		*ret_completes = gitshape_is(dir);
 		return GITDIR_NONE;
 	}
 	if (strcmp(name, "commondir") == 0) {
@@ -96,11 +70,11 @@ enum gitdir_kind gitdir_judge(int dir, const char *path, bool *ret_completes)
 		return is_worktree(path) ? GITDIR_COMMONDIR : GITDIR_FORBIDDEN;
 	}
 	if (strcmp(name, "config") == 0 || strcmp(name, "config.worktree") == 0)
-		return is_named(path, name) || is_shaped(dir) ? GITDIR_CONFIG : GITDIR_NONE;
+		return is_named(path, name) || gitshape_is(dir) ? GITDIR_CONFIG : GITDIR_NONE;
 	if (is_in_hooks(path, name) && !str_ends(name, ".sample")) {
 		AUTO_CLOSE int above = openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-		return above >= 0 && is_shaped(above) ? GITDIR_HOOK : GITDIR_NONE;
+		return above >= 0 && gitshape_is(above) ? GITDIR_HOOK : GITDIR_NONE;
 	}
 	return GITDIR_NONE;
 }

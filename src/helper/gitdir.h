@@ -17,12 +17,10 @@ enum gitdir_kind {
 bool gitdir_may_concern(const char *path);
 
 /*
- * What a path's last component, in its directory dir (O_PATH), is to git, whatever its file is by now; *ret_completes: it
- * can be what makes dir a git directory, so that names beside it count from now on.
+ * What a path's last component, in its directory dir (O_PATH), is to git, whatever its file is by now;
+ * *ret_completes: it can be what makes dir a git directory, so that names beside it
+ * (gitshape_steering()) count from now on.
  */
 enum gitdir_kind gitdir_judge(int dir, const char *path, bool *ret_completes);
-
-/* The names beside, to be looked at then; NULL at the end. */
-const char *gitdir_beside(unsigned i);
 
 #endif

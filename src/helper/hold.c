@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "policy/gitshape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -494,11 +495,11 @@ static int look_beside(struct holds *h, const char *path, const char *name)
 {
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && gitdir_beside(i) != NULL; i++) {
+	for (unsigned i = 0; r == 0 && gitshape_steering(i) != NULL; i++) {
 		AUTO_BUF struct buf other = { 0 };
 
 		buf_add(&other, path, (size_t)(name - path));
-		buf_adds(&other, gitdir_beside(i));
+		buf_adds(&other, gitshape_steering(i));
 		if (other.failed)
 			return -ENOMEM;
 		if (strcmp(other.data, path) != 0)

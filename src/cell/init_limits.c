@@ -9,6 +9,7 @@
 #include "cell/init_limits.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cell/procs.h"
 
 #include <linux/magic.h>
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/statfs.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -44,14 +44,6 @@
 /* Rationale: a command that was killed is gone in a few ms; one that hangs in the kernel may not. */
 #define PATIENCE_MS 3000
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* As many of the processors that we may use as make up the limit; which, differs by session. */
 static void bind_processors(uint64_t thousandths)
 {
@@ -65,7 +57,7 @@ static void bind_processors(uint64_t thousandths)
 	n = (uint64_t)CPU_COUNT(&all);
 	if (wanted >= n)
 		return;
-	skip = (uint64_t)now_ms() % n;
+	skip = (uint64_t)clock_ms() % n;
 	for (size_t i = 0; (uint64_t)CPU_COUNT(&some) < wanted; i = (i + 1) % CPU_SETSIZE) {
 		if (!CPU_ISSET(i, &all))
 			continue;
@@ -91,7 +83,7 @@ static bool is_wanted(const struct init_limits *l)
 
 int init_limits_timeout_ms(const struct init_limits *l)
 {
-	int64_t left = is_wanted(l) ? l->next_ms - now_ms() : -1;
+	int64_t left = is_wanted(l) ? l->next_ms - clock_ms() : -1;
 
 	return left < 0 && is_wanted(l) ? 0 : (int)left;
 }
@@ -196,7 +188,7 @@ static pid_t look_at_memory(struct look *look, uint64_t *value)
 {
 	uint64_t max = look->l->limits.amounts[LIMITS_MEMORY], page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t in_files = tmpfs_bytes(look->l), sum = in_files;
-	int64_t start = now_ms();
+	int64_t start = clock_ms();
 
 	for (size_t i = 0; i < look->n; i++)
 		sum += is_command(&look->all[i]) ? look->all[i].resident_pages * page : 0;
@@ -209,14 +201,14 @@ static pid_t look_at_memory(struct look *look, uint64_t *value)
 	memset(value, 0, look->n * sizeof(*value));
 	for (size_t i = 0; i < look->n; i++) {
 		if (is_command(&look->all[i]))
-			value[i] = procs_memory(look->all[i].pid, now_ms() - start < EXACT_MAX_MS);
+			value[i] = procs_memory(look->all[i].pid, clock_ms() - start < EXACT_MAX_MS);
 		sum += value[i];
 	}
 	if (sum > max)
 		return biggest(look, value);
 	sooner(look, max - sum, GROWTH_PER_MS);
-	if (look->wait_ms < LOOK_SHARE * (now_ms() - start))
-		look->wait_ms = LOOK_SHARE * (now_ms() - start);
+	if (look->wait_ms < LOOK_SHARE * (clock_ms() - start))
+		look->wait_ms = LOOK_SHARE * (clock_ms() - start);
 	if (look->wait_ms > LOOK_MAX_MS)
 		look->wait_ms = LOOK_MAX_MS;
 	return 0;
@@ -252,7 +244,7 @@ static void end_command(struct look *look, pid_t runner, enum limits_kind kind)
 	stop_command(look, runner);
 	(void)kill(slot->pid, SIGCHLD);
 	look->l->victim = runner;
-	look->l->patience_ms = now_ms() + PATIENCE_MS;
+	look->l->patience_ms = clock_ms() + PATIENCE_MS;
 }
 
 /* Its memory and its processes are there until it has ended: no second one for the same. */
@@ -260,7 +252,7 @@ static bool is_waiting(struct init_limits *l, struct runner_pool *pool)
 {
 	struct runner_slot *slot = slot_of(pool, l->victim);
 
-	if (slot != NULL && atomic_load(&slot->over) != 0 && now_ms() < l->patience_ms)
+	if (slot != NULL && atomic_load(&slot->over) != 0 && clock_ms() < l->patience_ms)
 		return true;
 	l->victim = 0;
 	return false;
@@ -330,9 +322,9 @@ void init_limits_check(struct init_limits *l, struct runner_pool *pool)
 	AUTO_FREE uint64_t *value = NULL;
 	struct look look = { .l = l, .pool = pool, .wait_ms = LOOK_MAX_MS };
 
-	if (!is_wanted(l) || now_ms() < l->next_ms)
+	if (!is_wanted(l) || clock_ms() < l->next_ms)
 		return;
-	l->next_ms = now_ms() + LOOK_MIN_MS;
+	l->next_ms = clock_ms() + LOOK_MIN_MS;
 	if (is_waiting(l, pool))
 		return;
 	all = calloc(PROCS_MAX, sizeof(*all));
@@ -341,5 +333,5 @@ void init_limits_check(struct init_limits *l, struct runner_pool *pool)
 		return; /* looked at again in a moment */
 	look.all = all;
 	look_now(&look, value);
-	l->next_ms = now_ms() + (look.wait_ms < LOOK_MIN_MS ? LOOK_MIN_MS : look.wait_ms);
+	l->next_ms = clock_ms() + (look.wait_ms < LOOK_MIN_MS ? LOOK_MIN_MS : look.wait_ms);
 }

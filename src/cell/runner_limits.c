@@ -8,6 +8,7 @@
 #include "cell/runner_limits.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cell/procs.h"
 #include "wire/fdpass.h"
 #include "wire/job.h"
@@ -29,17 +30,9 @@
 /* Rationale: the warden answers in a millisecond; a command must not live on a warden that is busy. */
 #define TOLD_WAIT_MS 500
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int64_t until(int64_t ms)
 {
-	int64_t left = ms - now_ms();
+	int64_t left = ms - clock_ms();
 
 	return left > 0 ? left : 0;
 }
@@ -68,7 +61,7 @@ static uint64_t own_written(void)
 
 void runner_limits_begin(struct runner_limits *l, struct runner *r, uint32_t id)
 {
-	*l = (struct runner_limits){ .start_ms = now_ms() };
+	*l = (struct runner_limits){ .start_ms = clock_ms() };
 	l->next_ms = l->start_ms + LOOK_MAX_MS;
 	if (is_sampled(r)) {
 		l->own_ticks = own_ticks();
@@ -149,7 +142,7 @@ static int look(struct runner_limits *l, const struct runner *r)
 	int64_t wait = LOOK_MAX_MS;
 	struct use use;
 
-	l->next_ms = now_ms() + wait;
+	l->next_ms = clock_ms() + wait;
 	if (!read_use(l, &use))
 		return -1;
 	if (max[LIMITS_CPU] != 0 && use.ticks / per_second >= max[LIMITS_CPU])
@@ -160,7 +153,7 @@ static int look(struct runner_limits *l, const struct runner *r)
 		return LIMITS_FILES;
 	if ((max[LIMITS_FILES] - use.written) / WRITES_PER_MS < (uint64_t)wait)
 		wait = (int64_t)((max[LIMITS_FILES] - use.written) / WRITES_PER_MS);
-	l->next_ms = now_ms() + (wait < LOOK_MIN_MS ? LOOK_MIN_MS : wait);
+	l->next_ms = clock_ms() + (wait < LOOK_MIN_MS ? LOOK_MIN_MS : wait);
 	return -1;
 }
 
@@ -200,7 +193,7 @@ bool runner_limits_are_over(struct runner_limits *l, struct runner *r, pid_t pid
 		if (kind < 0)
 			return false;
 		l->is_over = true;
-		l->kill_ms = now_ms() + TOLD_WAIT_MS;
+		l->kill_ms = clock_ms() + TOLD_WAIT_MS;
 		/* Pid 1 tells who left processes behind; who else, does not need to know. */
 		atomic_store(&r->slot->over, (uint32_t)kind + 1);
 		if (kind < LIMITS_KIND_COUNT)

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RESOLVE_PLAIN (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+#define RESOLVE_IN_VIEW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
 
 static void name_of(size_t i, char ret[32])
 {
@@ -44,7 +44,7 @@ int view_honey_write(int tree, const struct cell_request *request, struct err *e
 
 static int open_below(int root, const char *path)
 {
-	return sys_openat2(root, path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_PLAIN);
+	return sys_openat2(root, path + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_IN_VIEW);
 }
 
 static bool is_mask(const struct masks *m, int fd, bool is_dir)

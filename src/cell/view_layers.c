@@ -20,7 +20,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 #define LAYER_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 /* The layer's directories in `at`; the upper one is what the mount's own mode comes from. */

@@ -4,6 +4,7 @@
  */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/act.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /* Rationale: thousands of turns of a race; the whole test has a minute. */
 #define RACE_MS 300
@@ -166,20 +166,12 @@ static const char *act_mknod(char **arg)
 	return answer;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static _Noreturn void swap_link(char **arg, uint64_t until)
+static _Noreturn void swap_link(char **arg, int64_t until)
 {
 	char temporary[PATH_MAX];
 
 	(void)snprintf(temporary, sizeof(temporary), "%s.swap", arg[0]);
-	for (unsigned i = 0; now_ms() < until; i++)
+	for (unsigned i = 0; clock_ms() < until; i++)
 		if (symlink(arg[1 + i % 2], temporary) == 0)
 			(void)rename(temporary, arg[0]);
 	_exit(0);
@@ -188,7 +180,7 @@ static _Noreturn void swap_link(char **arg, uint64_t until)
 /* LINK INSIDE OUTSIDE: one process turns a link to and fro, the other writes through it. */
 static const char *act_swap_write(char **arg)
 {
-	uint64_t start = now_ms();
+	int64_t start = clock_ms();
 	pid_t pid = fork();
 	unsigned written = 0;
 	char path[PATH_MAX];
@@ -197,7 +189,7 @@ static const char *act_swap_write(char **arg)
 		return act_result(-1);
 	if (pid == 0)
 		swap_link(arg, start + RACE_MAX_MS);
-	for (unsigned turn = 0; now_ms() < start + (turn < RACE_TURNS ? RACE_MAX_MS : RACE_MS);
+	for (unsigned turn = 0; clock_ms() < start + (turn < RACE_TURNS ? RACE_MAX_MS : RACE_MS);
 		turn++) {
 		AUTO_CLOSE int fd = open(arg[0], O_WRONLY | O_APPEND | O_CLOEXEC);
 		struct stat st, wanted;

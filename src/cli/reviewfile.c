@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define TEMPORARY_BYTES 32
 
 int reviewfile_read(int project, const char *path, size_t max, struct buf *ret, struct stat *st,

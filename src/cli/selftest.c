@@ -6,12 +6,12 @@
 #include "cli/selftest.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 static bool add_word(char **words, size_t *n, const char *word)
 {
@@ -101,7 +101,7 @@ int selftest_verb(struct launch *launch, struct err *err)
 		return err_set(err, 0,
 			"selftest: --against is about a sandbox that has no profile of "
 			"agentjail's; leave --profile and --set out");
-	(void)clock_gettime(CLOCK_MONOTONIC, &t.began);
+	t.began_ms = clock_ms();
 	r = begin(&t, launch, err);
 	if (r == 0)
 		r = selftest_try_all(&t, err);

@@ -110,7 +110,7 @@ struct selftest {
 	struct selftest_result *results; /* selftest_count() */
 	struct buf noticed;              /* what the sandbox said at the ends of its sessions */
 	size_t n_sessions;
-	struct timespec began;
+	int64_t began_ms; /* clock_ms() */
 };
 
 /* ---- selftest_lab.c, selftest_end.c ---- */

@@ -3,12 +3,12 @@
 #include "cli/selftest.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/listing.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 /* Rationale: columns of 100; the longest title has 70 letters and starts a line of its own. */
 #define TITLE_COLUMNS 62
@@ -28,10 +28,7 @@ _Static_assert(ARRAY_LEN(verdict_names) == SELFTEST_VERDICT_COUNT, "one name a v
 
 static long passed_ms(const struct selftest *t)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - t->began.tv_sec) * 1000 + (now.tv_nsec - t->began.tv_nsec) / 1000000;
+	return (long)(clock_ms() - t->began_ms);
 }
 
 void selftest_print_progress(const struct selftest *t, const char *what)

@@ -6,6 +6,7 @@
 #include "cli/selftest.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /* Rationale: a line of 200 bytes an attack, some lines of a sandbox's own. */
 #define OUTPUT_MAX_BYTES (256 * 1024)
@@ -54,14 +54,6 @@ void selftest_run_raise(void)
 		return;
 	(void)signal(stop_signal, SIG_DFL);
 	(void)raise(stop_signal);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* What a careless parent leaves to its children: an open directory, a key in the session's ring. */
@@ -133,13 +125,13 @@ static bool take_output(int fd, struct buf *to)
 /* Until it ends: what it leaves running may keep the pipes open. False: time is up. */
 static bool attend(const struct selftest_command *c, int pidfd, const int *fd)
 {
-	int64_t end = now_ms() + c->timeout_ms;
+	int64_t end = clock_ms() + c->timeout_ms;
 	struct pollfd p[] = { { .fd = fd[0], .events = POLLIN }, { .fd = fd[1], .events = POLLIN },
 		{ .fd = pidfd, .events = POLLIN } };
 	struct buf *const to[] = { c->out, c->err };
 
 	for (;;) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 		int n = left > 0 ? poll(p, ARRAY_LEN(p), (int)left) : 0;
 
 		if (n == 0 || stop_signal != 0)

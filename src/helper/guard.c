@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
-
 int hold_open_host(const struct holds *h, const char *path)
 {
 	AUTO_CLOSE int fd = -1;

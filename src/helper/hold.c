@@ -23,8 +23,6 @@
 #endif
 
 #define NO_REPLACE 1u /* RENAME_NOREPLACE */
-#define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
-
 /* ---- which ones ---- */
 
 static void copy_name(const char *path, char out[HELDSTORE_ID_BYTES + sizeof("/copy")])

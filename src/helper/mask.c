@@ -20,8 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
-
 /* Mounts; and the paths of deletions, which are read from the commands that ask (ptrace(2)). */
 static int keep_capabilities(struct err *err)
 {

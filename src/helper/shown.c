@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RESOLVE_PLAIN (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH)
 /*
  * Rationale: more than a session's checkouts, and too few to find a secret with: a command can write
  * an object with what it supposes to be in a hidden file, and see whether the file appears.

@@ -20,8 +20,6 @@
 /* Rationale: the other side makes a few system calls; a session's start or end does not wait longer. */
 #define LOCK_MAX_MS 200
 
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
-
 int held_open(struct warden *w, struct err *err)
 {
 	AUTO_BUF struct buf dir = { 0 };

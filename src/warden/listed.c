@@ -23,8 +23,6 @@
 #define NAMED_MAX 6
 #define QUOTE_BYTES 128
 
-#define RESOLVE_PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
-
 struct file {
 	char *path; /* below the project */
 	struct stat st;

@@ -23,6 +23,7 @@
 #endif
 
 #define NO_REPLACE 1u /* RENAME_NOREPLACE */
+
 /* ---- which ones ---- */
 
 static void copy_name(const char *path, char out[HELDSTORE_ID_BYTES + sizeof("/copy")])

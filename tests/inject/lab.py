@@ -327,6 +327,7 @@ def main():
     if jail:
         said = open(f"{base}/home/cell.stderr", "rb").read()
         tap(not finds_secret(said), "no secret in what was said on stderr", said)
+    if jail and not sys.argv[4:]:
         tap(os.path.exists(f"{base}/home/control") and not os.path.exists(steered["SSLKEYLOGFILE"]),
             "H10: SSLKEYLOGFILE and OPENSSL_CONF of the user's steer nothing")
 
